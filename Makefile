@@ -1,0 +1,61 @@
+# `make demo` and `make test` set everything up by themselves; nothing is needed but Python >= 3.11, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_FOLDER := $(or $(SEGMENTATION_HOME),$(CURDIR)/.segmentation)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test test-slow lint types definitions unit bench lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(VENV)/installed  ## the virtual environment with the locked dependencies
+
+$(VENV)/installed: docker/requirements-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install  ## the synthetic shop, fifteen months through the whole chain
+	$(BIN)/segmentation demo
+
+ui: install  ## Dagster's UI on http://localhost:3000 (PORT=... for another)
+	mkdir -p "$(HOME_FOLDER)" && chmod 700 "$(HOME_FOLDER)"
+	$(BIN)/python -c 'from segmentation_pipeline.storage.home import dagster_home, home; dagster_home(home())'
+	SEGMENTATION_HOME="$(HOME_FOLDER)" DAGSTER_HOME="$(HOME_FOLDER)/dagster" DAGSTER_DISABLE_TELEMETRY=1 \
+		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(or $(PORT),3000)
+
+test: lint types definitions unit  ## lint, types, definitions and the tests, under ten minutes
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+definitions: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+
+unit: install
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install  ## the long tests: many seeds, servers, kills, real data
+	$(BIN)/python -m pytest -m slow
+
+bench: install  ## the benchmarks
+	$(BIN)/python tests/benchmarks/silhouette.py
+	$(BIN)/python tests/benchmarks/choice_policies.py
+
+lock: install  ## resolve the dependencies again (needs `pip install uv`)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--extra embedded --extra ui --group dev pyproject.toml --output-file docker/requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--extra ui --extra postgres --constraint docker/requirements-dev.txt pyproject.toml --output-file docker/requirements.txt
+
+clean:  ## the virtual environment and the demo's home
+	rm -rf $(VENV) .segmentation

@@ -1,0 +1,23 @@
+"""Customer segments that keep their meaning, as a Dagster component."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.component import Segmentation as Segmentation
+
+__all__ = ["Segmentation"]
+
+
+def __getattr__(name: str) -> Any:  # the module protocol of PEP 562 types it as Any
+    """Import the component when it is asked for: stages and storage work without Dagster."""
+    if name == "Segmentation":
+        from segmentation_pipeline.component import Segmentation
+
+        return Segmentation
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """Name the lazy component too: `dg list components` looks for it here."""
+    return sorted({*globals(), *__all__})

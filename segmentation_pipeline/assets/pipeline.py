@@ -1,0 +1,184 @@
+"""What every asset of one segmentation shares: names, versions, partitions, artifacts and the way errors are shown."""
+
+import base64
+import functools
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from segmentation_pipeline.assets.partitions import partitions_definition, period_of
+from segmentation_pipeline.errors import ArtifactError, SegmentationError
+from segmentation_pipeline.model import Period
+from segmentation_pipeline.spec import SegmentationSpec
+from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore, json_version
+from segmentation_pipeline.storage.extraction import query_text
+from segmentation_pipeline.storage.home import home
+
+STAGES = (
+    "raw_extract",
+    "validated_rows",
+    "encoded_features",
+    "k_sweep",
+    "final_fit",
+    "aligned_segments",
+    "published_segments",
+)
+ARTIFACT = "artifact"
+PACKAGE = "segmentation-pipeline"
+Step = Callable[..., dg.MaterializeResult[Any]]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One segmentation: its spec and the folder of its defs.yaml."""
+
+    spec: SegmentationSpec
+    folder: Path
+
+    def key(self, stage: str) -> dg.AssetKey:
+        """The asset key of a stage."""
+        return dg.AssetKey([self.spec.name, stage])
+
+    @property
+    def store(self) -> ArtifactStore:
+        """Where the artifacts lie."""
+        return ArtifactStore(home() / "artifacts" / self.spec.name)
+
+    @property
+    def query(self) -> str:
+        """The source's SQL."""
+        return query_text(self.spec.source, self.folder)
+
+    def period(self, partition: str) -> Period:
+        """The dates of a partition."""
+        return period_of(self.spec.partitions, partition)
+
+    def code_version(self, stage: str) -> str:
+        """The package's version and a hash of what the spec says to this stage."""
+        spec = self.spec
+        said: dict[str, Any] = {
+            "raw_extract": [spec.source.model_dump(), self.query],
+            "validated_rows": [_dump(spec.features), spec.exclude, spec.outcomes],
+            "encoded_features": [_dump(spec.features)],
+            "k_sweep": [spec.sweep.model_dump(), spec.fit.model_dump()],
+            "final_fit": [spec.fit.model_dump()],
+            "aligned_segments": [spec.gates.model_dump(), spec.publish.approval, spec.outcomes],
+            "published_segments": [spec.publish.model_dump()],
+        }
+        return f"{metadata.version(PACKAGE)}-{json_version(said[stage])[:8]}"
+
+    @property
+    def chain_version(self) -> str:
+        """One version for the whole chain: it changes when any stage's does."""
+        return json_version([self.code_version(stage) for stage in STAGES])
+
+    def asset(
+        self, stage: str, *, kinds: set[str], description: str, check_specs: Sequence[dg.AssetCheckSpec] = ()
+    ) -> Callable[[Step], dg.AssetsDefinition]:
+        """Turn a function of the context into the asset of `stage`, which hangs off the stage before it."""
+        position = STAGES.index(stage)
+
+        def wrap(step: Step) -> dg.AssetsDefinition:
+            return dg.asset(
+                key=self.key(stage),
+                deps=[self.key(STAGES[position - 1])] if position else [],
+                partitions_def=partitions_definition(self.spec.partitions),
+                group_name=self.spec.name,
+                kinds=kinds,
+                description=description,
+                code_version=self.code_version(stage),
+                owners=list(self.spec.owners) or None,
+                check_specs=list(check_specs) or None,
+            )(_telling(step))
+
+        return wrap
+
+    def latest(self, context: dg.AssetExecutionContext, stage: str) -> Artifact:
+        """The artifact of the latest materialization of `stage` for the context's partition.
+
+        Raises:
+            ArtifactError: there is none.
+        """
+        found = context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=self.key(stage), asset_partitions=[context.partition_key]), limit=1
+        ).records
+        if not found or found[0].asset_materialization is None:
+            message = f"{stage} of {context.partition_key} was never materialized; materialize it first"
+            raise ArtifactError(message)
+        noted = found[0].asset_materialization.metadata.get(ARTIFACT)
+        if noted is None:
+            message = f"the latest materialization of {stage} names no artifact; materialize it again"
+            raise ArtifactError(message)
+        _, partition, run_id = str(noted.value).split("/")
+        return self.store.open(stage, partition, run_id)
+
+    @contextmanager
+    def writing(
+        self, context: dg.AssetExecutionContext, stage: str, *, made_from: Sequence[Artifact] = ()
+    ) -> Iterator[Artifact]:
+        """An artifact of this run to fill, with its origin noted."""
+        with self.store.writing(stage, context.partition_key, context.run.run_id) as artifact:
+            artifact.manifest |= {
+                "segmentation": self.spec.name,
+                "stage": stage,
+                "partition": context.partition_key,
+                "run_id": context.run.run_id,
+                "code_version": self.code_version(stage),
+                "made_from": ["/".join(each.folder.parts[-3:]) for each in made_from],
+            }
+            yield artifact
+
+    def result(
+        self,
+        artifact: Artifact,
+        *,
+        metadata: Mapping[str, Any],
+        check_results: Sequence[dg.AssetCheckResult] = (),
+    ) -> dg.MaterializeResult[Any]:
+        """The materialization that names the artifact and carries its data version."""
+        rows = {"dagster/row_count": artifact.rows} if "rows" in artifact.manifest else {}
+        return dg.MaterializeResult(
+            metadata={
+                ARTIFACT: "/".join(artifact.folder.parts[-3:]),
+                "bytes": int(artifact.manifest["bytes"]),
+                **rows,
+                **metadata,
+            },
+            data_version=dg.DataVersion(artifact.data_version),
+            check_results=list(check_results),
+        )
+
+
+def picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
+    """A plot that the UI shows in the materialization."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec
+    return features if isinstance(features, str) else [feature.model_dump() for feature in features]
+
+
+def _telling(step: Step) -> Step:
+    """Show an error of this package as its message alone, and note how long the step took."""
+
+    @functools.wraps(step)
+    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        started = time.monotonic()
+        try:
+            result = step(context)
+        except SegmentationError as error:
+            raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+        return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})
+
+    # Dagster reads the signature; a generic return type it takes for several outputs
+    signature = inspect.signature(step).replace(return_annotation=inspect.Signature.empty)
+    told.__signature__ = signature  # type: ignore[attr-defined]
+    told.__annotations__ = {name: each for name, each in step.__annotations__.items() if name != "return"}
+    return told

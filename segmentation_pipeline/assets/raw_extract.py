@@ -1,0 +1,55 @@
+"""The customers as they stood at the period's end, as the source gives them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from segmentation_pipeline.assets.partitions import latest_partition
+from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.storage import database, schema, writeback
+from segmentation_pipeline.storage.extraction import extract, is_dated
+
+
+def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Build the asset."""
+    spec = pipeline.spec
+
+    @pipeline.asset("raw_extract", kinds={"postgres", "parquet"}, description=__doc__ or "")
+    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        period, query = pipeline.period(context.partition_key), pipeline.query
+        _warn_if_undated(context, query)
+        schema.migrate(database.engine(spec.publish.url_env))
+        with pipeline.writing(context, "raw_extract") as artifact:
+            extracted = extract(
+                spec.source, query, period, artifact.folder / "rows.parquet", timezone=spec.partitions.timezone
+            )
+            # a target that cannot take the segments is told now, not after the fit
+            with database.begin(spec.publish.url_env) as connection:
+                writeback.check_target(connection, spec.publish, key_type=extracted.key_type)
+            artifact.manifest |= {
+                "rows": extracted.n_rows,
+                "data_version": extracted.data_version,
+                "key_type": extracted.key_type,
+                "as_of": period.as_of.isoformat(),
+            }
+        return pipeline.result(
+            artifact,
+            metadata={
+                "as_of": period.as_of.isoformat(),
+                "columns": dg.MetadataValue.md(
+                    "| column | PostgreSQL type |\n|---|---|\n"
+                    + "\n".join(f"| {name} | {kind} |" for name, kind in extracted.column_types.items())
+                ),
+            },
+        )
+
+    def _warn_if_undated(context: dg.AssetExecutionContext, query: str) -> None:
+        latest = latest_partition(spec.partitions, datetime.now(tz=UTC))
+        if not is_dated(query) and context.partition_key != latest:
+            context.log.warning(
+                f"the source query uses neither :as_of nor :window_start, so {context.partition_key} shows customers "
+                f"as they are today, not as they were then. Use :as_of in the query, or run {latest} only."
+            )
+
+    return step

@@ -1,0 +1,80 @@
+"""Running partitions from a program: one run after the other in this process, recorded where the UI sees them."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from segmentation_pipeline.assets.pipeline import STAGES, Pipeline
+from segmentation_pipeline.model import Json
+from segmentation_pipeline.storage.home import dagster_home, home
+
+HOME_VARIABLE = "DAGSTER_HOME"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a partition's run ended: the receipt of the publication, or what went wrong."""
+
+    partition: str
+    run_id: str
+    success: bool
+    problems: tuple[str, ...]
+    receipt: Json | None
+
+    @property
+    def changed(self) -> int:
+        """Rows of the target that changed."""
+        return max(int(self.receipt["changed"]), 0) + int(max(self.receipt["cleared"], 0)) if self.receipt else 0
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set."""
+    if not os.environ.get(HOME_VARIABLE):
+        os.environ[HOME_VARIABLE] = str(dagster_home(home()))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def run_partition(
+    pipeline: Pipeline,
+    job: dg.JobDefinition,
+    partition: str,
+    *,
+    instance: dg.DagsterInstance,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> RunOutcome:
+    """Run one partition through the whole chain; `on_stage` hears each stage that ends."""
+    result = job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=False, run_config=QUIET)
+    for event in result.all_events:
+        if event.is_step_success and event.step_key is not None:
+            on_stage(event.step_key)
+    receipt = None
+    if result.success:
+        receipt = pipeline.store.open(STAGES[-1], partition, result.run_id).json("receipt")
+    return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt)
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """The failed blocking gates, or what the failed step said, without a traceback."""
+    gates = [
+        f"gate {evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    if gates:
+        yield from gates
+        return
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            yield data.user_failure_data.description
+        elif data.error is not None:
+            cause = data.error.cause or data.error
+            yield f"{event.step_key}: {cause.message.strip()} (the UI shows where: run {result.run_id[:8]})"

@@ -1,0 +1,225 @@
+"""The `segmentation` command."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from segmentation_pipeline.errors import SegmentationError
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.assets.pipeline import Pipeline
+    from segmentation_pipeline.assets.runs import RunOutcome
+
+DEMO = "shop"
+UNSET_PARTITION = "the latest complete one"
+
+
+class Commands(click.Group):
+    """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SegmentationError as error:
+            _fail(str(error))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="segmentation-pipeline")
+def main() -> None:
+    """Customer segments that keep their meaning."""
+
+
+@main.command()
+def demo() -> None:
+    r"""Seed the synthetic shop and run the months that are not up to date.
+
+    \b
+    Example:
+      segmentation demo
+    """
+    from segmentation_pipeline.assets.partitions import ended_partitions
+    from segmentation_pipeline.demo.seeding import seed_shop
+    from segmentation_pipeline.storage import database, schema, snapshots
+    from segmentation_pipeline.terminal import console, show_demo
+
+    pipeline = _pipeline(DEMO)
+    counts = seed_shop(database.database_url(pipeline.spec.source.url_env))
+    done = "made" if counts.created else "found"
+    console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
+    schema.migrate(database.engine(pipeline.spec.publish.url_env))
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        current = {
+            each.partition
+            for each in snapshots.snapshots(connection, DEMO)
+            if each.status == "published" and each.code_version == pipeline.chain_version
+        }
+    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    outcomes = _run(pipeline, [month for month in months if month not in current])
+    show_demo(pipeline, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
+    _end(outcomes)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--partition", metavar="P", help=f"The period's start, YYYY-MM-DD. Default: {UNSET_PARTITION}.")
+def run(name: str, partition: str | None) -> None:
+    r"""Run one period of segmentation NAME through the whole chain.
+
+    \b
+    Example:
+      segmentation run shop --partition 2025-03-01
+    """
+    from segmentation_pipeline.assets.partitions import latest_partition
+
+    pipeline = _pipeline(name)
+    if partition is None:
+        partition = latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC))
+        if partition is None:
+            _fail(f"no period of {name} has ended yet; the first starts on {pipeline.spec.partitions.start}")
+    _require_partitions(pipeline, [partition])
+    _end(_run(pipeline, [partition]))
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "first", metavar="P", required=True, help="The first period's start, YYYY-MM-DD.")
+@click.option("--to", "last", metavar="P", required=True, help="The last period's start, inclusive.")
+def backfill(name: str, first: str, last: str) -> None:
+    r"""Run several periods of segmentation NAME, in order. A failed one does not stop the later ones.
+
+    \b
+    Example:
+      segmentation backfill shop --from 2025-01-01 --to 2025-06-01
+    """
+    from segmentation_pipeline.assets.partitions import ended_partitions
+
+    pipeline = _pipeline(name)
+    _require_partitions(pipeline, [first, last])
+    if first > last:
+        message = f"--from {first} is after --to {last}"
+        raise click.UsageError(message)
+    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    _end(_run(pipeline, [month for month in months if first <= month <= last]))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, or an array of them without NAME.")
+def status(name: str | None, as_json: bool) -> None:
+    r"""Show snapshots, segments and where things stand, of NAME or of all segmentations.
+
+    \b
+    Example:
+      segmentation status shop --json
+    """
+    from segmentation_pipeline.storage import database, schema
+    from segmentation_pipeline.storage.status import status as read
+    from segmentation_pipeline.terminal import show_status
+
+    pipelines = [_pipeline(name)] if name else list(_pipelines().values())
+    found = []
+    for pipeline in pipelines:
+        schema.migrate(database.engine(pipeline.spec.publish.url_env))
+        with database.begin(pipeline.spec.publish.url_env) as connection:
+            found.append(read(connection, pipeline.spec.name))
+    if as_json:
+        click.echo(json.dumps(found[0] if name else found, indent=1))
+        return
+    for each in found:
+        show_status(each)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("segment_id", type=click.IntRange(min=1))
+@click.argument("text")
+@click.option("--description", help="What the segment is, in a sentence.")
+def name(name: str, segment_id: int, text: str, description: str | None) -> None:
+    r"""Name the persona behind a segment. The name stays with the id for ever.
+
+    \b
+    Example:
+      segmentation name shop 3 "Lapsing big spenders"
+    """
+    from segmentation_pipeline.storage import database, schema, snapshots
+
+    if not text.strip():
+        message = "TEXT is empty; give the segment a name"
+        raise click.UsageError(message)
+    pipeline = _pipeline(name)
+    schema.migrate(database.engine(pipeline.spec.publish.url_env))
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
+    if not named:
+        _fail(f"{name} has no segment {segment_id}; `segmentation status {name}` lists them")
+    click.echo(f"{name}: segment {segment_id} is now called {text.strip()!r}")
+
+
+def _pipelines() -> "dict[str, Pipeline]":
+    from dagster.components.core.component_tree import ComponentTreeException
+
+    from segmentation_pipeline.component import pipelines
+
+    try:
+        return pipelines()
+    except ComponentTreeException as error:
+        cause = error.__cause__ or error
+        _fail(f"the segmentations cannot be loaded: {cause}")
+
+
+def _pipeline(name: str) -> "Pipeline":
+    found = _pipelines()
+    if name not in found:
+        message = f"no segmentation is called {name!r}; there is {', '.join(sorted(found)) or 'none'}"
+        raise click.UsageError(message)
+    return found[name]
+
+
+def _require_partitions(pipeline: "Pipeline", partitions: Sequence[str]) -> None:
+    from segmentation_pipeline.assets.partitions import ended_partitions
+
+    known = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    for partition in partitions:
+        if partition not in known:
+            there = f"there is {known[0]} to {known[-1]}" if known else "none has ended yet"
+            what = f"{partition} is no finished {pipeline.spec.partitions.cadence} period of {pipeline.spec.name}"
+            message = f"{what}; {there}"
+            raise click.UsageError(message)
+
+
+def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
+    from segmentation_pipeline.assets.runs import dagster_instance, run_partition
+    from segmentation_pipeline.component import load_definitions
+    from segmentation_pipeline.terminal import progress
+
+    if not partitions:
+        return []
+    outcomes = []
+    job = load_definitions().resolve_job_def(pipeline.spec.name)
+    with dagster_instance() as instance, progress(pipeline.spec.name, len(partitions)) as told:
+        for partition in partitions:
+            told.starting(partition)
+            outcomes.append(run_partition(pipeline, job, partition, instance=instance))
+            told.ended(outcomes[-1])
+    return outcomes
+
+
+def _end(outcomes: "Sequence[RunOutcome]") -> None:
+    if any(not outcome.success for outcome in outcomes):
+        sys.exit(1)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(1)
+
+
+# Dagster writes to its own telemetry file otherwise, before our dagster.yaml is read
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,126 @@
+"""The component: one defs.yaml becomes the assets, checks, job and schedule of one segmentation."""
+
+import importlib
+import os
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+import dagster as dg
+from dagster.components.core.component_tree import ComponentTree
+from pydantic import BaseModel
+
+from segmentation_pipeline.assets.aligned_segments import aligned_segments
+from segmentation_pipeline.assets.encoded_features import encoded_features
+from segmentation_pipeline.assets.final_fit import final_fit
+from segmentation_pipeline.assets.k_sweep import k_sweep
+from segmentation_pipeline.assets.partitions import cron_of, delay_of, latest_partition
+from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.published_segments import published_segments
+from segmentation_pipeline.assets.raw_extract import raw_extract
+from segmentation_pipeline.assets.validated_rows import validated_rows
+from segmentation_pipeline.errors import ConfigurationError, SpecError
+from segmentation_pipeline.spec import SegmentationSpec
+
+DEFS_VARIABLE = "SEGMENTATION_DEFS"
+BUILDERS = (
+    raw_extract,
+    validated_rows,
+    encoded_features,
+    k_sweep,
+    final_fit,
+    aligned_segments,
+    published_segments,
+)
+
+
+class Segmentation(dg.Component):
+    """Customer segments that keep their meaning, from a query to a segment id per customer."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Take the checked spec and the folder it lies in."""
+        self.pipeline = pipeline
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """The schema of `attributes` in a defs.yaml: the spec itself, so its errors carry file, line and field."""
+        return SegmentationSpec
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Build the component from checked attributes."""
+        if not isinstance(attributes, SegmentationSpec):
+            message = f"{context.path}: a Segmentation needs `attributes`; `segmentation init` writes them"
+            raise SpecError(message)
+        return cls(Pipeline(attributes, context.path))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
+        """Build the seven assets, their checks, the job and the schedule."""
+        spec = self.pipeline.spec
+        job = dg.define_asset_job(
+            spec.name,
+            selection=dg.AssetSelection.groups(spec.name),
+            # six processes less: heavy imports once, and the chain is sequential anyway
+            executor_def=dg.in_process_executor,
+            description=f"One period of {spec.name} through the whole chain.",
+        )
+        return dg.Definitions(
+            assets=[build(self.pipeline) for build in BUILDERS],
+            jobs=[job],
+            schedules=[_schedule(spec, job)],
+        )
+
+
+def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
+    @dg.schedule(
+        name=f"{spec.name}_schedule",
+        job=job,
+        cron_schedule=cron_of(spec.partitions, spec.schedule),
+        execution_timezone=spec.partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if spec.schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
+        description=f"Runs each finished period {spec.schedule.hours_after_end} hours after its end.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        latest = latest_partition(spec.partitions, context.scheduled_execution_time - delay_of(spec.schedule))
+        if latest is None:
+            return dg.SkipReason(f"no period of {spec.name} has ended yet")
+        return dg.RunRequest(run_key=latest, partition_key=latest)
+
+    return schedule
+
+
+def component_tree() -> ComponentTree:
+    """The segmentations of `SEGMENTATION_DEFS`, or of this package's own `defs/`.
+
+    Raises:
+        ConfigurationError: SEGMENTATION_DEFS names no folder.
+    """
+    folder = os.environ.get(DEFS_VARIABLE)
+    if not folder:
+        module = importlib.import_module("segmentation_pipeline.defs")
+        return ComponentTree.from_module(module, Path(__file__).parent.parent)
+    path = Path(folder).expanduser().resolve()
+    if not path.is_dir():
+        message = f"{DEFS_VARIABLE} names {folder}, which is not a folder"
+        raise ConfigurationError(message)
+    module = ModuleType("segmentation_defs")
+    module.__path__ = [str(path)]
+    module.__file__ = str(path / "__init__.py")
+    sys.modules[module.__name__] = module
+    return ComponentTree.from_module(module, path.parent)
+
+
+def load_definitions() -> dg.Definitions:
+    """Everything the segmentations define; one process per run, whether it is launched by job or by asset."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
+        loaded = component_tree().build_defs()
+    return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
+
+
+def pipelines() -> dict[str, Pipeline]:
+    """Every segmentation by name."""
+    found = component_tree().get_all_components(of_type=Segmentation)
+    return {component.pipeline.spec.name: component.pipeline for component in found}

@@ -1,0 +1,1 @@
+"""The synthetic shop: its true personas are known, so that segments can be held against them."""

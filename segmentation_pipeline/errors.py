@@ -1,0 +1,70 @@
+"""Every error this package raises on purpose.
+
+SegmentationError
+├── SpecError               a defs.yaml says something impossible
+├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
+├── SourceError             the source cannot be read as it is described
+├── UnusableDataError       what was read cannot be clustered at all
+├── ArtifactError           an artifact is missing, unfinished or not what was expected
+├── AlignmentError          the clusters cannot be aligned now
+│   ├── EarlierRunUnfinishedError
+│   └── DecisionPendingError
+└── PublicationError        nothing was written
+    ├── NotAcceptedError    the snapshot's gates or a person said no
+    ├── ParentChangedError  the parent is no longer the one it was aligned with
+    └── TargetError         the target table cannot take the segments
+
+A message says what was found, what was wanted and the next thing to do, with values.
+"""
+
+
+class SegmentationError(Exception):
+    """Base of all errors of this package; the message is for people."""
+
+
+class SpecError(SegmentationError):
+    """A segmentation's description contradicts itself or its source."""
+
+
+class ConfigurationError(SegmentationError):
+    """The environment lacks something: a URL, a privilege, a package."""
+
+
+class SourceError(SegmentationError):
+    """The source query cannot be run, or gives other columns than the spec names."""
+
+
+class UnusableDataError(SegmentationError):
+    """No rows, or fewer distinct rows than clusters: there is nothing to fit."""
+
+
+class ArtifactError(SegmentationError):
+    """A stage's artifact is missing or damaged."""
+
+
+class AlignmentError(SegmentationError):
+    """The clusters of this partition cannot be aligned now."""
+
+
+class EarlierRunUnfinishedError(AlignmentError):
+    """A run of an earlier partition did not end within the patience."""
+
+
+class DecisionPendingError(AlignmentError):
+    """An earlier snapshot waits for a person, so later ones cannot be aligned."""
+
+
+class PublicationError(SegmentationError):
+    """The snapshot was not published; the database is as it was."""
+
+
+class NotAcceptedError(PublicationError):
+    """The snapshot is not one that may be published."""
+
+
+class ParentChangedError(PublicationError):
+    """Another snapshot became the parent since this one was aligned."""
+
+
+class TargetError(PublicationError):
+    """The target table is missing, or lacks a column or a privilege."""

@@ -1,0 +1,277 @@
+"""The nouns that travel between stages and storage: frozen, plain, JSON-able where they are saved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Json = dict[str, Any]  # JSON is what it is: any nesting of plain values
+
+Event = Literal["kept", "born", "retired", "returned", "split_from", "merged_into"]
+Status = Literal["candidate", "rejected", "waiting", "published", "declined", "superseded", "rolled_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One partition: its name, its first moment and its end (exclusive), which is its as_of."""
+
+    partition: str
+    window_start: datetime
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureEncoding:
+    """What was fitted for one column: all that it takes to encode a value again.
+
+    Numeric: `(transform(fill(x)) - center) / scale * weight`, one column. Categorical and boolean: one 0/1 column per
+    entry of `categories`, one more for `infrequent` values where there are any, times `weight`.
+    """
+
+    column: str
+    kind: Literal["numeric", "categorical", "boolean"]
+    weight: float
+    transform: str = "none"
+    fill: float | None = None
+    center: float = 0.0
+    scale: float = 1.0
+    categories: tuple[str, ...] = ()
+    infrequent: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the encoded columns."""
+        if self.kind == "numeric":
+            return (self.column,)
+        rest = ("infrequent",) if self.infrequent else ()
+        return tuple(f"{self.column}={category}" for category in (*self.categories, *rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The fitted encoding of all features, in the order of the matrix's columns."""
+
+    features: tuple[FeatureEncoding, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the matrix's columns."""
+        return tuple(name for feature in self.features for name in feature.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The source columns it reads."""
+        return tuple(feature.column for feature in self.features)
+
+    def to_json(self) -> Json:
+        """Give plain values that `from_json` reads back to an equal encoding."""
+        return {"version": 1, "features": [asdict(feature) for feature in self.features]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Encoding:
+        """Read what `to_json` wrote."""
+        lists = ("categories", "infrequent")
+        return cls(
+            tuple(
+                FeatureEncoding(**{**feature, **{name: tuple(feature[name]) for name in lists}})
+                for feature in data["features"]
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCandidate:
+    """What the sweep found for one K."""
+
+    k: int
+    inertia: float
+    silhouette: float
+    silhouette_error: float
+    simplified_silhouette: float
+    davies_bouldin: float
+    calinski_harabasz: float
+    smallest_share: float
+    largest_share: float
+    n_iter: int
+    converged: bool
+    over_split: bool
+    dip_p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """All candidates, the chosen K and why."""
+
+    candidates: tuple[SweepCandidate, ...]
+    k: int
+    reason: str
+    seed: int
+    n_rows: int
+    n_sampled: int
+    inertia_of_one: float
+
+    def to_json(self) -> Json:
+        """Give plain values that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SweepResult:
+        """Read what `to_json` wrote."""
+        return cls(**{**data, "candidates": tuple(SweepCandidate(**each) for each in data["candidates"])})
+
+    @property
+    def chosen(self) -> SweepCandidate:
+        """The candidate of the chosen K."""
+        return next(each for each in self.candidates if each.k == self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A clustering as it is saved: all it takes to label an encoded row.
+
+    `centers` has shape (K, D) in model space; row i is the prototype of `labels[i]`: a cluster index before alignment,
+    a segment id afterwards.
+    """
+
+    algorithm: str
+    centers: NDArray[np.float64]
+    labels: tuple[int, ...]
+
+    def to_json(self) -> Json:
+        """Give plain values; floats survive the way through JSON exactly."""
+        return {
+            "version": 1,
+            "algorithm": self.algorithm,
+            "labels": list(self.labels),
+            "centers": [[float(value) for value in row] for row in self.centers],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FittedModel:
+        """Read what `to_json` wrote."""
+        import numpy as np  # here, so that the CLI's status does not wait for it
+
+        return cls(
+            algorithm=data["algorithm"],
+            centers=np.asarray(data["centers"], dtype=np.float64),
+            labels=tuple(data["labels"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FitSummary:
+    """How the final fit went."""
+
+    k: int
+    seed: int
+    inertia: float
+    silhouette: float
+    n_iter: int
+    converged: bool
+    n_init: int
+    won_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which segment a cluster is, and the overlap that says so."""
+
+    cluster: int
+    segment_id: int
+    overlap: float
+    through: Literal["parent", "earlier_version", "later_snapshot", "retired", "new"]
+    runner_up: int | None = None
+    runner_up_overlap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEvent:
+    """What happened to a segment in a snapshot."""
+
+    segment_id: int
+    event: Event
+    other_segment_id: int | None = None
+    evidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The clusters of one fit as segments."""
+
+    matches: tuple[Match, ...]
+    events: tuple[LineageEvent, ...]
+    next_segment_id: int
+    evidence: str
+
+    @property
+    def segment_of(self) -> dict[int, int]:
+        """Cluster index to segment id."""
+        return {match.cluster: match.segment_id for match in self.matches}
+
+    def to_json(self) -> Json:
+        """Give plain values for the artifact."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate's outcome."""
+
+    name: str
+    passed: bool
+    severity: Literal["warn", "block"]
+    value: float | None
+    threshold: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Centroid:
+    """One prototype of a snapshot, for people and SQL; `profile` is in original units."""
+
+    segment_id: int
+    ordinal: int
+    n_customers: int
+    share: float
+    radius: float
+    center: tuple[float, ...]
+    profile: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One persona, for ever."""
+
+    segment_id: int
+    name: str
+    name_source: Literal["automatic", "person"]
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One fitted and aligned model as the database knows it."""
+
+    snapshot_id: int
+    segmentation: str
+    partition: str
+    as_of: datetime
+    version: int
+    status: Status
+    k: int
+    n_rows: int
+    n_assigned: int
+    parent_snapshot_id: int | None
+    run_id: str
+    code_version: str
+    metrics: Json
+    encoding: Json
+    model: Json
+    created_at: datetime

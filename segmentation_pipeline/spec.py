@@ -1,0 +1,285 @@
+"""What a `defs.yaml` may say: plain pydantic models, every field documented, unknown fields refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Severity = Literal["warn", "block"]
+
+
+class Spec(BaseModel):
+    """Base of every part of a `defs.yaml`: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SourceSpec(Spec):
+    """Where the customers come from: a query or a table, and the column that identifies one."""
+
+    query: str | None = Field(
+        None, description="A `.sql` file beside the defs.yaml, or the SQL itself. May use :as_of and :window_start."
+    )
+    table: str | None = Field(None, description="`schema.table`, instead of a query.")
+    key: str = Field(description="The column that identifies a customer: integer, uuid or text; unique, not null.")
+    url_env: str = Field(
+        "SEGMENTATION_DATABASE_URL", description="The environment variable that holds the source database's URL."
+    )
+    statement_timeout_s: int = Field(3600, ge=1, description="The query is cancelled after this many seconds.")
+
+    @model_validator(mode="after")
+    def _query_or_table(self) -> Self:
+        if (self.query is None) == (self.table is None):
+            message = "give either `query` or `table`, not both and not neither"
+            raise ValueError(message)
+        return self
+
+
+class PartitionsSpec(Spec):
+    """The periods: a partition is named by its start, and shows the customers as of its end."""
+
+    cadence: Literal["daily", "weekly", "monthly"] = Field("monthly", description="The length of a period.")
+    start: str = Field(description="The first period's start, YYYY-MM-DD: a Monday if weekly, a first if monthly.")
+    end: str | None = Field(None, description="Exclusive: no period starts on this day or later.")
+    timezone: str = Field("UTC", description="Where a day begins, as an IANA name.")
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        # YAML reads an unquoted 2024-01-01 as a date
+        return value.isoformat()[:10] if hasattr(value, "isoformat") else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            message = f"{value!r} is not a time zone; use an IANA name such as UTC or Europe/Berlin"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _on_boundaries(self) -> Self:
+        start = self._day("start", self.start)
+        if self.end is not None and self._day("end", self.end) <= start:
+            message = f"end {self.end} must be after start {self.start}"
+            raise ValueError(message)
+        return self
+
+    def _day(self, field: str, value: str) -> datetime:
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=ZoneInfo(self.timezone))
+        except ValueError:
+            message = f"{field}: {value!r} is not a date; write YYYY-MM-DD"
+            raise ValueError(message) from None
+        if self.cadence == "monthly" and day.day != 1:
+            message = f"{field} {value} is not the start of a month; write {day:%Y-%m}-01"
+            raise ValueError(message)
+        if self.cadence == "weekly" and day.weekday() != 0:
+            message = f"{field} {value} is a {day:%A}; weekly periods start on a Monday"
+            raise ValueError(message)
+        return day
+
+
+class ScheduleSpec(Spec):
+    """When a finished period is run by itself."""
+
+    enabled: bool = Field(False, description="Whether the schedule starts switched on.")
+    hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How long late data may take to arrive.")
+
+
+class FeatureSpec(Spec):
+    """One column that customers are compared by."""
+
+    column: str = Field(description="The column's name in the source query.")
+    kind: Literal["numeric", "categorical", "boolean"] = Field(description="What the values are.")
+    transform: Literal["none", "log1p", "sqrt"] = Field("none", description="Numeric: applied before scaling.")
+    scale: Literal["standard", "robust", "minmax", "none"] = Field("standard", description="Numeric: the scaler.")
+    missing: Literal["reject", "median", "mean", "category"] = Field(
+        "reject",
+        description="What a null means: reject the row, fill it (numeric), or a category of its own (categorical).",
+    )
+    max_categories: int = Field(
+        20, ge=2, le=1000, description="Categorical: rarer ones become one column, 'infrequent'."
+    )
+    weight: float = Field(1.0, gt=0, description="Multiplies the feature's encoded columns.")
+    min: float | None = Field(None, description="Numeric: smaller values reject the row.")
+    max: float | None = Field(None, description="Numeric: larger values reject the row.")
+    allowed: tuple[str, ...] | None = Field(None, description="Categorical: any other value rejects the row.")
+
+    @model_validator(mode="after")
+    def _fields_fit_the_kind(self) -> Self:
+        numeric_only: dict[str, object] = {"transform": "none", "scale": "standard", "min": None, "max": None}
+        categorical_only: dict[str, object] = {"max_categories": 20, "allowed": None}
+        foreign = {"numeric": categorical_only, "categorical": numeric_only}.get(
+            self.kind, numeric_only | categorical_only
+        )
+        wrong = [name for name, default in foreign.items() if getattr(self, name) != default]
+        if wrong:
+            message = f"{self.column}: {', '.join(wrong)} means nothing for a {self.kind} feature; remove it"
+            raise ValueError(message)
+        fills = {
+            "numeric": ("reject", "median", "mean"),
+            "categorical": ("reject", "category"),
+            "boolean": ("reject",),
+        }[self.kind]
+        if self.missing not in fills:
+            message = (
+                f"{self.column}: missing: {self.missing} is not for a {self.kind} feature; use {' or '.join(fills)}"
+            )
+            raise ValueError(message)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            message = f"{self.column}: min {self.min} is above max {self.max}"
+            raise ValueError(message)
+        return self
+
+
+class SweepSpec(Spec):
+    """Which numbers of clusters are tried, and how one is chosen."""
+
+    k_min: int = Field(2, ge=2, description="The smallest K tried.")
+    k_max: int = Field(10, ge=2, le=100, description="The largest K tried.")
+    policy: Literal["default", "silhouette", "davies_bouldin"] = Field(
+        "default", description="How K is read off the sweep. The README says what `default` does."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.k_min > self.k_max:
+            message = f"k_min {self.k_min} is above k_max {self.k_max}"
+            raise ValueError(message)
+        return self
+
+
+class FitSpec(Spec):
+    """The clustering itself."""
+
+    algorithm: Literal["auto", "kmeans"] = Field("auto", description="The clustering algorithm.")
+    k: int | None = Field(None, ge=2, le=100, description="Fixes K; the sweep still shows the others.")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**32,
+        description="Replays a run. Leave it out in production: each run draws and records its own.",
+    )
+    n_init: int = Field(10, ge=10, le=1000, description="Starts of K-Means; the lowest inertia wins.")
+
+
+class Gate(Spec):
+    """One check of a snapshot before it may be published."""
+
+    threshold: float | None = Field(None, description="The value at which the gate fails.")
+    severity: Severity | None = Field(None, description="`block` stops publication, `warn` only tells.")
+
+
+def _gate(value: object) -> object:
+    """Read `min_silhouette: 0.2` as `{threshold: 0.2}`."""
+    return {"threshold": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _with_defaults(threshold: float | None, severity: Severity) -> BeforeValidator:
+    def fill(value: Any) -> Any:  # whatever YAML holds; pydantic checks it afterwards
+        given = _gate(value)
+        if isinstance(given, Gate):
+            given = given.model_dump(exclude_none=True)
+        return {"threshold": threshold, "severity": severity} | given if isinstance(given, dict) else given
+
+    return BeforeValidator(fill)
+
+
+def _gate_field(threshold: float | None, severity: Severity, description: str) -> Any:
+    return Field(
+        default_factory=lambda: Gate(threshold=threshold, severity=severity),
+        description=f"{description} Default: {threshold}, {severity}.",
+    )
+
+
+class GatesSpec(Spec):
+    """The thresholds of the checks: a number, or `{threshold, severity}`."""
+
+    min_segment_share: Annotated[Gate, _with_defaults(0.01, "block")] = _gate_field(
+        0.01, "block", "The smallest segment holds at least this share of the assigned customers."
+    )
+    max_row_drop: Annotated[Gate, _with_defaults(0.5, "block")] = _gate_field(
+        0.5, "block", "The number of rows fell by no more than this share since the parent snapshot."
+    )
+    max_rejected_share: Annotated[Gate, _with_defaults(0.2, "block")] = _gate_field(
+        0.2, "block", "At most this share of the extracted rows was rejected."
+    )
+    min_silhouette: Annotated[Gate, _with_defaults(0.1, "block")] = _gate_field(
+        0.1, "block", "The silhouette of the fitted clusters is at least this."
+    )
+
+
+class PublishSpec(Spec):
+    """Where the segment of each customer is written."""
+
+    table: str = Field(description="`schema.table` in the target database.")
+    key: str = Field(description="The target's column that holds the source's key.")
+    column: str = Field("segment_id", description="The column that takes the segment id.")
+    updated_column: str | None = Field(None, description="A timestamp column, set on the rows whose segment changes.")
+    mode: Literal["update", "create"] = Field(
+        "update", description="`update` writes to rows that exist; `create` also makes the table and missing rows."
+    )
+    approval: Literal["auto"] = Field("auto", description="`auto` publishes what passes its gates.")
+    absent: Literal["keep", "clear"] = Field(
+        "keep", description="Customers of the target that are not in the source: keep their segment or empty it."
+    )
+    url_env: str = Field(
+        "SEGMENTATION_DATABASE_URL", description="The environment variable that holds the target database's URL."
+    )
+
+
+class SegmentationSpec(Spec):
+    """One segmentation: source, periods, features, fit, gates and target."""
+
+    name: str = Field(description="[a-z][a-z0-9_]*: the asset key prefix, the group, the prefix of its tables.")
+    source: SourceSpec
+    partitions: PartitionsSpec
+    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
+    features: Literal["auto"] | list[FeatureSpec] = Field(
+        "auto", description="The columns customers are compared by, or `auto` to decide per column."
+    )
+    exclude: list[str] = Field([], description="Columns that `features: auto` must leave alone.")
+    outcomes: list[str] = Field([], description="Columns that are never clustered on: what the business wants.")
+    sweep: SweepSpec = Field(default_factory=SweepSpec)
+    fit: FitSpec = Field(default_factory=FitSpec)
+    gates: GatesSpec = Field(default_factory=GatesSpec)
+    publish: PublishSpec
+    store_rows: bool = Field(True, description="Whether rejected rows are kept with their values.")
+    owners: list[str] = Field([], description="Owners shown in the UI: e-mail addresses or team:name.")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_an_identifier(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
+            message = f"name {value!r} must match [a-z][a-z0-9_]* and have at most 40 characters"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _columns_do_not_collide(self) -> Self:
+        if self.features == "auto":
+            return self
+        if not self.features:
+            message = "features is empty; list at least one column, or write `features: auto`"
+            raise ValueError(message)
+        columns = [feature.column for feature in self.features]
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        if twice:
+            message = f"features: {', '.join(twice)} listed more than once"
+            raise ValueError(message)
+        if self.source.key in columns:
+            message = f"features: {self.source.key} is the key; a key says nothing about a customer"
+            raise ValueError(message)
+        both = sorted(set(columns) & set(self.outcomes))
+        if both:
+            message = f"outcomes: {', '.join(both)} is also a feature; an outcome is never clustered on"
+            raise ValueError(message)
+        if self.exclude:
+            message = "exclude only goes with `features: auto`; here the features are listed"
+            raise ValueError(message)
+        return self

@@ -1,0 +1,239 @@
+"""Which K to take, given what each K looks like, and the reason in one sentence.
+
+`default` takes the highest simplified silhouette (Hruschka, Campello and de Castro 2006,
+doi:10.1016/j.ins.2005.07.015), then lets the valleys between neighbouring clusters correct it, in both directions:
+
+- down: where some pair of neighbours is plainly one group, that K is vetoed and the best smaller K without a veto is
+  taken. Never up: that a coarse split shows no valley is no evidence for a finer one, which in many dimensions
+  finds valleys that are not there.
+- up: the silhouette likes few, far groups, and personas nest. A larger K is taken where its silhouette is
+  practically as good and every pair of neighbours has a proven valley.
+
+Last, the parent's K is kept unless the new one is clearly better: a K that flickers costs more than it gives.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation_pipeline.stages.dip import UNIMODAL_P, VALLEY_P
+
+Policy = Literal["default", "silhouette", "davies_bouldin", "gap", "fixed"]
+
+# Simplified silhouettes nearer than this are practically the same; 0.02 to 0.05 give the same choices.
+MARGIN = 0.03
+# Hennig 2007, doi:10.1016/j.csda.2006.11.025: below it a clustering dissolves under resampling.
+UNSTABLE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is known of one K; `dip_p_value` is the worst pair's, NaN-free, None where it was not measured."""
+
+    k: int
+    inertia: float
+    silhouette: float
+    simplified_silhouette: float
+    davies_bouldin: float
+    calinski_harabasz: float
+    smallest_share: float
+    largest_share: float
+    silhouette_se: float = 0.0
+    dip_p_value: float | None = None
+    stability: float | None = None
+    gap: float | None = None
+    gap_se: float | None = None
+
+    @property
+    def veto(self) -> str | None:
+        """Why this K is not eligible for the default policy, None where it is."""
+        if self.dip_p_value is None or self.dip_p_value < UNIMODAL_P:
+            return None
+        return f"K = {self.k} cuts through one group (dip p = {self.dip_p_value:.2f})"
+
+    @property
+    def valleys_proven(self) -> bool:
+        """Whether every cluster has a valley towards its nearest neighbour."""
+        return self.dip_p_value is not None and self.dip_p_value < VALLEY_P
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen K, why, and where the criteria disagree; `nested_k` is a larger K with a valley everywhere."""
+
+    k: int
+    policy: Policy
+    reason: str
+    runner_up: int | None
+    elbow_k: int | None
+    nested_k: int | None
+    vetoed: tuple[int, ...]
+    disagreements: tuple[str, ...]
+
+
+def choose_k(
+    candidates: Sequence[Candidate],
+    *,
+    policy: Policy = "default",
+    fixed_k: int | None = None,
+    parent_k: int | None = None,
+    row_scores: Mapping[int, NDArray[np.floating[Any]]] | None = None,
+    inertia_of_one: float | None = None,
+) -> Choice:
+    """Choose K by `policy` and say why.
+
+    `row_scores` maps K to the simplified silhouettes (n,) of the same rows in the same order; from their paired
+    differences comes the error that a gain over `parent_k` has to exceed. `inertia_of_one` is K = 1's inertia and
+    makes the elbow of K = 2 visible. Raises ValueError for no candidates, for `fixed` without a `fixed_k` among
+    them, and for `gap` where a candidate has no gap.
+    """
+    if not candidates:
+        raise ValueError("no candidates to choose K from: lower sweep.k_min or add distinct customers.")
+    by_k = {each.k: each for each in sorted(candidates, key=lambda each: each.k)}
+    if policy == "fixed":
+        if fixed_k not in by_k:
+            raise ValueError(f"K is fixed at {fixed_k}, candidates are {[*by_k]}: set fit.k to one of them.")
+        k = fixed_k
+    elif policy == "gap":
+        k = _by_gap([*by_k.values()])
+    else:
+        k = _ranked(by_k, policy)[0]
+    found = k
+    if parent_k in by_k and policy not in ("fixed", "gap"):
+        k = _keep_parent(by_k, found, parent_k, policy, row_scores or {})
+    others = [each for each in _ranked(by_k, policy) if each != k]
+    runner_up = found if found != k else (others[0] if others else None)
+    elbow = elbow_k({each.k: each.inertia for each in by_k.values()}, inertia_of_one=inertia_of_one)
+    nested = max((each.k for each in by_k.values() if each.k > k and each.valleys_proven), default=None)
+    notes = _disagreements(by_k, k, found, runner_up, elbow, nested, policy)
+    figures = _figures(by_k[k], policy)
+    if runner_up is not None:
+        figures += f" (K = {runner_up}: {_figures(by_k[runner_up], policy, names=False)})"
+    return Choice(
+        k=k,
+        policy=policy,
+        reason="; ".join([f"K = {k}{' (fixed)' if policy == 'fixed' else ''}: {figures}", *notes]),
+        runner_up=runner_up,
+        elbow_k=elbow,
+        nested_k=nested,
+        vetoed=tuple(each.k for each in by_k.values() if each.veto),
+        disagreements=tuple(notes),
+    )
+
+
+def elbow_k(inertias: Mapping[int, float], *, inertia_of_one: float | None = None) -> int | None:
+    """Return the K farthest below the chord of the inertia curve, None below three points.
+
+    The rule is kneedle (Satopaa and others 2011, doi:10.1109/ICDCSW.2011.20). It is shown because people look for
+    it, and never decides: where segments overlap the curve has no corner.
+    """
+    curve = {**({1: inertia_of_one} if inertia_of_one is not None else {}), **inertias}
+    ks = sorted(curve)
+    heights = np.array([curve[each] for each in ks], dtype=np.float64)
+    if len(ks) < 3 or heights[0] <= heights[-1]:
+        return None
+    across = (np.array(ks) - ks[0]) / (ks[-1] - ks[0])
+    down = (heights[0] - heights) / (heights[0] - heights[-1])
+    return ks[int(np.argmax(down - across))]
+
+
+def _key(candidate: Candidate, policy: Policy) -> float:
+    if policy == "silhouette":
+        return candidate.silhouette
+    if policy == "davies_bouldin":
+        return -candidate.davies_bouldin
+    return candidate.simplified_silhouette
+
+
+def _ranked(by_k: Mapping[int, Candidate], policy: Policy) -> list[int]:
+    """Return every K, best first; the ranks below the first are by the policy's figure, vetoed ones last."""
+    by_figure = sorted(by_k, key=lambda each: (-_key(by_k[each], policy), each))
+    if policy != "default":
+        return by_figure
+    best = by_figure[0]
+    smaller = [each for each in by_figure if each < best and not by_k[each].veto]
+    if by_k[best].veto and smaller:
+        best = smaller[0]
+    good = by_k[best].simplified_silhouette - MARGIN
+    larger = [
+        each.k
+        for each in by_k.values()
+        if each.k > best and each.valleys_proven and each.simplified_silhouette >= good
+    ]
+    best = max(larger, default=best)
+    return [best, *sorted((each for each in by_figure if each != best), key=lambda each: bool(by_k[each].veto))]
+
+
+def _by_gap(candidates: Sequence[Candidate]) -> int:
+    """Return the smallest K within one error of the next (Tibshirani and others 2001, doi:10.1111/1467-9868.00293)."""
+    gaps = [(each.gap, each.gap_se) for each in candidates]
+    if any(gap is None or error is None for gap, error in gaps):
+        raise ValueError("policy gap needs the gap statistic of every K: compute it in the sweep.")
+    for here, after in zip(candidates, candidates[1:], strict=False):
+        if (here.gap or 0.0) >= (after.gap or 0.0) - (after.gap_se or 0.0):
+            return here.k
+    return max(candidates, key=lambda each: each.gap or 0.0).k
+
+
+def _keep_parent(
+    by_k: Mapping[int, Candidate],
+    found: int,
+    parent: int,
+    policy: Policy,
+    row_scores: Mapping[int, NDArray[np.floating[Any]]],
+) -> int:
+    """Return the parent's K unless it is vetoed or the found one gains more than the margin and its error."""
+    if parent == found or (policy == "default" and by_k[parent].veto and not by_k[found].veto):
+        return found
+    error = float(np.hypot(by_k[parent].silhouette_se, by_k[found].silhouette_se)) if policy == "silhouette" else 0.0
+    if policy == "default" and {parent, found} <= set(row_scores):
+        paired = np.asarray(row_scores[found], dtype=np.float64) - row_scores[parent]
+        error = float(paired.std() / np.sqrt(len(paired)))
+    gain = _key(by_k[found], policy) - _key(by_k[parent], policy)
+    return parent if gain <= max(2 * error, MARGIN) else found
+
+
+def _figures(candidate: Candidate, policy: Policy, *, names: bool = True) -> str:
+    if policy == "silhouette":
+        return f"{'silhouette ' * names}{candidate.silhouette:.2f}"
+    if policy == "davies_bouldin":
+        return f"{'Davies-Bouldin ' * names}{candidate.davies_bouldin:.2f}"
+    if policy == "gap":
+        return f"{'gap ' * names}{candidate.gap:.2f}"
+    full = f"{'silhouette ' * names}{candidate.silhouette:.2f}"
+    return f"{full}, {'simplified ' * names}{candidate.simplified_silhouette:.2f}"
+
+
+def _disagreements(
+    by_k: Mapping[int, Candidate],
+    k: int,
+    found: int,
+    runner_up: int | None,
+    elbow: int | None,
+    nested: int | None,
+    policy: Policy,
+) -> list[str]:
+    """Return one clause per thing a reader would otherwise ask about."""
+    notes = []
+    if found != k:
+        notes.append(f"the parent's K is kept: K = {found} is not clearly better")
+    top = max(by_k, key=lambda each: by_k[each].simplified_silhouette)
+    if policy == "default" and top not in (k, found):
+        why = by_k[top].veto or f"K = {k} is practically as good and has a valley between all neighbours"
+        notes.append(f"the simplified silhouette alone would have said {top}, but {why}")
+    if policy != "silhouette" and (best := max(by_k, key=lambda each: by_k[each].silhouette)) not in (k, found, top):
+        notes.append(f"the silhouette would have said {best}")
+    if elbow is not None and elbow != k:
+        notes.append(f"the elbow would have said {elbow}")
+    if by_k[k].veto:
+        notes.append(f"{by_k[k].veto}")
+    for each in (k, runner_up):
+        stability = by_k[each].stability if each is not None else None
+        if stability is not None and stability < UNSTABLE:
+            notes.append(f"K = {each} is unstable ({stability:.2f})")
+    if nested is not None and nested not in (k, found, top):
+        notes.append(f"K = {nested} also has a valley between all neighbours: segments may nest")
+    return notes

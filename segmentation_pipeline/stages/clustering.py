@@ -1,0 +1,174 @@
+"""Fitting a clustering, and labelling rows by what is saved of it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from segmentation_pipeline.errors import UnusableDataError
+from segmentation_pipeline.model import FittedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+BLOCK_ROWS: Final = 65_536
+MAX_ITER: Final = 300
+TOLERANCE: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One K-Means fit: centers (K, D) float64, inertia over all n rows, and how it got there."""
+
+    centers: NDArray[np.float64]
+    inertia: float
+    n_iter: int
+    converged: bool
+    won_by: str
+
+    @property
+    def k(self) -> int:
+        """The number of clusters."""
+        return len(self.centers)
+
+    @property
+    def model(self) -> FittedModel:
+        """The fit as it is saved: cluster i is the nearest to row i of the centers."""
+        return FittedModel(algorithm="kmeans", centers=self.centers, labels=tuple(range(self.k)))
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Per row, shape (n,): label, distance to its prototype, the second-best label, and the margin.
+
+    The margin is `1 - distance / second distance`: 0 on the border, near 1 deep inside. With one prototype the second
+    label is -1 and the margin 1.
+    """
+
+    labels: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    second_labels: NDArray[np.int64]
+    margin: NDArray[np.float64]
+
+
+def fit_kmeans(
+    matrix: NDArray[np.float32],
+    k: int,
+    *,
+    n_init: int,
+    seed: int,
+    starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
+) -> Fit:
+    """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
+
+    `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
+    scikit-learn's `n_init="auto"` would be a single one.
+
+    Raises:
+        UnusableDataError: fewer distinct rows than K.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    require_distinct_rows(matrix, k)
+    fits = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported as `converged`
+        candidates: list[tuple[str, str | NDArray[np.float32], int]] = [("k-means++", "k-means++", n_init)]
+        candidates += [
+            (name, start.astype(np.float32), 1) for name, start in starts if start.shape == (k, matrix.shape[1])
+        ]
+        for name, init, runs in candidates:
+            estimator = KMeans(
+                k, init=init, n_init=runs, max_iter=MAX_ITER, tol=TOLERANCE, random_state=seed, copy_x=False
+            )
+            fits.append((name, estimator.fit(matrix.copy() if matrix.flags.writeable else np.array(matrix))))
+    name, best = min(fits, key=lambda each: float(each[1].inertia_))
+    centers = np.asarray(best.cluster_centers_, dtype=np.float64)
+    return Fit(
+        centers=centers,
+        inertia=inertia(matrix, centers),
+        n_iter=int(best.n_iter_),
+        converged=int(best.n_iter_) < MAX_ITER,
+        won_by=name,
+    )
+
+
+def require_distinct_rows(matrix: NDArray[np.float32], k: int) -> None:
+    """Refuse a matrix, shape (n, D), with fewer distinct rows than `k`.
+
+    Raises:
+        UnusableDataError: with both numbers.
+    """
+    n_distinct = count_distinct_rows(matrix, enough=k)
+    if n_distinct < k:
+        message = (
+            f"n_distinct_rows={n_distinct} should be >= n_clusters={k}: {len(matrix):,} customers show only "
+            f"{n_distinct} different combinations of the features. Lower sweep.k_max (or fit.k), or add features."
+        )
+        raise UnusableDataError(message)
+
+
+def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
+    """Count distinct rows, block by block, and stop once there are `enough`."""
+    seen: set[bytes] = set()
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = np.ascontiguousarray(matrix[start : start + BLOCK_ROWS]) + np.float32(0)  # -0.0 becomes 0.0
+        rows = block.view(np.dtype((np.void, block.dtype.itemsize * block.shape[1])))
+        seen.update(row.tobytes() for row in np.unique(rows))
+        if len(seen) >= enough:
+            break
+    return len(seen)
+
+
+def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
+    """Label every row of `matrix`, shape (n, D), with its nearest prototype's label (ties: the first).
+
+    Each row's distances are computed by themselves in float64, so a customer gets the same answer alone, in another
+    order and in any batch.
+    """
+    n_rows = len(matrix)
+    labels = np.empty(n_rows, dtype=np.int64)
+    second = np.full(n_rows, -1, dtype=np.int64)
+    distance = np.empty(n_rows, dtype=np.float64)
+    margin = np.ones(n_rows, dtype=np.float64)
+    names = np.asarray(model.labels, dtype=np.int64)
+    for start in range(0, n_rows, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, n_rows)
+        squared = _squared_distances(matrix[start:stop], model.centers)
+        rows = np.arange(stop - start)
+        nearest = squared.argmin(axis=1)
+        distance[start:stop] = np.sqrt(squared[rows, nearest])
+        labels[start:stop] = names[nearest]
+        if len(names) > 1:
+            squared[rows, nearest] = np.inf
+            next_best = squared.argmin(axis=1)
+            other = np.sqrt(squared[rows, next_best])
+            second[start:stop] = names[next_best]
+            margin[start:stop] = 1 - np.divide(distance[start:stop], other, out=np.ones_like(other), where=other > 0)
+    return Assignment(labels, distance, second, margin)
+
+
+def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
+    """Sum of squared distances of all rows to their nearest center."""
+    return float(
+        sum(
+            _squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum()
+            for start in range(0, len(matrix), BLOCK_ROWS)
+        )
+    )
+
+
+def _squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shape (b, K); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
+    squared = np.empty((len(block), len(centers)), dtype=np.float64)
+    wide = block.astype(np.float64)
+    for index, center in enumerate(centers):
+        difference = wide - center
+        np.einsum("ij,ij->i", difference, difference, out=squared[:, index])
+    return squared

@@ -1,0 +1,120 @@
+"""The checks a snapshot must pass before it may be published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from segmentation_pipeline.model import GateResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from segmentation_pipeline.spec import Gate, GatesSpec
+
+GATE_NAMES = ("counts_add_up", "min_segment_share", "max_row_drop", "max_rejected_share", "min_silhouette")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The numbers that the gates look at; `segment_sizes` maps segment id to customers."""
+
+    n_extracted: int
+    n_assigned: int
+    n_unassigned: int
+    n_rejected: int
+    segment_sizes: Mapping[int, int]
+    silhouette: float
+    parent_partition: str | None
+    parent_n_rows: int | None
+
+
+def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
+    """Evaluate every gate; one result per name in `GATE_NAMES`, in that order."""
+    return (
+        _counts_add_up(evidence),
+        _min_segment_share(evidence, gates.min_segment_share),
+        _max_row_drop(evidence, gates.max_row_drop),
+        _max_rejected_share(evidence, gates.max_rejected_share),
+        _min_silhouette(evidence, gates.min_silhouette),
+    )
+
+
+def _counts_add_up(evidence: Evidence) -> GateResult:
+    difference = evidence.n_extracted - evidence.n_assigned - evidence.n_unassigned - evidence.n_rejected
+    return GateResult(
+        name="counts_add_up",
+        passed=difference == 0,
+        severity="block",
+        value=float(difference),
+        threshold=0.0,
+        message=(
+            f"extracted {evidence.n_extracted:,} = assigned {evidence.n_assigned:,} + unassigned "
+            f"{evidence.n_unassigned:,} + rejected {evidence.n_rejected:,}"
+            + ("" if difference == 0 else f" does not hold: {difference:,} rows are unaccounted for")
+        ),
+    )
+
+
+def _min_segment_share(evidence: Evidence, gate: Gate) -> GateResult:
+    smallest = min(evidence.segment_sizes, key=lambda segment: evidence.segment_sizes[segment])
+    n_customers = evidence.segment_sizes[smallest]
+    share = n_customers / max(evidence.n_assigned, 1)
+    return _result(
+        "min_segment_share",
+        gate,
+        value=share,
+        failed=gate.threshold is not None and share < gate.threshold,
+        message=f"segment {smallest} is the smallest: {n_customers:,} customers, {share:.2%}",
+        advice="Few customers far from the rest own a segment: look at them, transform the feature (log1p), lower K.",
+    )
+
+
+def _max_row_drop(evidence: Evidence, gate: Gate) -> GateResult:
+    if not evidence.parent_n_rows:
+        message = "no parent snapshot to compare with"
+        return _result("max_row_drop", gate, value=None, failed=False, message=message, advice="")
+    drop = 1 - evidence.n_extracted / evidence.parent_n_rows
+    return _result(
+        "max_row_drop",
+        gate,
+        value=drop,
+        failed=gate.threshold is not None and drop > gate.threshold,
+        message=f"{evidence.n_extracted:,} rows, {evidence.parent_n_rows:,} in {evidence.parent_partition}",
+        advice="The source has lost rows: check that the period's data has arrived, then run it again.",
+    )
+
+
+def _max_rejected_share(evidence: Evidence, gate: Gate) -> GateResult:
+    share = evidence.n_rejected / max(evidence.n_extracted, 1)
+    return _result(
+        "max_rejected_share",
+        gate,
+        value=share,
+        failed=gate.threshold is not None and share > gate.threshold,
+        message=f"{evidence.n_rejected:,} of {evidence.n_extracted:,} rows were rejected ({share:.2%})",
+        advice="Their reasons are in the table segmentation.<name>_rejected.",
+    )
+
+
+def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
+    return _result(
+        "min_silhouette",
+        gate,
+        value=evidence.silhouette,
+        failed=gate.threshold is not None and not evidence.silhouette >= gate.threshold,
+        message=f"silhouette {evidence.silhouette:.3f}",
+        advice="The clusters hardly differ: other features, or no segments in these customers.",
+    )
+
+
+def _result(name: str, gate: Gate, *, value: float | None, failed: bool, message: str, advice: str) -> GateResult:
+    limit = f" (limit {gate.threshold:g})" if gate.threshold is not None else ""
+    return GateResult(
+        name=name,
+        passed=not failed,
+        severity=gate.severity or "block",
+        value=value,
+        threshold=gate.threshold,
+        message=f"{message}{limit}. {advice}" if failed else f"{message}{limit}",
+    )

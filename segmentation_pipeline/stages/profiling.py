@@ -1,0 +1,106 @@
+"""What a segment is like, in original units, and a plain name for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from segmentation_pipeline.stages.encoding import as_categories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.spec import FeatureSpec
+
+# a third of a standard deviation is visible to people; below it a feature does not set a segment apart
+NOTABLE: Final = 0.33
+WORDS_IN_A_NAME: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentProfile:
+    """One segment: customers, share, root mean square distance to its prototype, figures per feature, a name."""
+
+    n_customers: int
+    share: float
+    radius: float
+    figures: Json
+    name: str
+
+
+def profile_segments(
+    frame: pd.DataFrame,
+    segments: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    *,
+    features: Sequence[FeatureSpec],
+    outcomes: Sequence[str] = (),
+) -> dict[int, SegmentProfile]:
+    """Profile every segment; `frame` (n, c), `segments` and `distance` (n,) are row by row the same customers.
+
+    Numeric columns give mean, median and z (mean minus everybody's, in standard deviations of everybody); categorical
+    ones the share of each value in the segment and among everybody.
+    """
+    assigned = segments >= 0
+    everybody = frame.loc[assigned]
+    numeric = [feature.column for feature in features if feature.kind == "numeric"]
+    numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(frame[column].dtype)]
+    categorical = [feature.column for feature in features if feature.kind != "numeric"]
+    means, spreads = everybody[numeric].astype(float).mean(), everybody[numeric].astype(float).std(ddof=0)
+    shares = {column: _shares(everybody[column]) for column in categorical}
+    profiles: dict[int, SegmentProfile] = {}
+    for segment in np.unique(segments[assigned]):
+        inside = segments == segment
+        rows = frame.loc[inside]
+        figures: Json = {}
+        for column in numeric:
+            values = rows[column].astype(float)
+            spread = float(spreads[column])
+            mean = float(values.mean())
+            figures[column] = {
+                "mean": mean,
+                "median": float(values.median()),
+                "z": (mean - float(means[column])) / spread if spread > 0 else 0.0,
+            }
+        for column in categorical:
+            own = _shares(rows[column])
+            figures[column] = {"shares": own, "everybody": {name: shares[column][name] for name in own}}
+        profiles[int(segment)] = SegmentProfile(
+            n_customers=int(inside.sum()),
+            share=float(inside.sum() / max(assigned.sum(), 1)),
+            radius=float(np.sqrt(np.mean(distance[inside] ** 2))),
+            figures=figures,
+            name=automatic_name(
+                {column: figures[column] for column in (*numeric, *categorical) if column not in outcomes}
+            ),
+        )
+    return profiles
+
+
+def automatic_name(figures: Mapping[str, Json]) -> str:
+    """Name a segment by what sets it apart most, for example "high spend, low recency days, mostly web"."""
+    words = []
+    for column, figure in figures.items():
+        plain = column.replace("_", " ")
+        if "z" in figure:
+            words.append((abs(figure["z"]), f"{'high' if figure['z'] > 0 else 'low'} {plain}"))
+        elif figure["shares"]:
+            value, share = max(figure["shares"].items(), key=lambda item: item[1] - figure["everybody"][item[0]])
+            common = figure["everybody"][value]
+            spread = float(np.sqrt(common * (1 - common)))
+            lift = (share - common) / spread if spread > 0 else 0.0
+            label = {"true": plain, "false": f"not {plain}"}.get(value, f"{plain} {value}")
+            words.append((lift, f"mostly {label}" if share > 1 / 2 else f"more {label}"))
+    notable = [word for weight, word in sorted(words, reverse=True) if weight >= NOTABLE]
+    return ", ".join(notable[:WORDS_IN_A_NAME]) or "average customers"
+
+
+def _shares(values: pd.Series) -> dict[str, float]:
+    counts = as_categories(values).value_counts(normalize=True)
+    return {str(name): float(share) for name, share in counts.items()}

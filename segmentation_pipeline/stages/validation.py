@@ -1,0 +1,177 @@
+"""Which rows can be used, and every reason why the others cannot: a pandera schema built from the spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandas.api import types
+
+from segmentation_pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segmentation_pipeline.spec import FeatureSpec
+
+KEY_NULL: Final = "key is null"
+KEY_DUPLICATED: Final = "key is duplicated"
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Usable rows, and per rejected row (positions in the input) its reasons."""
+
+    rows: pd.DataFrame
+    rejected: pd.DataFrame
+    reasons: tuple[tuple[str, ...], ...]
+
+    @property
+    def reason_counts(self) -> dict[str, int]:
+        """How many rows each reason rejects; a row with two reasons counts in both."""
+        flat = pd.Series([reason for each in self.reasons for reason in each], dtype="object")
+        return {str(reason): int(count) for reason, count in flat.value_counts().items()}
+
+
+def validate(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> Validated:
+    """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
+
+    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it. Every
+    reason of a row is collected before it is rejected.
+
+    Raises:
+        SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
+    """
+    _require_columns(frame, [key, *(feature.column for feature in features)])
+    frame = frame.reset_index(drop=True)
+    reasons: dict[int, list[str]] = {}
+    typed = frame.copy(deep=False)
+    for feature in features:
+        typed[feature.column], bad = _typed(frame[feature.column], feature)
+        for position in np.flatnonzero(bad).tolist():
+            text = str(frame[feature.column].iloc[position])[:40]
+            kind = "a number" if feature.kind == "numeric" else "true or false"
+            reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {kind}")
+        # already reported; the schema must not call it null as well
+        typed[feature.column] = typed[feature.column].mask(bad, _placeholder(typed[feature.column], feature))
+    for position, reason in _schema_failures(typed, features, key=key):
+        reasons.setdefault(position, []).append(reason)
+    mask = np.zeros(len(frame), dtype=bool)
+    positions = sorted(reasons)
+    mask[positions] = True
+    return Validated(
+        rows=typed.loc[~mask].reset_index(drop=True),
+        rejected=frame.loc[mask],
+        reasons=tuple(tuple(reasons[position]) for position in positions),
+    )
+
+
+def schema_for(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSchema:
+    """Build the pandera schema that the features and the key describe."""
+    columns = {
+        key: pa.Column(
+            nullable=True,
+            checks=[
+                pa.Check(lambda values: values.notna(), error=KEY_NULL, ignore_na=False),
+                pa.Check(
+                    lambda values: ~values.duplicated(keep=False) | values.isna(),
+                    error=KEY_DUPLICATED,
+                    ignore_na=False,
+                ),
+            ],
+        )
+    }
+    for feature in features:
+        columns[feature.column] = pa.Column(nullable=True, checks=_checks(feature))
+    return pa.DataFrameSchema(columns, strict=False)
+
+
+def _checks(feature: FeatureSpec) -> list[pa.Check]:
+    column = feature.column
+    checks = []
+    if feature.missing == "reject":
+        checks.append(pa.Check(lambda values: values.notna(), error=f"{column}: null", ignore_na=False))
+    if feature.kind == "numeric":
+        checks.append(
+            pa.Check(lambda values: values.isna() | ~np.isinf(values), error=f"{column}: infinite", ignore_na=False)
+        )
+        floor = {"log1p": -1.0, "sqrt": 0.0}.get(feature.transform)
+        if floor is not None:
+            wanted = f"> {floor:g}" if feature.transform == "log1p" else f">= {floor:g}"
+            rule = pa.Check.gt if feature.transform == "log1p" else pa.Check.ge
+            checks.append(rule(floor, error=f"{column}: {feature.transform} needs {wanted}"))
+        if feature.min is not None:
+            checks.append(pa.Check.ge(feature.min, error=f"{column}: below {feature.min:g}"))
+        if feature.max is not None:
+            checks.append(pa.Check.le(feature.max, error=f"{column}: above {feature.max:g}"))
+    if feature.allowed is not None:
+        checks.append(pa.Check.isin(feature.allowed, error=f"{column}: not an allowed value"))
+    return checks
+
+
+def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> list[tuple[int, str]]:
+    try:
+        schema_for(features, key=key).validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
+        positions = cases["index"]
+        if positions.isna().any():
+            # a failure of the whole column, not of a row: a check could not be computed
+            first = cases.loc[positions.isna()].iloc[0]
+            message = f"column {first['column']}: {first['check']} ({first['failure_case']})"
+            raise SourceError(message) from errors
+        return [(int(position), str(check)) for position, check in zip(positions, cases["check"], strict=True)]
+    return []
+
+
+def _typed(values: pd.Series, feature: FeatureSpec) -> tuple[pd.Series, pd.Series]:
+    """The column in the type its feature wants, and where that was impossible."""
+    nowhere = pd.Series(data=False, index=values.index)
+    if feature.kind == "numeric":
+        if types.is_numeric_dtype(values.dtype):
+            return values.astype(np.float64), nowhere
+        if types.is_datetime64_any_dtype(values.dtype):
+            message = (
+                f"{feature.column} is a date, and a date is not a number. Give the days before :as_of in the query, "
+                f"for example (:as_of::date - {feature.column}::date)."
+            )
+            raise SourceError(message)
+        numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        return numbers, numbers.isna() & values.notna()
+    if feature.kind == "boolean":
+        if types.is_bool_dtype(values.dtype):
+            return values, nowhere
+        words = values.astype("string").str.strip().str.lower()
+        truth = words.map({"true": True, "t": True, "1": True, "1.0": True, "yes": True, "false": False, "f": False,
+                           "0": False, "0.0": False, "no": False})  # fmt: skip
+        return truth, truth.isna() & values.notna()
+    return values.astype("object").map(_as_text, na_action="ignore").astype("object"), nowhere
+
+
+def _as_text(value: object) -> str:
+    """A category's name: 3.0 and 3 are the same category, True is 'true'."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _placeholder(values: pd.Series, feature: FeatureSpec) -> object:
+    if feature.kind != "numeric":
+        return False
+    usable = values[np.isfinite(values)]
+    return usable.max() if len(usable) else 0.0
+
+
+def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
+    missing = [column for column in wanted if column not in frame.columns]
+    if missing:
+        message = (
+            f"the source has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}. "
+            "Add it to the query or take it out of defs.yaml."
+        )
+        raise SourceError(message)

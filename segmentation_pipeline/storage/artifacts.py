@@ -1,0 +1,223 @@
+"""The artifact store: `<home>/artifacts/<segmentation>/<stage>/<partition>/<run id>/` with a manifest.
+
+A directory is written aside and renamed into place, so one without a manifest does not exist. Parquet, Arrow and JSON
+only; open to the owner only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segmentation_pipeline.errors import ArtifactError
+from segmentation_pipeline.storage.home import make_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+MANIFEST: Final = "manifest.json"
+FEATURES: Final = "features"
+
+
+class RowsVersion:
+    """A data version of rows that does not depend on their order: a sum of row hashes, the schema and the count."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = "\n".join(f"{column.name}:{column.type}" for column in schema)
+        self._sum = 0
+        self._n_rows = 0
+
+    def add(self, batch: pa.RecordBatch | pa.Table) -> Self:
+        """Count in the rows of `batch`."""
+        if batch.num_rows:
+            hashes = pd.util.hash_pandas_object(batch.to_pandas(), index=False, categorize=True)
+            with np.errstate(over="ignore"):
+                self._sum = (self._sum + int(hashes.to_numpy(dtype=np.uint64).sum(dtype=np.uint64))) % 2**64
+            self._n_rows += batch.num_rows
+        return self
+
+    @property
+    def hexdigest(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return text_version(f"{self._schema}\n{self._n_rows}\n{self._sum}")
+
+
+def text_version(text: str) -> str:
+    """Sixteen hexadecimal digits that change with `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def json_version(value: object) -> str:
+    """Sixteen hexadecimal digits that change with the plain `value`."""
+    return text_version(json.dumps(value, sort_keys=True, default=str))
+
+
+@dataclass
+class Artifact:
+    """One stage's output on disk: a folder of data files and what the manifest says of it."""
+
+    folder: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, where the artifact has rows."""
+        return int(self.manifest.get("rows", 0))
+
+    @property
+    def data_version(self) -> str:
+        """The version of the data."""
+        return str(self.manifest["data_version"])
+
+    @property
+    def run_id(self) -> str:
+        """The run that wrote it."""
+        return self.folder.name
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Read `<name>.parquet`; the column types are those that were written."""
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame
+
+    def table(self, name: str) -> pa.Table:
+        """Read `<name>.parquet` as Arrow."""
+        return pq.read_table(self._existing(f"{name}.parquet"))
+
+    def json(self, name: str) -> Any:  # an object or an array
+        """Read `<name>.json`."""
+        return json.loads(self._existing(f"{name}.json").read_text())
+
+    def matrix(self) -> tuple[pa.Array, NDArray[np.float32]]:
+        """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
+        with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
+            table = pa.ipc.open_file(source).read_all()
+        features = table.column(FEATURES).combine_chunks()
+        width = features.type.list_size
+        return table.column(0).combine_chunks(), features.flatten().to_numpy().reshape(-1, width)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write `<name>.parquet`."""
+        pq.write_table(table, self.folder / f"{name}.parquet", compression="zstd")
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write `<name>.parquet` without the index."""
+        self.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write `<name>.json`; NaN and infinities become null."""
+        (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))
+
+    def write_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, matrix: NDArray[np.float32]) -> None:
+        """Write the keys and a float32 matrix of shape (n, D), row-major, as one Arrow file."""
+        if isinstance(keys, pa.ChunkedArray):
+            keys = keys.combine_chunks()
+        features = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+        table = pa.table({key: keys, FEATURES: features})
+        with pa.OSFile(str(self.folder / "matrix.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=max(len(table), 1))
+
+    def _existing(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            message = f"{path} is gone; materialize the asset that wrote it again for this partition"
+            raise ArtifactError(message)
+        return path
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """The artifacts of one segmentation below `root`."""
+
+    root: Path
+
+    def folder(self, stage: str, partition: str, run_id: str) -> Path:
+        """Where the artifact of a run lies."""
+        return self.root / stage / partition / run_id
+
+    @contextmanager
+    def writing(self, stage: str, partition: str, run_id: str) -> Iterator[Artifact]:
+        """Give an artifact to fill; when the block ends without an error it is sealed and put in its place."""
+        final = self.folder(stage, partition, run_id)
+        aside = final.with_name(f".{run_id}.partial-{os.getpid()}")
+        for folder in (self.root.parent, self.root, final.parent.parent, final.parent):
+            make_private(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700)
+        artifact = Artifact(aside)
+        try:
+            yield artifact
+            _seal(artifact)
+            shutil.rmtree(final, ignore_errors=True)  # the same run tried this step before
+            aside.rename(final)
+            _sync(final.parent)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        artifact.folder = final
+
+    def open(self, stage: str, partition: str, run_id: str) -> Artifact:
+        """Open what a run wrote.
+
+        Raises:
+            ArtifactError: it is not there, or was never finished.
+        """
+        folder = self.folder(stage, partition, run_id)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+        except FileNotFoundError:
+            message = (
+                f"{stage} of {partition} (run {run_id[:8]}) has no artifact at {folder}; "
+                f"materialize {stage} again for this partition"
+            )
+            raise ArtifactError(message) from None
+        return Artifact(folder, manifest)
+
+
+def plain(value: object) -> Any:  # JSON is what it is
+    """Make a value JSON and jsonb can hold: numpy scalars become Python's, NaN and infinities null."""
+    if isinstance(value, dict):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _seal(artifact: Artifact) -> None:
+    files = sorted(artifact.folder.iterdir())
+    for path in files:
+        path.chmod(0o600)
+        _sync(path)
+    artifact.manifest["bytes"] = sum(path.stat().st_size for path in files)
+    artifact.write_json(MANIFEST.removesuffix(".json"), artifact.manifest)
+    manifest = artifact.folder / MANIFEST
+    manifest.chmod(0o600)
+    _sync(manifest)
+    _sync(artifact.folder)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder to disk, so that a power cut cannot leave a sealed artifact empty."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,182 @@
+"""`<name>_assignment`, `<name>_rejected` and the views on them: who was in which segment, and who could not be.
+
+The history is list-partitioned by snapshot. A snapshot's rows are loaded into a table of their own and then attached,
+which blocks no reader; nothing is ever rewritten.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import sqlalchemy as sa
+from psycopg import sql
+
+from segmentation_pipeline.storage import schema
+from segmentation_pipeline.storage.artifacts import plain
+from segmentation_pipeline.storage.database import driver_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segmentation_pipeline.storage.snapshots import Ledger
+
+COLUMNS = ("segment_id", "distance", "second_segment_id", "margin")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS {assignment} (
+    snapshot_id bigint NOT NULL REFERENCES segmentation.snapshot,
+    {key} {key_type} NOT NULL,
+    segment_id integer,
+    distance double precision,
+    second_segment_id integer,
+    margin double precision,
+    PRIMARY KEY (snapshot_id, {key})
+) PARTITION BY LIST (snapshot_id);
+CREATE TABLE IF NOT EXISTS {rejected} (
+    run_id text NOT NULL,
+    partition text NOT NULL,
+    key text,
+    reasons text[] NOT NULL,
+    "row" jsonb,
+    rejected_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS {rejected_run} ON {rejected} (run_id);
+"""
+# `since`: the as_of of the first published snapshot of the unbroken stretch in the present segment
+_CURRENT = """
+CREATE OR REPLACE VIEW {current} AS
+SELECT a.{key}, a.segment_id, s.name,
+    (SELECT min(h.as_of) FROM segmentation.snapshot h JOIN {assignment} b USING (snapshot_id)
+      WHERE h.segmentation = {name} AND h.status = 'published' AND b.{key} = a.{key}
+        AND b.segment_id IS NOT DISTINCT FROM a.segment_id
+        AND h.as_of > coalesce(
+          (SELECT max(g.as_of) FROM segmentation.snapshot g JOIN {assignment} c USING (snapshot_id)
+            WHERE g.segmentation = {name} AND g.status = 'published' AND c.{key} = a.{key}
+              AND c.segment_id IS DISTINCT FROM a.segment_id), '-infinity')) AS since
+FROM {assignment} a
+LEFT JOIN segmentation.segment s ON s.segmentation = {name} AND s.segment_id = a.segment_id
+WHERE a.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation WHERE name = {name})
+"""
+_MOVERS = """
+CREATE OR REPLACE VIEW {movers} AS
+SELECT a.{key}, b.segment_id AS "from", a.segment_id AS "to"
+FROM {assignment} a
+JOIN {assignment} b ON b.{key} = a.{key}
+WHERE a.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation WHERE name = {name})
+  AND b.snapshot_id = (SELECT p.parent_snapshot_id FROM segmentation.segmentation l
+                       JOIN segmentation.snapshot p ON p.snapshot_id = l.current_snapshot_id WHERE l.name = {name})
+  AND a.segment_id IS DISTINCT FROM b.segment_id
+"""
+
+
+def ensure_tables(connection: sa.Connection, name: str, *, key_name: str, key_type: str) -> None:
+    """Make the tables and views of a segmentation where they are missing; `key_type` is a PostgreSQL type name."""
+    if connection.scalar(sa.text("SELECT to_regclass(:view)"), {"view": f'segmentation."{name}_movers"'}) is not None:
+        return
+    parts = {
+        "assignment": assignment_table(name),
+        "rejected": sql.Identifier(schema.SCHEMA, f"{name}_rejected"),
+        "rejected_run": sql.Identifier(f"{name}_rejected_run"),
+        "current": sql.Identifier(schema.SCHEMA, f"{name}_current"),
+        "movers": sql.Identifier(schema.SCHEMA, f"{name}_movers"),
+        "key": sql.Identifier(key_name),
+        "key_type": sql.SQL(key_type),  # one of extraction.KEY_TYPES
+        "name": sql.Literal(name),
+    }
+    for statement in (_TABLES, _CURRENT, _MOVERS):
+        driver_connection(connection).execute(sql.SQL(statement).format(**parts))
+
+
+def assignment_table(name: str, snapshot_id: int | None = None) -> sql.Identifier:
+    """The history table of a segmentation, or the partition of one snapshot."""
+    suffix = "" if snapshot_id is None else f"_{snapshot_id}"
+    return sql.Identifier(schema.SCHEMA, f"{name}_assignment{suffix}")
+
+
+def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.Table) -> sql.Identifier:
+    """Load a snapshot's assignments (key, segment_id, distance, second_segment_id, margin) aside and attach them."""
+    table = assignment_table(ledger.name, snapshot_id)
+    parts = {
+        "table": table,
+        "parent": assignment_table(ledger.name),
+        "check": sql.Identifier(f"only_snapshot_{snapshot_id}"),
+        "snapshot": sql.Literal(snapshot_id),
+        "key": sql.Identifier(ledger.key_name),
+    }
+    cursor = driver_connection(connection).cursor()
+    cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
+    cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
+    columns = sql.SQL(", ").join(map(sql.Identifier, (ledger.key_name, *COLUMNS)))
+    with cursor.copy(
+        sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(columns=columns, **parts)
+    ) as copy:
+        for batch in rows.select([ledger.key_name, *COLUMNS]).to_batches(max_chunksize=100_000):
+            copy.write(_csv(batch))
+    cursor.execute(
+        sql.SQL(
+            "ALTER TABLE {table} ADD PRIMARY KEY (snapshot_id, {key}), "
+            "ADD CONSTRAINT {check} CHECK (snapshot_id = {snapshot})"
+        ).format(**parts)
+    )
+    cursor.execute(sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({snapshot})").format(**parts))
+    cursor.execute(sql.SQL("ANALYZE {table}").format(**parts))
+    return table
+
+
+def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
+    """Each assigned customer's segment in a published snapshot, indexed by the key (int64 or text)."""
+    statement = sql.SQL(
+        "COPY (SELECT {key}, segment_id FROM {table} WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL) "
+        "TO STDOUT (FORMAT csv, FORCE_QUOTE ({key}))"
+    ).format(
+        key=sql.Identifier(ledger.key_name),
+        table=assignment_table(ledger.name),
+        snapshot=sql.Literal(snapshot_id),
+    )
+    with driver_connection(connection).cursor().copy(statement) as copy:
+        text = b"".join(bytes(block) for block in copy)
+    key_type = pa.string() if ledger.key_type in {"uuid", "text"} else pa.int64()
+    if not text:
+        return pd.Series([], dtype="int64", index=pd.Index([], dtype=key_type.to_pandas_dtype()))
+    table = pacsv.read_csv(
+        io.BytesIO(text),
+        pacsv.ReadOptions(column_names=["key", "segment_id"]),
+        pacsv.ParseOptions(newlines_in_values=True),
+        pacsv.ConvertOptions(column_types={"key": key_type, "segment_id": pa.int64()}),
+    )
+    return pd.Series(table["segment_id"].to_numpy(), index=pd.Index(table["key"].to_pandas()))
+
+
+def record_rejected(
+    connection: sa.Connection,
+    name: str,
+    *,
+    run_id: str,
+    partition: str,
+    key: str,
+    rejected: pd.DataFrame,
+    reasons: Sequence[Sequence[str]],
+    store_rows: bool,
+) -> None:
+    """Write the rejected rows of a run with every reason, replacing what the same run wrote before."""
+    table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
+    cursor = driver_connection(connection).cursor()
+    cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
+    statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
+    with cursor.copy(statement) as copy:
+        for row, why in zip(rejected.to_dict("records"), reasons, strict=True):
+            value = plain(row[key])
+            stored = json.dumps(plain(row)) if store_rows else None
+            copy.write_row((run_id, partition, None if value is None else str(value), list(why), stored))
+
+
+def _csv(batch: pa.RecordBatch) -> bytes:
+    """CSV as COPY reads it: text quoted, null empty, floats to the last bit."""
+    sink = io.BytesIO()
+    pacsv.write_csv(batch, sink, pacsv.WriteOptions(include_header=False))
+    return sink.getvalue()

@@ -1,0 +1,104 @@
+"""Connections: from an environment variable's name to an engine, without ever showing a URL."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.storage.embedded import embedded_url
+from segmentation_pipeline.storage.home import home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import psycopg
+
+DEFAULT_VARIABLE: Final = "SEGMENTATION_DATABASE_URL"
+APPLICATION: Final = "segmentation_pipeline"
+
+
+def database_url(variable: str = DEFAULT_VARIABLE) -> str:
+    """The libpq URL that the environment `variable` holds; the embedded server's if the default one is unset.
+
+    Raises:
+        ConfigurationError: the variable is unset or holds no PostgreSQL URL.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        if variable == DEFAULT_VARIABLE:
+            return embedded_url(home())
+        message = f"the environment variable {variable} is not set; it must hold a postgresql:// URL"
+        raise ConfigurationError(message)
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgresql", "postgres"}:
+        message = f"the environment variable {variable} must hold a URL that begins with postgresql://"
+        raise ConfigurationError(message)
+    return f"postgresql://{rest}"
+
+
+def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
+    """The engine of the database that `variable` names.
+
+    Raises:
+        ConfigurationError: the variable is unset or holds no PostgreSQL URL.
+    """
+    return _engine(database_url(variable))
+
+
+@cache
+def _engine(url: str) -> sa.Engine:
+    return sa.create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        connect_args={"application_name": APPLICATION, "connect_timeout": 10},
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+    """The psycopg connection beneath, inside the same transaction, for COPY."""
+    return connection.connection.driver_connection  # type: ignore[return-value]  # typed as Any by SQLAlchemy
+
+
+def same_database(one: str, other: str) -> bool:
+    """Whether two environment variables name the same database."""
+    return one == other or database_url(one) == database_url(other)
+
+
+def qualified(table: str) -> tuple[str, str]:
+    """Split `schema.table` (or `table`, in public); double quotes keep dots and capitals.
+
+    Raises:
+        ConfigurationError: there are more parts than two, or an empty one.
+    """
+    parts = list(_parts(table))
+    if len(parts) == 1:
+        parts.insert(0, "public")
+    if len(parts) != 2 or not all(parts):
+        message = f"{table!r} is not a table name; write schema.table"
+        raise ConfigurationError(message)
+    return parts[0], parts[1]
+
+
+def _parts(table: str) -> Iterator[str]:
+    part, quoted = "", False
+    for character in table:
+        if character == '"':
+            quoted = not quoted
+        elif character == "." and not quoted:
+            yield part
+            part = ""
+        else:
+            part += character
+    yield part
+
+
+def begin(variable: str = DEFAULT_VARIABLE) -> AbstractContextManager[sa.Connection]:
+    """One transaction on the database that `variable` names."""
+    return engine(variable).begin()

@@ -1,0 +1,211 @@
+"""Out of PostgreSQL into Parquet: ADBC streams Arrow batches over COPY, column by column in a defined type.
+
+What becomes of each PostgreSQL type: integers, booleans stay; `real`, `double precision`, `numeric` and `money` become
+float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates; text, `uuid`,
+enums, JSON, arrays and everything else become text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg import sql
+
+from segmentation_pipeline.errors import SourceError, UnusableDataError
+from segmentation_pipeline.storage.artifacts import RowsVersion
+from segmentation_pipeline.storage.database import database_url, qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import psycopg
+
+    from segmentation_pipeline.model import Period
+    from segmentation_pipeline.spec import SourceSpec
+
+# quoted text, dollar-quoted text, comments: a parameter's name in there is not a parameter
+_TOKENS: Final = re.compile(
+    r"""(?P<skip>'(?:[^']|'')*' | "(?:[^"]|"")*" | (?P<tag>\$\w*\$).*?(?P=tag) | --[^\n]* | /\*.*?\*/ | ::)
+      | :(?P<name>as_of|window_start)\b""",
+    re.VERBOSE | re.DOTALL,
+)
+KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid",
+                    "text": "text", "varchar": "text", "bpchar": "text", "citext": "text"}  # fmt: skip
+_KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8", "date", "timestamp", "timestamptz"})
+_CASTS: Final = {"float4": "{}::float8", "numeric": "{}::float8", "money": "{}::numeric::float8",
+                 "oid": "{}::int8", "interval": "extract(epoch from {})::float8"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What was written: rows, their order-free data version, the key's PostgreSQL type, the type of each column."""
+
+    n_rows: int
+    data_version: str
+    key_type: str
+    column_types: dict[str, str]
+    dated: bool
+
+
+def query_text(source: SourceSpec, folder: Path) -> str:
+    """The SQL of a source: the `.sql` file beside the defs.yaml in `folder`, the inline query, or the whole table.
+
+    Raises:
+        SourceError: the file is not there.
+    """
+    if source.table is not None:
+        return sql.SQL("SELECT * FROM {}").format(sql.Identifier(*qualified(source.table))).as_string()
+    query = (source.query or "").strip()
+    if not query.endswith(".sql"):
+        return query
+    path = folder / query
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        message = f"source.query names {query}, which is not beside the defs.yaml in {folder}"
+        raise SourceError(message) from None
+
+
+def is_dated(query: str) -> bool:
+    """Whether the query asks for `:as_of` or `:window_start`, so that an older partition means something."""
+    return any(match["name"] for match in _TOKENS.finditer(query))
+
+
+def with_dates(query: str, period: Period) -> sql.Composable:
+    """Put the period's dates, as quoted timestamptz literals, where `:as_of` and `:window_start` stand.
+
+    Literals and not bound parameters: PostgreSQL allows none in COPY, which is twice as fast.
+    """
+    values: Mapping[str, datetime] = {"as_of": period.as_of, "window_start": period.window_start}
+    parts: list[sql.Composable] = []
+    end = 0
+    for match in _TOKENS.finditer(query):
+        if match["name"]:
+            parts.append(sql.SQL(query[end : match.start()]))
+            parts.append(sql.Literal(values[match["name"]].isoformat()) + sql.SQL("::timestamptz"))
+            end = match.end()
+    parts.append(sql.SQL(query[end:]))
+    return sql.Composed(parts)
+
+
+def extract(source: SourceSpec, query: str, period: Period, destination: Path, *, timezone: str) -> Extracted:
+    """Run `query` for `period` in a read-only transaction and write its rows to the Parquet file `destination`.
+
+    Raises:
+        SourceError: the query fails, lacks the key, or its key has a type that cannot identify a customer.
+        UnusableDataError: it gives no rows.
+    """
+    import psycopg
+
+    url = database_url(source.url_env)
+    dated = with_dates(query.rstrip().rstrip(";"), period)
+    try:
+        with psycopg.connect(url) as connection:
+            connection.read_only = True
+            connection.execute(sql.SQL("SET TIME ZONE {}").format(sql.Literal(timezone)))
+            connection.execute(
+                sql.SQL("SET statement_timeout = {}").format(sql.Literal(source.statement_timeout_s * 1000))
+            )
+            columns = _columns(connection, dated)
+            key_type = _key_type(columns, source.key)
+            statement = _typed_query(dated, columns).as_string(connection)
+    except psycopg.Error as error:
+        raise SourceError(_said(error, period)) from error
+    n_rows, version = _stream(url, statement, destination, source=source, timezone=timezone, period=period)
+    if n_rows == 0:
+        message = (
+            f"the source query gave 0 rows for {period.partition} (as of {period.as_of:%Y-%m-%d %H:%M}). Check that "
+            "the period's data has arrived and that the query's dates are right."
+        )
+        raise UnusableDataError(message)
+    return Extracted(n_rows, version, key_type, dict(columns), dated=is_dated(query))
+
+
+def _stream(
+    url: str, statement: str, destination: Path, *, source: SourceSpec, timezone: str, period: Period
+) -> tuple[int, str]:
+    import adbc_driver_manager
+    import adbc_driver_postgresql.dbapi as adbc
+
+    settings = (
+        "SET TRANSACTION READ ONLY",
+        sql.SQL("SET LOCAL TIME ZONE {}").format(sql.Literal(timezone)).as_string(),
+        f"SET LOCAL statement_timeout = {source.statement_timeout_s * 1000:d}",
+    )
+    try:
+        with adbc.connect(url) as connection, connection.cursor() as cursor:
+            for setting in settings:
+                cursor.execute(setting)
+            cursor.execute(statement)
+            reader = cursor.fetch_record_batch()
+            schema = pa.schema([_storage_field(each) for each in reader.schema])
+            version, n_rows = RowsVersion(schema), 0
+            with pq.ParquetWriter(destination, schema, compression="zstd") as writer:
+                for batch in reader:
+                    plain = pa.RecordBatch.from_arrays([_storage_array(each) for each in batch.columns], schema=schema)
+                    writer.write_batch(plain)
+                    version.add(plain)
+                    n_rows += plain.num_rows
+    except adbc_driver_manager.Error as error:
+        raise SourceError(_said(error, period)) from error
+    return n_rows, version.hexdigest
+
+
+def _columns(connection: psycopg.Connection, query: sql.Composable) -> list[tuple[str, str]]:
+    """Each column's name and PostgreSQL type name, asked of the server without running the query."""
+    described = connection.execute(sql.SQL("SELECT * FROM (\n{}\n) AS source LIMIT 0").format(query)).description or []
+    names = [column.name for column in described]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"the source query gives the column {', '.join(twice)} more than once; give each its own name"
+        raise SourceError(message)
+    types: dict[object, object] = dict(
+        connection.execute(
+            "SELECT t.oid, coalesce(b.typname, t.typname) FROM pg_type t "
+            "LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE t.oid = ANY(%s)",
+            [[column.type_code for column in described]],
+        ).fetchall()
+    )
+    return [(column.name, str(types.get(column.type_code, "text"))) for column in described]
+
+
+def _key_type(columns: Sequence[tuple[str, str]], key: str) -> str:
+    found = dict(columns)
+    if key not in found:
+        message = f"the source query has no key column {key!r}; it has {', '.join(found)}"
+        raise SourceError(message)
+    if found[key] not in KEY_TYPES:
+        message = f"the key {key} is of type {found[key]}; use an integer, uuid or text column, or cast it in the query"
+        raise SourceError(message)
+    return KEY_TYPES[found[key]]
+
+
+def _typed_query(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> sql.Composable:
+    casts = []
+    for name, kind in columns:
+        template = "{}" if kind in _KEPT else _CASTS.get(kind, "{}::text")
+        column = sql.Identifier("source", name)
+        casts.append(sql.SQL(template).format(column) + sql.SQL(" AS ") + sql.Identifier(name))
+    return sql.SQL("SELECT {} FROM (\n{}\n) AS source").format(sql.SQL(", ").join(casts), query)
+
+
+def _storage_field(field: pa.Field) -> pa.Field:
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    return pa.field(field.name, kind)
+
+
+def _storage_array(array: pa.Array) -> pa.Array:
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def _said(error: Exception, period: Period) -> str:
+    """What the server said, in one line, without the connection's address."""
+    said = " ".join(str(error).split())
+    said = re.sub(r"postgres(ql)?://\S+", "the database", said)
+    return f"the source query failed for {period.partition}: {said}"

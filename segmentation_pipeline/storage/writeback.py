@@ -1,0 +1,266 @@
+"""Publishing a snapshot: history, target, status and pointer in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from psycopg import sql
+
+from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
+from segmentation_pipeline.storage import assignments, snapshots
+from segmentation_pipeline.storage.database import driver_connection, qualified
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.spec import PublishSpec
+
+_EXAMPLES = 3
+_INTEGERS = {"smallint", "integer", "bigint"}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a publication did. The counts are of target rows; -1 where the target was left alone."""
+
+    snapshot_id: int
+    already_published: bool
+    became_current: bool
+    changed: int
+    unchanged: int
+    not_in_target: int
+    not_in_source: int
+    cleared: int
+    examples_not_in_target: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """Give plain values for the artifact and the UI."""
+        return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
+
+
+def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: str) -> None:
+    """See that the target can take segments, before any work is done; `create` mode makes what is missing.
+
+    Raises:
+        TargetError: the table or a column is missing or of a wrong type, or may not be updated.
+    """
+    schema_name, table_name = qualified(publish.table)
+    table = sql.Identifier(schema_name, table_name)
+    if publish.mode == "create":
+        _create_target(connection, publish, table, key_type=key_type)
+    described = (
+        driver_connection(connection)
+        .execute(
+            "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped",
+            [schema_name, table_name],
+        )
+        .fetchall()
+    )
+    found = {str(name): str(kind) for name, kind in described}
+    if not found:
+        message = f"the target table {publish.table} is not there; create it, or set publish.mode: create"
+        raise TargetError(message)
+    if publish.key not in found:
+        message = (
+            f"the target {publish.table} has no column {publish.key} (publish.key); it has {', '.join(map(str, found))}"
+        )
+        raise TargetError(message)
+    wanted = {publish.column: "integer"}
+    if publish.updated_column:
+        wanted[publish.updated_column] = "timestamptz"
+    missing = [
+        f"ADD COLUMN {sql.Identifier(each).as_string()} {kind}" for each, kind in wanted.items() if each not in found
+    ]
+    if missing:
+        statement = f"ALTER TABLE {table.as_string()} {', '.join(missing)};"
+        message = f"the target {publish.table} lacks columns. Run:  {statement}"
+        raise TargetError(message)
+    if found[publish.column] not in _INTEGERS:
+        message = f"{publish.table}.{publish.column} is {found[publish.column]}; a segment id needs an integer column"
+        raise TargetError(message)
+    _require_privileges(connection, publish, table)
+
+
+def publish(
+    connection: sa.Connection, publish_spec: PublishSpec, name: str, snapshot_id: int, rows: pa.Table
+) -> Receipt:
+    """Publish one snapshot inside the open transaction; `rows` as `assignments.load` takes them.
+
+    An older `as_of` than the current one writes history, not the target. What is published already is left as it is.
+
+    Raises:
+        NotAcceptedError: its gates failed, it waits for a person, or it was replaced.
+        ParentChangedError: its parent is no longer the latest earlier published snapshot.
+        TargetError: the target cannot take the segments.
+    """
+    ledger = snapshots.lock(connection, name)
+    candidate = snapshots.snapshot(connection, snapshot_id)
+    if ledger is None or candidate is None or candidate.segmentation != name:
+        message = f"{name} has no snapshot {snapshot_id}; materialize aligned_segments again"
+        raise NotAcceptedError(message)
+    if candidate.status == "published":
+        return Receipt(
+            snapshot_id,
+            already_published=True,
+            became_current=ledger.current_snapshot_id == snapshot_id,
+            changed=0,
+            unchanged=0,
+            not_in_target=0,
+            not_in_source=0,
+            cleared=0,
+        )
+    _require_accepted(connection, candidate)
+    _require_same_parent(connection, candidate)
+    check_target(connection, publish_spec, key_type=ledger.key_type)
+    loaded = assignments.load(connection, ledger, snapshot_id, rows)
+    for other in snapshots.earlier_versions(connection, name, candidate.partition):
+        if other.status == "published":
+            snapshots.set_status(connection, other.snapshot_id, "superseded")
+    snapshots.set_status(connection, snapshot_id, "published")
+    current = (
+        snapshots.snapshot(connection, ledger.current_snapshot_id) if ledger.current_snapshot_id is not None else None
+    )
+    if current is not None and current.as_of > candidate.as_of:
+        return Receipt(
+            snapshot_id,
+            already_published=False,
+            became_current=False,
+            changed=-1,
+            unchanged=-1,
+            not_in_target=-1,
+            not_in_source=-1,
+            cleared=-1,
+        )
+    snapshots.set_current(connection, name, snapshot_id)
+    return _update_target(connection, publish_spec, ledger.key_name, loaded, snapshot_id)
+
+
+def _update_target(
+    connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier, snapshot_id: int
+) -> Receipt:
+    parts: dict[str, sql.Composable] = {
+        "target": sql.Identifier(*qualified(publish.table)),
+        "loaded": loaded,
+        "key": sql.Identifier(key_name),
+        "target_key": sql.Identifier(publish.key),
+        "column": sql.Identifier(publish.column),
+        "touch": sql.SQL(", {} = now()").format(sql.Identifier(publish.updated_column))
+        if publish.updated_column
+        else sql.SQL(""),
+    }
+    cursor = driver_connection(connection).cursor()
+
+    def run(statement: str) -> int:
+        cursor.execute(sql.SQL(statement).format(**parts))
+        return cursor.rowcount
+
+    created = 0
+    if publish.mode == "create":
+        created = run(
+            "INSERT INTO {target} ({target_key}, {column}) SELECT a.{key}, NULL FROM {loaded} a "
+            "WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.{target_key} = a.{key})"
+        )
+    changed = run(
+        "UPDATE {target} t SET {column} = a.segment_id{touch} FROM {loaded} a "
+        "WHERE t.{target_key} = a.{key} AND t.{column} IS DISTINCT FROM a.segment_id"
+    )
+    matched = run("SELECT FROM {target} t JOIN {loaded} a ON t.{target_key} = a.{key}")
+    absent = run(
+        "SELECT FROM {target} t WHERE t.{column} IS NOT NULL "
+        "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
+    )
+    cleared = 0
+    if publish.absent == "clear" and absent:
+        cleared = run(
+            "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
+            "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
+        )
+    missing = run(
+        "SELECT a.{key}::text FROM {loaded} a "
+        "WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.{target_key} = a.{key}) ORDER BY 1"
+    )
+    examples = tuple(str(row[0]) for row in cursor.fetchmany(_EXAMPLES)) if missing else ()
+    return Receipt(
+        snapshot_id,
+        already_published=False,
+        became_current=True,
+        changed=max(changed, created),
+        unchanged=matched - changed,
+        not_in_target=missing,
+        not_in_source=absent,
+        cleared=cleared,
+        examples_not_in_target=examples,
+    )
+
+
+def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
+    if candidate.status == "candidate":
+        return
+    what = f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is {candidate.status}"
+    advice = {
+        "rejected": "Its blocking gates failed: "
+        + "; ".join(snapshots.failed_gates(connection, candidate.snapshot_id)),
+        "waiting": f"It waits for a person: segmentation approve {candidate.segmentation} {candidate.snapshot_id}",
+        "declined": "A person declined it; run the partition again for a new version.",
+        "superseded": "A newer version of this partition was published.",
+        "rolled_back": "It was rolled back; run the partition again for a new version.",
+    }[candidate.status]
+    message = f"{what} and is not published. {advice}"
+    raise NotAcceptedError(message)
+
+
+def _require_same_parent(connection: sa.Connection, candidate: Snapshot) -> None:
+    parent = snapshots.parent(connection, candidate.segmentation, candidate.as_of)
+    now = parent.snapshot_id if parent is not None else None
+    if now == candidate.parent_snapshot_id:
+        return
+    message = (
+        f"snapshot {candidate.snapshot_id} ({candidate.partition}) was aligned with parent "
+        f"{candidate.parent_snapshot_id}, but the parent is now {now}. Materialize aligned_segments of "
+        f"{candidate.partition} again: segmentation run {candidate.segmentation} --partition {candidate.partition}"
+    )
+    raise ParentChangedError(message)
+
+
+def _create_target(connection: sa.Connection, publish: PublishSpec, table: sql.Identifier, *, key_type: str) -> None:
+    parts = {
+        "table": table,
+        "key": sql.Identifier(publish.key),
+        "key_type": sql.SQL(key_type),  # one of extraction.KEY_TYPES
+        "column": sql.Identifier(publish.column),
+    }
+    cursor = driver_connection(connection).cursor()
+    cursor.execute(
+        sql.SQL("CREATE TABLE IF NOT EXISTS {table} ({key} {key_type} PRIMARY KEY, {column} integer)").format(**parts)
+    )
+    cursor.execute(sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} integer").format(**parts))
+    if publish.updated_column:
+        cursor.execute(
+            sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {updated} timestamptz").format(
+                updated=sql.Identifier(publish.updated_column), **parts
+            )
+        )
+
+
+def _require_privileges(connection: sa.Connection, publish: PublishSpec, table: sql.Identifier) -> None:
+    columns = [publish.column, *([publish.updated_column] if publish.updated_column else [])]
+    missing = [
+        column
+        for column in columns
+        if not connection.scalar(
+            sa.text("SELECT has_column_privilege(:table, :column, 'UPDATE')"),
+            {"table": table.as_string(), "column": column},
+        )
+    ]
+    if missing:
+        names = ", ".join(sql.Identifier(column).as_string() for column in missing)
+        message = (
+            f"this role may not update {', '.join(missing)} of {publish.table}. As its owner, run:  "
+            f"GRANT UPDATE ({names}) ON {table.as_string()} TO <role>;"
+        )
+        raise TargetError(message)

@@ -1,0 +1,176 @@
+"""What the command line shows: tables and a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.assets.pipeline import Pipeline
+    from segmentation_pipeline.assets.runs import RunOutcome
+    from segmentation_pipeline.demo.truth import Stability
+    from segmentation_pipeline.model import Json
+
+PLAIN_WIDTH = 140
+
+
+def console(*, error: bool = False) -> Console:
+    """A console that does not wrap at 80 columns when it is piped."""
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+
+
+class Told:
+    """Tells which partition runs and how it ended."""
+
+    def __init__(self, name: str, n_partitions: int, bar: Progress | None) -> None:
+        """Tell on `bar`, or in lines where there is none."""
+        self._name, self._n, self._bar = name, n_partitions, bar
+        self._task = bar.add_task(name, total=n_partitions) if bar is not None else None
+        self._done = 0
+
+    def starting(self, partition: str) -> None:
+        """A partition starts."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=f"{self._name} {partition}")
+
+    def ended(self, outcome: "RunOutcome") -> None:
+        """A partition ended: a line each, and the problems in full."""
+        self._done += 1
+        out = self._bar.console if self._bar is not None else console()
+        if outcome.success:
+            out.print(f"{self._name} {outcome.partition}: {_published(outcome)}")
+        else:
+            out.print(f"{self._name} {outcome.partition}: [bold]failed, not published[/bold]")
+            for problem in outcome.problems:
+                out.print(textwrap.indent(problem, "  "), markup=False, soft_wrap=True)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done)
+
+
+@contextmanager
+def progress(name: str, n_partitions: int) -> Iterator[Told]:
+    """A progress bar on a terminal; elsewhere only lines."""
+    out = console()
+    if not out.is_terminal:
+        yield Told(name, n_partitions, None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out) as bar:
+        yield Told(name, n_partitions, bar)
+
+
+def show_status(status: "Json") -> None:
+    """Print what `status --json` gives, for people."""
+    out = console()
+    out.print(f"[bold]{status['segmentation']}[/bold]")
+    if not status["snapshots"]:
+        out.print(f"  no snapshot yet; start with: segmentation run {status['segmentation']}")
+        return
+    table = _table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
+    for each in status["snapshots"]:
+        mark = " (current)" if each["snapshot_id"] == status["current_snapshot_id"] else ""
+        silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
+        table.add_row(
+            each["partition"],
+            str(each["version"]),
+            each["status"] + mark,
+            str(each["snapshot_id"]),
+            str(each["parent_snapshot_id"] or ""),
+            str(each["k"]),
+            f"{each['n_rows']:,}",
+            silhouette,
+        )
+    out.print(table)
+    _show_segments(out, status["segments"])
+
+
+def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
+    """Print what the demo found: the months, the segments, how stable they are, and the way to the UI."""
+    from segmentation_pipeline.demo.showing import demo_stability
+    from segmentation_pipeline.storage import database, snapshots
+    from segmentation_pipeline.storage.status import events_of, status
+
+    out, name = console(), pipeline.spec.name
+    table = _table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        for snapshot in snapshots.snapshots(connection, name):
+            if snapshot.status != "published":
+                continue
+            metrics = snapshot.metrics
+            moved = f"{metrics['n_moved']:,} of {metrics['n_shared']:,}" if snapshot.parent_snapshot_id else "-"
+            table.add_row(
+                snapshot.partition[:7],
+                f"{snapshot.n_assigned:,}",
+                str(snapshot.k),
+                f"{metrics['silhouette']:.2f}",
+                happened(events_of(connection, snapshot.snapshot_id)),
+                moved,
+            )
+        found = status(connection, name)
+        stability = demo_stability(connection, name, pipeline.store)
+    out.print(table)
+    _show_segments(out, found["segments"])
+    _show_stability(out, stability)
+    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {pipeline.spec.publish.table} changed.")
+    out.print("Look at it in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
+
+
+def happened(events: "list[Json]") -> str:
+    """The lineage of a month in words: "1, 2 kept; 4 born (split from 2)"."""
+    by_event: dict[str, list[str]] = {}
+    notes = {
+        event["segment_id"]: f" ({event['event'].replace('_', ' ')} {event['other_segment_id']})"
+        for event in events
+        if event["other_segment_id"] is not None
+    }
+    for event in events:
+        if event["other_segment_id"] is None:
+            text = f"{event['segment_id']}{notes.get(event['segment_id'], '')}"
+            by_event.setdefault(event["event"], []).append(text)
+    return "; ".join(f"{', '.join(ids)} {event}" for event, ids in by_event.items())
+
+
+def _show_segments(out: Console, segments: "list[Json]") -> None:
+    table = _table("segment", "name", "customers", "share")
+    for each in segments:
+        live = each["live"]
+        customers = f"{each['n_customers']:,}" if live else "retired"
+        table.add_row(str(each["segment_id"]), each["name"], customers, f"{each['share']:.1%}" if live else "")
+    out.print(table)
+
+
+def _show_stability(out: Console, stability: "Stability") -> None:
+    out.print(
+        f"True personas kept their segment id in [bold]{stability.kept_by_segment:.1%}[/bold] of {stability.steps} "
+        f"month-to-month steps; the raw K-Means index would have kept its number in {stability.kept_by_cluster:.1%}."
+    )
+    for persona in stability.personas:
+        if persona.returns:
+            out.print(
+                f"{persona.persona}: away and back {persona.returns} time(s), "
+                f"under the old segment id {persona.returned_to_segment} time(s)."
+            )
+
+
+def _published(outcome: "RunOutcome") -> str:
+    receipt = outcome.receipt or {}
+    if receipt.get("already_published"):
+        return "published already, 0 rows changed"
+    if not receipt.get("became_current"):
+        return "published to the history; the target shows a later period"
+    absent = f", {receipt['not_in_target']:,} customers are not in the target" if receipt["not_in_target"] else ""
+    return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    numeric = {"customers", "K", "silhouette", "share", "rows", "v", "snapshot", "parent", "segment", "changed segment"}
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left")
+    return table

@@ -1,0 +1,74 @@
+"""A small source whose months can be spoilt one by one: customers in three clear groups, one row a month."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psycopg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MONTHS = ("2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01", "2024-06-01")
+N_CUSTOMERS = 300
+GROUPS = ((2.0, 10.0, "basic"), (12.0, 80.0, "basic"), (30.0, 400.0, "gold"))
+
+DEFS = """\
+type: segmentation_pipeline.Segmentation
+attributes:
+  name: {name}
+  source:
+    query: |
+      SELECT customer_id, visits, spend, plan FROM facts WHERE month = :window_start::date
+    key: customer_id
+  partitions: {{cadence: monthly, start: "2024-01-01", end: "2024-07-01"}}
+  features: {features}
+  sweep: {{k_max: 6}}
+  {extra}
+  publish: {{table: public.target, key: user_id, column: {column}, updated_column: last_updated}}
+"""
+FEATURES = """
+    - {column: visits, kind: numeric, transform: log1p, min: 0}
+    - {column: spend, kind: numeric, transform: log1p, min: 0}
+    - {column: plan, kind: categorical}"""
+
+
+def make_source(url: str, *, seed: int = 1) -> None:
+    """Create and fill the facts of all months, and a target with a row for every customer."""
+    rng = np.random.default_rng(seed)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE TABLE facts (customer_id integer, month date, visits numeric(9,2), spend numeric(9,2), plan text)"
+        )
+        connection.execute(
+            "CREATE TABLE target (user_id integer PRIMARY KEY, segment_id integer, other_id integer, last_updated timestamptz)"
+        )
+        connection.execute("INSERT INTO target SELECT generate_series(1, %s)", [N_CUSTOMERS])
+        with connection.cursor().copy("COPY facts FROM STDIN") as copy:
+            for month in MONTHS:
+                for customer in range(1, N_CUSTOMERS + 1):
+                    visits, spend, plan = GROUPS[customer % 3]
+                    noise = rng.lognormal(0, 0.15, 2)
+                    copy.write_row((customer, month, round(visits * noise[0], 2), round(spend * noise[1], 2), plan))
+
+
+def write_defs(
+    folder: Path, name: str = "shop", *, features: str = FEATURES, extra: str = "", column: str = "segment_id"
+) -> Path:
+    """Write a defs.yaml for the facts; gives the defs folder."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    text = DEFS.format(name=name, features=features, extra=extra, column=column)
+    (folder / name / "defs.yaml").write_text(text)
+    return folder
+
+
+def drop_most_of(url: str, month: str) -> None:
+    """Spoil a month: 80 % of its rows never arrived."""
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM facts WHERE month = %s AND customer_id > %s", [month, N_CUSTOMERS // 5])
+
+
+def group_of(customer: int) -> int:
+    """The true group of a customer."""
+    return customer % 3

@@ -1,0 +1,345 @@
+"""What a defs.yaml may say, and what is refused with which message."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from segmentation_pipeline.spec import (
+    FeatureSpec,
+    FitSpec,
+    GatesSpec,
+    PartitionsSpec,
+    PublishSpec,
+    ScheduleSpec,
+    SegmentationSpec,
+    SourceSpec,
+    SweepSpec,
+)
+
+
+def _attributes(**changes: Any) -> dict[str, Any]:
+    """The smallest description that is accepted, with changes."""
+    smallest: dict[str, Any] = {
+        "name": "shop",
+        "source": {"table": "public.customers", "key": "customer_id"},
+        "partitions": {"start": "2024-01-01"},
+        "publish": {"table": "public.customers", "key": "customer_id"},
+    }
+    return smallest | changes
+
+
+def _numeric(column: str, **changes: Any) -> dict[str, Any]:
+    return {"column": column, "kind": "numeric"} | changes
+
+
+def test_the_smallest_description_has_the_documented_defaults() -> None:
+    """Name, source, partitions and target are enough; everything else has its default."""
+    spec = SegmentationSpec(**_attributes())
+
+    assert spec.source == SourceSpec(
+        table="public.customers", key="customer_id", url_env="SEGMENTATION_DATABASE_URL", statement_timeout_s=3600
+    )
+    assert spec.partitions == PartitionsSpec(cadence="monthly", start="2024-01-01", end=None, timezone="UTC")
+    assert spec.schedule == ScheduleSpec(enabled=False, hours_after_end=6)
+    assert spec.features == "auto"
+    assert (spec.exclude, spec.outcomes, spec.owners, spec.store_rows) == ([], [], [], True)
+    assert spec.sweep == SweepSpec(k_min=2, k_max=10, policy="default")
+    assert spec.fit == FitSpec(algorithm="auto", k=None, seed=None, n_init=10)
+    assert spec.publish == PublishSpec(
+        table="public.customers",
+        key="customer_id",
+        column="segment_id",
+        updated_column=None,
+        mode="update",
+        approval="auto",
+        absent="keep",
+        url_env="SEGMENTATION_DATABASE_URL",
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "threshold"),
+    [("min_segment_share", 0.01), ("max_row_drop", 0.5), ("max_rejected_share", 0.2), ("min_silhouette", 0.1)],
+)
+def test_every_gate_blocks_at_its_default_threshold(gate: str, threshold: float) -> None:
+    """A gate that is not named has its default threshold and blocks."""
+    default = getattr(GatesSpec(), gate)
+
+    assert (default.threshold, default.severity) == (threshold, "block")
+
+
+@pytest.mark.parametrize(
+    ("given", "threshold", "severity"),
+    [
+        (0.2, 0.2, "block"),
+        (1, 1.0, "block"),
+        ({"threshold": 0.3}, 0.3, "block"),
+        ({"severity": "warn"}, 0.1, "warn"),
+        ({"threshold": 0.3, "severity": "warn"}, 0.3, "warn"),
+        ({"threshold": None}, None, "block"),
+    ],
+)
+def test_a_gate_is_a_number_or_a_mapping(given: object, threshold: float | None, severity: str) -> None:
+    """`min_silhouette: 0.2` is short for a threshold, and what is not given keeps its default."""
+    gate = GatesSpec(min_silhouette=given).min_silhouette
+
+    assert (gate.threshold, gate.severity) == (threshold, severity)
+
+
+@pytest.mark.parametrize("given", [True, "0.2", "high", [0.2], {"limit": 0.2}, {"severity": "stop"}, float("nan")])
+def test_a_gate_that_is_neither_is_refused(given: object) -> None:
+    """A gate that is no number and no mapping of known fields is refused."""
+    with pytest.raises(ValidationError, match="min_silhouette"):
+        GatesSpec(min_silhouette=given)
+
+
+def test_gates_survive_the_way_through_plain_values() -> None:
+    """A dumped spec reads back to an equal one, gates included."""
+    spec = SegmentationSpec(
+        **_attributes(
+            gates={"min_silhouette": 0.2, "max_row_drop": {"severity": "warn"}},
+            features=[_numeric("spend", transform="log1p"), {"column": "country", "kind": "categorical"}],
+        )
+    )
+
+    assert SegmentationSpec(**spec.model_dump()) == spec
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"colour": "red"},
+        {"source": {"table": "public.customers", "key": "customer_id", "url": "postgresql://secret"}},
+        {"partitions": {"start": "2024-01-01", "step": 2}},
+        {"schedule": {"on": True}},
+        {"features": [_numeric("spend", bins=3)]},
+        {"sweep": {"k": 3}},
+        {"fit": {"random_state": 1}},
+        {"gates": {"min_purity": 0.5}},
+        {"publish": {"table": "public.customers", "key": "customer_id", "if_exists": "replace"}},
+    ],
+)
+def test_an_unknown_field_is_refused_everywhere(changes: dict[str, Any]) -> None:
+    """A field nobody reads is refused in every part, so that a typing error is not silence."""
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        SegmentationSpec(**_attributes(**changes))
+
+
+@pytest.mark.parametrize("missing", ["name", "source", "partitions", "publish"])
+def test_what_has_no_default_must_be_given(missing: str) -> None:
+    """Leaving out a part without a default names that part."""
+    attributes = _attributes()
+    del attributes[missing]
+
+    with pytest.raises(ValidationError, match=f"{missing}\n  Field required"):
+        SegmentationSpec(**attributes)
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    """A spec is frozen once it is read."""
+    spec = SegmentationSpec(**_attributes())
+
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.name = "other"
+
+
+@pytest.mark.parametrize("name", ["a", "shop", "shop_2024", "a" * 40])
+def test_a_name_that_is_an_identifier_is_accepted(name: str) -> None:
+    """Lower-case letters, digits and underscores after a letter, up to 40 of them, make a name."""
+    assert SegmentationSpec(**_attributes(name=name)).name == name
+
+
+@pytest.mark.parametrize("name", ["", "Shop", "2shop", "_shop", "shop-a", "shop a", "a" * 41, "shop\n", 'x"; DROP', "é"])
+def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
+    """The name becomes part of table names, so nothing but an identifier will do."""
+    with pytest.raises(ValidationError, match=r"must match \[a-z\]\[a-z0-9_\]\* and have at most 40 characters"):
+        SegmentationSpec(**_attributes(name=name))
+
+
+@pytest.mark.parametrize("given", [{}, {"query": "SELECT 1", "table": "public.customers"}])
+def test_a_source_is_a_query_or_a_table(given: dict[str, str]) -> None:
+    """Both and neither of query and table are refused."""
+    with pytest.raises(ValidationError, match="give either `query` or `table`"):
+        SourceSpec(key="customer_id", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": "2024-01-15"}, "start 2024-01-15 is not the start of a month; write 2024-01-01"),
+        ({"start": "2024-1-15"}, "start 2024-1-15 is not the start of a month; write 2024-01-01"),
+        ({"start": "2024-01-01", "end": "2024-03-31"}, "end 2024-03-31 is not the start of a month; write 2024-03-01"),
+        ({"start": "2024-01-02", "cadence": "weekly"}, "start 2024-01-02 is a Tuesday; weekly periods start on a Monday"),
+        (
+            {"start": "2024-01-01", "end": "2024-01-14", "cadence": "weekly"},
+            "end 2024-01-14 is a Sunday; weekly periods start on a Monday",
+        ),
+        ({"start": "2024-02-01", "end": "2024-02-01"}, "end 2024-02-01 must be after start 2024-02-01"),
+        ({"start": "2024-02-01", "end": "2024-01-01"}, "end 2024-01-01 must be after start 2024-02-01"),
+        ({"start": "2024-02-30", "cadence": "daily"}, "start: '2024-02-30' is not a date; write YYYY-MM-DD"),
+        ({"start": "01.02.2024"}, "start: '01.02.2024' is not a date; write YYYY-MM-DD"),
+        ({"start": "2024-01-01T00:00"}, "is not a date; write YYYY-MM-DD"),
+        ({"start": "2024-01-01", "end": "soon"}, "end: 'soon' is not a date"),
+        ({"start": "2024-01-01", "timezone": "Berlin"}, "'Berlin' is not a time zone; use an IANA name"),
+        ({"start": "2024-01-01", "timezone": "../etc/passwd"}, "is not a time zone"),
+        ({"start": "2024-01-01", "cadence": "hourly"}, "Input should be 'daily', 'weekly' or 'monthly'"),
+    ],
+)
+def test_periods_off_their_boundaries_are_refused(given: dict[str, str], message: str) -> None:
+    """A start or an end that starts no period, or is no date at all, is refused with what to write instead."""
+    with pytest.raises(ValidationError) as refused:
+        PartitionsSpec(**given)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"start": "2024-02-29", "cadence": "daily"},
+        {"start": "2024-01-01", "end": "2024-01-08", "cadence": "weekly"},
+        {"start": "2024-01-01", "timezone": "Europe/Berlin"},
+    ],
+)
+def test_periods_on_their_boundaries_are_accepted(given: dict[str, str]) -> None:
+    """Any day starts a daily period, a Monday a weekly one, a first a monthly one."""
+    assert PartitionsSpec(**given).start == given["start"]
+
+
+def test_an_unquoted_yaml_date_is_read_as_text() -> None:
+    """YAML turns an unquoted 2024-01-01 into a date; it means the same as the text."""
+    spec = PartitionsSpec(start=date(2024, 1, 1), end=date(2024, 3, 1))
+
+    assert (spec.start, spec.end) == ("2024-01-01", "2024-03-01")
+
+
+@pytest.mark.parametrize("hours", [-1, 24 * 27 + 1])
+def test_a_schedule_fires_within_the_next_period(hours: int) -> None:
+    """Hours after the end that are negative or beyond 27 days are refused."""
+    with pytest.raises(ValidationError, match="hours_after_end"):
+        ScheduleSpec(hours_after_end=hours)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        (_numeric("spend", max_categories=5), "spend: max_categories means nothing for a numeric feature; remove it"),
+        (_numeric("spend", allowed=["a"]), "spend: allowed means nothing for a numeric feature"),
+        (
+            {"column": "country", "kind": "categorical", "transform": "log1p", "scale": "none"},
+            "country: transform, scale means nothing for a categorical feature",
+        ),
+        ({"column": "country", "kind": "categorical", "min": 0}, "country: min means nothing for a categorical feature"),
+        ({"column": "active", "kind": "boolean", "max": 1}, "active: max means nothing for a boolean feature"),
+        ({"column": "active", "kind": "boolean", "max_categories": 2}, "active: max_categories means nothing"),
+        (_numeric("spend", missing="category"), "use reject or median or mean"),
+        ({"column": "country", "kind": "categorical", "missing": "median"}, "use reject or category"),
+        ({"column": "active", "kind": "boolean", "missing": "category"}, "active: missing: category is not for a boolean"),
+        (_numeric("spend", min=2, max=1), "spend: min 2.0 is above max 1.0"),
+        (_numeric("spend", weight=0), "greater than 0"),
+        (_numeric("spend", weight=-1), "greater than 0"),
+        (_numeric("spend", weight=float("inf")), "finite number"),
+        (_numeric("spend", min=float("nan")), "finite number"),
+        (_numeric("spend", transform="log"), "'none', 'log1p' or 'sqrt'"),
+        ({"column": "country", "kind": "categorical", "max_categories": 1}, "greater than or equal to 2"),
+        ({"column": "country", "kind": "text"}, "'numeric', 'categorical' or 'boolean'"),
+    ],
+)
+def test_a_feature_that_contradicts_itself_is_refused(feature: dict[str, Any], message: str) -> None:
+    """A field that means nothing for the kind, or cannot hold together with another, is refused by name."""
+    with pytest.raises(ValidationError) as refused:
+        FeatureSpec(**feature)
+
+    assert message in str(refused.value)
+
+
+def test_equal_bounds_are_a_range() -> None:
+    """A minimum equal to the maximum is allowed: only one value passes."""
+    feature = FeatureSpec(**_numeric("spend", min=1, max=1))
+
+    assert (feature.min, feature.max) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": []}, "features is empty; list at least one column"),
+        ({"features": [_numeric("b"), _numeric("a"), _numeric("a"), _numeric("b")]}, "features: a, b listed more than once"),
+        ({"features": [_numeric("customer_id")]}, "features: customer_id is the key"),
+        (
+            {"features": [_numeric("spend"), _numeric("converted")], "outcomes": ["converted", "churned"]},
+            "outcomes: converted is also a feature; an outcome is never clustered on",
+        ),
+        ({"features": [_numeric("spend")], "exclude": ["email"]}, "exclude only goes with `features: auto`"),
+        ({"features": "all"}, "Input should be 'auto'"),
+    ],
+)
+def test_features_that_collide_with_the_rest_are_refused(changes: dict[str, Any], message: str) -> None:
+    """The key, an outcome, a column listed twice and an empty list are no features."""
+    with pytest.raises(ValidationError) as refused:
+        SegmentationSpec(**_attributes(**changes))
+
+    assert message in str(refused.value)
+
+
+def test_exclude_goes_with_automatic_features() -> None:
+    """With `features: auto`, columns can be excluded and named as outcomes."""
+    spec = SegmentationSpec(**_attributes(exclude=["email"], outcomes=["converted"]))
+
+    assert (spec.exclude, spec.outcomes) == (["email"], ["converted"])
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ({"k_min": 5, "k_max": 4}, "k_min 5 is above k_max 4"),
+        ({"k_min": 11}, "k_min 11 is above k_max 10"),
+        ({"k_min": 1}, "greater than or equal to 2"),
+        ({"k_max": 101}, "less than or equal to 100"),
+        ({"policy": "elbow"}, "policy"),
+    ],
+)
+def test_a_sweep_over_nothing_is_refused(sweep: dict[str, Any], message: str) -> None:
+    """A range of K that is empty or out of bounds is refused."""
+    with pytest.raises(ValidationError) as refused:
+        SweepSpec(**sweep)
+
+    assert message in str(refused.value)
+
+
+def test_a_sweep_over_one_k_is_accepted() -> None:
+    """A range of a single K is a range."""
+    assert SweepSpec(k_min=4, k_max=4).k_max == 4
+
+
+@pytest.mark.parametrize("fit", [{"k": 1}, {"k": 101}, {"seed": -1}, {"seed": 2**32}, {"n_init": 9}, {"k": 2.5}])
+def test_a_fit_out_of_bounds_is_refused(fit: dict[str, Any]) -> None:
+    """K, the seed and the number of starts have bounds that are held."""
+    (field,) = fit
+
+    with pytest.raises(ValidationError, match=field):
+        FitSpec(**fit)
+
+
+@pytest.mark.parametrize("changes", [{"mode": "replace"}, {"absent": "drop"}, {"approval": "never"}])
+def test_a_target_says_only_what_publishing_knows(changes: dict[str, str]) -> None:
+    """A mode, an approval or a treatment of absent customers that does not exist is refused."""
+    (field,) = changes
+
+    with pytest.raises(ValidationError, match=field):
+        PublishSpec(table="public.customers", key="customer_id", **changes)
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    """Each field that holds a value has a description; parts explain themselves in their docstring."""
+    parts = (SourceSpec, PartitionsSpec, ScheduleSpec, FeatureSpec, SweepSpec, FitSpec, GatesSpec, PublishSpec)
+    silent = [
+        f"{part.__name__}.{name}"
+        for part in parts
+        for name, field in part.model_fields.items()
+        if not (field.description or "").endswith(".")
+    ]
+
+    assert silent == []
