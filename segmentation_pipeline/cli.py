@@ -50,10 +50,10 @@ def demo() -> None:
     from segmentation_pipeline.terminal import console, show_demo
 
     pipeline = _pipeline(DEMO)
+    schema.migrate(pipeline.spec.publish.url_env)
     counts = seed_shop(database.database_url(pipeline.spec.source.url_env))
     done = "made" if counts.created else "found"
     console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
-    schema.migrate(database.engine(pipeline.spec.publish.url_env))
     with database.begin(pipeline.spec.publish.url_env) as connection:
         current = {
             each.partition
@@ -126,7 +126,7 @@ def status(name: str | None, as_json: bool) -> None:
     pipelines = [_pipeline(name)] if name else list(_pipelines().values())
     found = []
     for pipeline in pipelines:
-        schema.migrate(database.engine(pipeline.spec.publish.url_env))
+        schema.migrate(pipeline.spec.publish.url_env)
         with database.begin(pipeline.spec.publish.url_env) as connection:
             found.append(read(connection, pipeline.spec.name))
     if as_json:
@@ -154,7 +154,7 @@ def name(name: str, segment_id: int, text: str, description: str | None) -> None
         message = "TEXT is empty; give the segment a name"
         raise click.UsageError(message)
     pipeline = _pipeline(name)
-    schema.migrate(database.engine(pipeline.spec.publish.url_env))
+    schema.migrate(pipeline.spec.publish.url_env)
     with database.begin(pipeline.spec.publish.url_env) as connection:
         named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
     if not named:
@@ -163,15 +163,9 @@ def name(name: str, segment_id: int, text: str, description: str | None) -> None
 
 
 def _pipelines() -> "dict[str, Pipeline]":
-    from dagster.components.core.component_tree import ComponentTreeException
-
     from segmentation_pipeline.component import pipelines
 
-    try:
-        return pipelines()
-    except ComponentTreeException as error:
-        cause = error.__cause__ or error
-        _fail(f"the segmentations cannot be loaded: {cause}")
+    return pipelines()
 
 
 def _pipeline(name: str) -> "Pipeline":

@@ -4,13 +4,14 @@ import importlib
 import os
 import sys
 import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
 import dagster as dg
-from dagster.components.core.component_tree import ComponentTree
-from pydantic import BaseModel
+from dagster.components.core.component_tree import ComponentTree, ComponentTreeException
+from pydantic import BaseModel, ValidationError
 
 from segmentation_pipeline.assets.aligned_segments import aligned_segments
 from segmentation_pipeline.assets.encoded_features import encoded_features
@@ -22,7 +23,7 @@ from segmentation_pipeline.assets.published_segments import published_segments
 from segmentation_pipeline.assets.raw_extract import raw_extract
 from segmentation_pipeline.assets.validated_rows import validated_rows
 from segmentation_pipeline.errors import ConfigurationError, SpecError
-from segmentation_pipeline.spec import SegmentationSpec
+from segmentation_pipeline.spec import SegmentationSpec, field_names
 
 DEFS_VARIABLE = "SEGMENTATION_DEFS"
 BUILDERS = (
@@ -121,6 +122,30 @@ def load_definitions() -> dg.Definitions:
 
 
 def pipelines() -> dict[str, Pipeline]:
-    """Every segmentation by name."""
-    found = component_tree().get_all_components(of_type=Segmentation)
+    """Every segmentation by name.
+
+    Raises:
+        SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
+    """
+    try:
+        found = component_tree().get_all_components(of_type=Segmentation)
+    except ComponentTreeException as error:
+        raise SpecError(_explained(error.__cause__ or error)) from error
     return {component.pipeline.spec.name: component.pipeline for component in found}
+
+
+def _explained(error: BaseException) -> str:
+    """One line for each thing that is wrong: file and line, field, what to write."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for each in error.errors(include_url=False):
+        # Dagster puts "field at file:line" in front of the place
+        field, _, place = str(each["loc"][0]).partition(" at ")
+        path = ".".join([field.removeprefix("attributes."), *(str(part) for part in each["loc"][1:])])
+        said = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "extra_forbidden":
+            nearest = get_close_matches(path.rpartition(".")[2], field_names(), n=1)
+            said = "there is no such field" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        lines.append(f"{place}: {path}: {said}" if place else f"{path}: {said}")
+    return "\n".join(lines)

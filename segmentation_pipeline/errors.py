@@ -3,6 +3,7 @@
 SegmentationError
 ├── SpecError               a defs.yaml says something impossible
 ├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
+├── DatabaseError           the database refused or went away in the middle of something
 ├── SourceError             the source cannot be read as it is described
 ├── UnusableDataError       what was read cannot be clustered at all
 ├── ArtifactError           an artifact is missing, unfinished or not what was expected
@@ -28,6 +29,10 @@ class SpecError(SegmentationError):
 
 class ConfigurationError(SegmentationError):
     """The environment lacks something: a URL, a privilege, a package."""
+
+
+class DatabaseError(SegmentationError):
+    """PostgreSQL refused a statement or went away; its transaction was rolled back."""
 
 
 class SourceError(SegmentationError):

@@ -283,3 +283,8 @@ class SegmentationSpec(Spec):
             message = "exclude only goes with `features: auto`; here the features are listed"
             raise ValueError(message)
         return self
+
+
+def field_names() -> list[str]:
+    """Every field name that a defs.yaml knows, at any level."""
+    return sorted({name for model in (SegmentationSpec, *Spec.__subclasses__()) for name in model.model_fields})

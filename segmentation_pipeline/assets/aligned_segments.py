@@ -81,7 +81,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         inputs = _read(context, pipeline)
-        schema.migrate(database.engine(spec.publish.url_env))
+        schema.migrate(spec.publish.url_env)
         wait_for_earlier_runs(context, spec.name)
         with database.begin(spec.publish.url_env) as connection:
             recorded = _align_and_record(context, connection, pipeline, inputs)

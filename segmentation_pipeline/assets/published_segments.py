@@ -17,7 +17,7 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         aligned = pipeline.latest(context, "aligned_segments")
         snapshot_id = int(aligned.manifest["snapshot_id"])
-        schema.migrate(database.engine(spec.publish.url_env))
+        schema.migrate(spec.publish.url_env)
         with database.begin(spec.publish.url_env) as connection:
             receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, aligned.table("assignments"))
         with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:

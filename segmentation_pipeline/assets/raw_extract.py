@@ -19,7 +19,7 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         period, query = pipeline.period(context.partition_key), pipeline.query
         _warn_if_undated(context, query)
-        schema.migrate(database.engine(spec.publish.url_env))
+        schema.migrate(spec.publish.url_env)
         with pipeline.writing(context, "raw_extract") as artifact:
             extracted = extract(
                 spec.source, query, period, artifact.folder / "rows.parquet", timezone=spec.partitions.timezone

@@ -1,11 +1,12 @@
 """Which K to take, given what each K looks like, and the reason in one sentence.
 
 `default` takes the highest simplified silhouette (Hruschka, Campello and de Castro 2006,
-doi:10.1016/j.ins.2005.07.015), then lets the valleys between neighbouring clusters correct it, in both directions:
+doi:10.1016/j.ins.2005.07.015), then lets the valleys between neighbouring clusters correct it, in both
+directions:
 
-- down: where some pair of neighbours is plainly one group, that K is vetoed and the best smaller K without a veto is
-  taken. Never up: that a coarse split shows no valley is no evidence for a finer one, which in many dimensions
-  finds valleys that are not there.
+- down: where some pair of neighbours is plainly one group, that K is vetoed and the best smaller K without a
+  veto is taken. A veto never leads to a larger K: that a coarse split shows no valley is no evidence for a
+  finer one, which in many dimensions finds valleys that are not there.
 - up: the silhouette likes few, far groups, and personas nest. A larger K is taken where its silhouette is
   practically as good and every pair of neighbours has a proven valley.
 
@@ -14,6 +15,7 @@ Last, the parent's K is kept unless the new one is clearly better: a K that flic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +33,7 @@ UNSTABLE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of one K; `dip_p_value` is the worst pair's, NaN-free, None where it was not measured."""
+    """What is known of one K; `dip_p_value` is the worst pair's, None where it was not measured."""
 
     k: int
     inertia: float
@@ -62,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen K, why, and where the criteria disagree; `nested_k` is a larger K with a valley everywhere."""
+    """The chosen K, why, and where criteria disagree; `nested_k` is a larger K with a valley everywhere."""
 
     k: int
     policy: Policy
@@ -85,10 +87,10 @@ def choose_k(
 ) -> Choice:
     """Choose K by `policy` and say why.
 
-    `row_scores` maps K to the simplified silhouettes (n,) of the same rows in the same order; from their paired
-    differences comes the error that a gain over `parent_k` has to exceed. `inertia_of_one` is K = 1's inertia and
-    makes the elbow of K = 2 visible. Raises ValueError for no candidates, for `fixed` without a `fixed_k` among
-    them, and for `gap` where a candidate has no gap.
+    `row_scores` maps K to the simplified silhouettes (n,) of the same rows in the same order: a gain over
+    `parent_k` has to exceed the error of their paired differences. `inertia_of_one` is K = 1's inertia,
+    without which an elbow at the smallest K cannot be seen. Raises ValueError for no candidates, for `fixed`
+    without a `fixed_k` among them, and for `gap` where a candidate has no gap.
     """
     if not candidates:
         raise ValueError("no candidates to choose K from: lower sweep.k_min or add distinct customers.")
@@ -127,8 +129,8 @@ def choose_k(
 def elbow_k(inertias: Mapping[int, float], *, inertia_of_one: float | None = None) -> int | None:
     """Return the K farthest below the chord of the inertia curve, None below three points.
 
-    The rule is kneedle (Satopaa and others 2011, doi:10.1109/ICDCSW.2011.20). It is shown because people look for
-    it, and never decides: where segments overlap the curve has no corner.
+    The rule is kneedle (Satopaa and others 2011, doi:10.1109/ICDCSW.2011.20). It is shown because people look
+    for it, and never decides: where segments overlap the curve has no corner.
     """
     curve = {**({1: inertia_of_one} if inertia_of_one is not None else {}), **inertias}
     ks = sorted(curve)
@@ -159,20 +161,19 @@ def _ranked(by_k: Mapping[int, Candidate], policy: Policy) -> list[int]:
         best = smaller[0]
     good = by_k[best].simplified_silhouette - MARGIN
     larger = [
-        each.k
-        for each in by_k.values()
-        if each.k > best and each.valleys_proven and each.simplified_silhouette >= good
+        each.k for each in by_k.values() if each.k > best and each.valleys_proven and each.simplified_silhouette >= good
     ]
     best = max(larger, default=best)
-    return [best, *sorted((each for each in by_figure if each != best), key=lambda each: bool(by_k[each].veto))]
+    others = [each for each in by_figure if each != best]
+    return [best, *sorted(others, key=lambda each: by_k[each].veto is not None)]
 
 
 def _by_gap(candidates: Sequence[Candidate]) -> int:
-    """Return the smallest K within one error of the next (Tibshirani and others 2001, doi:10.1111/1467-9868.00293)."""
+    """Return the first K within an error of the next (Tibshirani and others 2001, doi:10.1111/1467-9868.00293)."""
     gaps = [(each.gap, each.gap_se) for each in candidates]
     if any(gap is None or error is None for gap, error in gaps):
         raise ValueError("policy gap needs the gap statistic of every K: compute it in the sweep.")
-    for here, after in zip(candidates, candidates[1:], strict=False):
+    for here, after in pairwise(candidates):
         if (here.gap or 0.0) >= (after.gap or 0.0) - (after.gap_se or 0.0):
             return here.k
     return max(candidates, key=lambda each: each.gap or 0.0).k
@@ -188,8 +189,10 @@ def _keep_parent(
     """Return the parent's K unless it is vetoed or the found one gains more than the margin and its error."""
     if parent == found or (policy == "default" and by_k[parent].veto and not by_k[found].veto):
         return found
-    error = float(np.hypot(by_k[parent].silhouette_se, by_k[found].silhouette_se)) if policy == "silhouette" else 0.0
-    if policy == "default" and {parent, found} <= set(row_scores):
+    error = 0.0
+    if policy == "silhouette":
+        error = float(np.hypot(by_k[parent].silhouette_se, by_k[found].silhouette_se))
+    elif policy == "default" and {parent, found} <= set(row_scores):
         paired = np.asarray(row_scores[found], dtype=np.float64) - row_scores[parent]
         error = float(paired.std() / np.sqrt(len(paired)))
     gain = _key(by_k[found], policy) - _key(by_k[parent], policy)
@@ -224,8 +227,9 @@ def _disagreements(
     if policy == "default" and top not in (k, found):
         why = by_k[top].veto or f"K = {k} is practically as good and has a valley between all neighbours"
         notes.append(f"the simplified silhouette alone would have said {top}, but {why}")
-    if policy != "silhouette" and (best := max(by_k, key=lambda each: by_k[each].silhouette)) not in (k, found, top):
-        notes.append(f"the silhouette would have said {best}")
+    full = max(by_k, key=lambda each: by_k[each].silhouette)
+    if policy != "silhouette" and full not in (k, found, top):
+        notes.append(f"the silhouette would have said {full}")
     if elbow is not None and elbow != k:
         notes.append(f"the elbow would have said {elbow}")
     if by_k[k].veto:

@@ -42,7 +42,7 @@ def fit_encoding(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Encodi
     """Fit transforms, fills, scales and categories on `frame`, shape (n, c), as `validate` gives it.
 
     Raises:
-        UnusableDataError: no rows, or every feature is constant.
+        UnusableDataError: no rows, or a feature to be filled has no value at all.
     """
     if frame.empty:
         message = "0 usable rows: nothing to encode. Look at the rejected rows and at the source query."
@@ -126,7 +126,7 @@ def _center_and_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, fl
     if how == "standard":
         center, scale = float(numbers.mean()), float(numbers.std())
         # a constant's rounding error is not a spread (scikit-learn's _is_constant_feature)
-        tolerance = 10 * np.finfo(np.float64).eps * max(1.0, abs(center))
+        tolerance = numbers.size * np.finfo(np.float64).eps * abs(center)
         return center, scale if scale > tolerance else 1.0
     if how == "robust":
         low, middle, high = (float(value) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
@@ -166,9 +166,10 @@ def _fit_categories(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
 
 
 def _category_columns(values: pd.Series, feature: FeatureEncoding) -> tuple[NDArray[np.float32], int]:
-    codes = pd.Categorical(as_categories(values), categories=list(feature.categories)).codes.astype(np.int64)
+    names = as_categories(values)
+    codes = pd.Index(feature.categories, dtype="object").get_indexer(pd.Index(names, dtype="object"))
     other = codes < 0
-    known_rare = as_categories(values).isin(list(feature.infrequent)).to_numpy() if feature.infrequent else np.False_
+    known_rare = names.isin(list(feature.infrequent)).to_numpy() if feature.infrequent else np.False_
     columns = np.zeros((len(values), len(feature.names)), dtype=np.float32)
     inside = np.flatnonzero(~other)
     columns[inside, codes[inside]] = feature.weight
@@ -178,8 +179,16 @@ def _category_columns(values: pd.Series, feature: FeatureEncoding) -> tuple[NDAr
 
 
 def as_categories(values: pd.Series) -> pd.Series:
-    """The names of a column's categories: text as it is, booleans in lower case, null as a name of its own."""
+    """The names of a column's categories, null as a name of its own."""
     if values.dtype == bool:
         return values.map({True: "true", False: "false"})
-    text = values.astype("object").where(values.notna(), MISSING_CATEGORY)
-    return text.map(lambda value: str(value).lower() if isinstance(value, bool | np.bool_) else str(value))
+    return values.astype("object").where(values.notna(), MISSING_CATEGORY).map(category_name)
+
+
+def category_name(value: object) -> str:
+    """A category's name in every type a column may come in: 3.0 and 3 are "3" (a null came in), True is "true"."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -11,6 +11,7 @@ import pandera.pandas as pa
 from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.stages.encoding import category_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 KEY_NULL: Final = "key is null"
 KEY_DUPLICATED: Final = "key is duplicated"
+_TRUTH: Final = {"true": True, "t": True, "1": True, "1.0": True, "yes": True,
+                 "false": False, "f": False, "0": False, "0.0": False, "no": False}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,19 @@ def validate(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) 
     _require_columns(frame, [key, *(feature.column for feature in features)])
     frame = frame.reset_index(drop=True)
     reasons: dict[int, list[str]] = {}
+    unreadable: dict[str, set[int]] = {}
     typed = frame.copy(deep=False)
     for feature in features:
         typed[feature.column], bad = _typed(frame[feature.column], feature)
-        for position in np.flatnonzero(bad).tolist():
+        unreadable[feature.column] = set(np.flatnonzero(bad).tolist())
+        for position in sorted(unreadable[feature.column]):
             text = str(frame[feature.column].iloc[position])[:40]
             kind = "a number" if feature.kind == "numeric" else "true or false"
             reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {kind}")
-        # already reported; the schema must not call it null as well
-        typed[feature.column] = typed[feature.column].mask(bad, _placeholder(typed[feature.column], feature))
-    for position, reason in _schema_failures(typed, features, key=key):
-        reasons.setdefault(position, []).append(reason)
+    for position, column, reason in _schema_failures(typed, features, key=key):
+        # what could not be read is reported already; it is not null as well
+        if position not in unreadable.get(column, ()):
+            reasons.setdefault(position, []).append(reason)
     mask = np.zeros(len(frame), dtype=bool)
     positions = sorted(reasons)
     mask[positions] = True
@@ -112,7 +117,8 @@ def _checks(feature: FeatureSpec) -> list[pa.Check]:
     return checks
 
 
-def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> list[tuple[int, str]]:
+def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> list[tuple[int, str, str]]:
+    """Position, column and reason of every value that the schema refuses."""
     try:
         schema_for(features, key=key).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -123,7 +129,10 @@ def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, ke
             first = cases.loc[positions.isna()].iloc[0]
             message = f"column {first['column']}: {first['check']} ({first['failure_case']})"
             raise SourceError(message) from errors
-        return [(int(position), str(check)) for position, check in zip(positions, cases["check"], strict=True)]
+        return [
+            (int(position), str(column), str(check))
+            for position, column, check in zip(positions, cases["column"], cases["check"], strict=True)
+        ]
     return []
 
 
@@ -133,7 +142,7 @@ def _typed(values: pd.Series, feature: FeatureSpec) -> tuple[pd.Series, pd.Serie
     if feature.kind == "numeric":
         if types.is_numeric_dtype(values.dtype):
             return values.astype(np.float64), nowhere
-        if types.is_datetime64_any_dtype(values.dtype):
+        if is_date(values):
             message = (
                 f"{feature.column} is a date, and a date is not a number. Give the days before :as_of in the query, "
                 f"for example (:as_of::date - {feature.column}::date)."
@@ -145,26 +154,16 @@ def _typed(values: pd.Series, feature: FeatureSpec) -> tuple[pd.Series, pd.Serie
         if types.is_bool_dtype(values.dtype):
             return values, nowhere
         words = values.astype("string").str.strip().str.lower()
-        truth = words.map({"true": True, "t": True, "1": True, "1.0": True, "yes": True, "false": False, "f": False,
-                           "0": False, "0.0": False, "no": False})  # fmt: skip
+        truth = words.astype("object").map(_TRUTH).astype("object")
         return truth, truth.isna() & values.notna()
-    return values.astype("object").map(_as_text, na_action="ignore").astype("object"), nowhere
+    return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
 
 
-def _as_text(value: object) -> str:
-    """A category's name: 3.0 and 3 are the same category, True is 'true'."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _placeholder(values: pd.Series, feature: FeatureSpec) -> object:
-    if feature.kind != "numeric":
-        return False
-    usable = values[np.isfinite(values)]
-    return usable.max() if len(usable) else 0.0
+def is_date(values: pd.Series) -> bool:
+    """Whether a column holds dates or timestamps; a PostgreSQL `date` arrives as Python's, in an object column."""
+    if types.is_object_dtype(values.dtype):
+        return types.infer_dtype(values, skipna=True) in {"date", "datetime", "datetime64"}
+    return bool(types.is_datetime64_any_dtype(values.dtype))
 
 
 def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.errors import ConfigurationError, DatabaseError
 from segmentation_pipeline.storage.embedded import embedded_url
 from segmentation_pipeline.storage.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    import psycopg
 
 DEFAULT_VARIABLE: Final = "SEGMENTATION_DATABASE_URL"
 APPLICATION: Final = "segmentation_pipeline"
@@ -99,6 +99,36 @@ def _parts(table: str) -> Iterator[str]:
     yield part
 
 
-def begin(variable: str = DEFAULT_VARIABLE) -> AbstractContextManager[sa.Connection]:
-    """One transaction on the database that `variable` names."""
-    return engine(variable).begin()
+@contextmanager
+def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
+    """One transaction on the database that `variable` names; an error rolls it back.
+
+    Raises:
+        ConfigurationError: the database cannot be reached.
+        DatabaseError: it refused a statement, or went away.
+    """
+    try:
+        connection = engine(variable).connect()
+    except sa.exc.OperationalError as error:
+        raise ConfigurationError(unreachable(variable, error.orig or error)) from error
+    try:
+        with connection, connection.begin():
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise DatabaseError(_refused(error.orig or error)) from error
+    except psycopg.Error as error:  # of COPY, which goes past SQLAlchemy
+        raise DatabaseError(_refused(error)) from error
+
+
+def unreachable(variable: str, error: BaseException) -> str:
+    """What to say of a database that does not answer; libpq's words name the host, never the password."""
+    return f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
+
+
+def one_line(error: BaseException) -> str:
+    """An error's words in one line, without anything that looks like a URL."""
+    return re.sub(r"postgres(ql)?(\+\w+)?://\S+", "the database", " ".join(str(error).split()))
+
+
+def _refused(error: BaseException) -> str:
+    return f"PostgreSQL refused: {one_line(error)}. Nothing of this step was kept; mend it and run the step again."

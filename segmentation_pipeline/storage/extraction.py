@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from segmentation_pipeline.errors import SourceError, UnusableDataError
+from segmentation_pipeline.errors import ConfigurationError, SourceError, UnusableDataError
 from segmentation_pipeline.storage.artifacts import RowsVersion
-from segmentation_pipeline.storage.database import database_url, qualified
+from segmentation_pipeline.storage.database import database_url, one_line, qualified, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +115,10 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
             columns = _columns(connection, dated)
             key_type = _key_type(columns, source.key)
             statement = _typed_query(dated, columns).as_string(connection)
+    except psycopg.OperationalError as error:
+        if error.sqlstate is None:  # no server answered
+            raise ConfigurationError(unreachable(source.url_env, error)) from error
+        raise SourceError(_said(error, period)) from error
     except psycopg.Error as error:
         raise SourceError(_said(error, period)) from error
     n_rows, version = _stream(url, statement, destination, source=source, timezone=timezone, period=period)
@@ -206,6 +210,4 @@ def _storage_array(array: pa.Array) -> pa.Array:
 
 def _said(error: Exception, period: Period) -> str:
     """What the server said, in one line, without the connection's address."""
-    said = " ".join(str(error).split())
-    said = re.sub(r"postgres(ql)?://\S+", "the database", said)
-    return f"the source query failed for {period.partition}: {said}"
+    return f"the source query failed for {period.partition}: {one_line(error)}"

@@ -8,6 +8,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from segmentation_pipeline.storage.database import begin
+
 SCHEMA: Final = "segmentation"
 HEAD: Final = "0001"
 # any fixed number: two processes must not migrate at once
@@ -105,9 +107,16 @@ decision = sa.Table(
 )
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the `segmentation` schema to the newest version; does nothing, fast, when it is."""
-    with engine.begin() as connection:
+def migrate(variable: str) -> None:
+    """Bring the `segmentation` schema of the database that `variable` names to the newest version.
+
+    Does nothing, fast, when it is.
+
+    Raises:
+        ConfigurationError: the database cannot be reached.
+        DatabaseError: the role may not create the schema.
+    """
+    with begin(variable) as connection:
         if _version(connection) == HEAD:
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})

@@ -1,0 +1,111 @@
+"""The `segmentation` command, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world import MONTHS, drop_most_of, write_defs
+
+from segmentation_pipeline.storage.home import DAGSTER_YAML
+
+if TYPE_CHECKING:
+    from conftest import Chain
+
+COMMAND = Path(sys.executable).with_name("segmentation")
+ROOT = Path(__file__).parents[2]
+
+
+def _segmentation(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments], env=os.environ.copy(), capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_backfill_status_and_name(chain: Chain) -> None:
+    """A spoilt month ends a backfill with code 1 and its reason; status has the contract's fields; names stick."""
+    drop_most_of(chain.url, MONTHS[1])
+    done = _segmentation("backfill", "shop", "--from", MONTHS[0], "--to", MONTHS[2])
+    assert done.returncode == 1
+    assert "gate max_row_drop: 60 rows, 300 in 2024-01-01" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+    named = _segmentation("name", "shop", "2", "Grünes Gold 💚", "--description", "They pay.")
+    assert named.returncode == 0, named.stderr
+    assert _segmentation("name", "shop", "99", "nobody").returncode == 1
+
+    shown = _segmentation("status", "shop", "--json")
+    assert shown.returncode == 0, shown.stderr
+    status = json.loads(shown.stdout)
+    assert set(status) == {"segmentation", "current_snapshot_id", "snapshots", "segments"}
+    assert [(each["partition"], each["version"], each["status"]) for each in status["snapshots"]] == [
+        (MONTHS[0], 1, "published"),
+        (MONTHS[1], 1, "rejected"),
+        (MONTHS[2], 1, "published"),
+    ]
+    first, _, third = status["snapshots"]
+    assert set(first) == {
+        "snapshot_id", "partition", "as_of", "version", "status", "k", "n_rows", "silhouette", "parent_snapshot_id", "created_at"
+    }  # fmt: skip
+    assert (first["as_of"], first["k"], first["n_rows"]) == ("2024-02-01T00:00:00+00:00", 3, 300)
+    assert third["parent_snapshot_id"] == first["snapshot_id"]
+    assert status["current_snapshot_id"] == third["snapshot_id"]
+    assert [(each["segment_id"], each["live"]) for each in status["segments"]] == [(1, True), (2, True), (3, True)]
+    assert sum(each["share"] for each in status["segments"]) == pytest.approx(1)
+    assert status["segments"][1]["name"] == "Grünes Gold 💚"
+
+    assert _segmentation("run", "shop", "--partition", MONTHS[3]).returncode == 0
+    assert "Grünes Gold" in _segmentation("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "shpo"), "no segmentation is called 'shpo'; there is shop"),
+        (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is no finished monthly period of shop"),
+        (("backfill", "shop", "--from", MONTHS[2], "--to", MONTHS[0]), "is after --to"),
+        (("name", "shop", "0", "x"), "0 is not in the range"),
+        (("run",), "Missing argument 'NAME'"),
+    ],
+)
+def test_wrong_usage_ends_with_two(chain: Chain, arguments: tuple[str, ...], told: str) -> None:
+    """Unknown names, dates that are no period, and missing arguments: exit code 2 and what there is instead."""
+    done = _segmentation(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_a_wrong_defs_yaml_is_told_with_file_line_and_field(chain: Chain) -> None:
+    """A contradiction in the YAML names the file, the line and what to write."""
+    path = write_defs(chain.defs) / "shop" / "defs.yaml"
+    path.write_text(path.read_text().replace('start: "2024-01-01"', 'start: "2024-01-15"'))
+    done = _segmentation("run", "shop", "--partition", MONTHS[0])
+    assert done.returncode == 1
+    assert "defs.yaml:8" in done.stderr
+    assert "start 2024-01-15 is not the start of a month; write 2024-01-01" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_database_is_told_without_its_password(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1, a message that says what to look at, and no credentials."""
+    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/nowhere")
+    for arguments in (("status", "shop"), ("run", "shop", "--partition", MONTHS[0])):
+        done = _segmentation(*arguments)
+        assert done.returncode == 1
+        assert "SEGMENTATION_DATABASE_URL" in done.stdout + done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_shipped_dagster_settings_are_those_of_the_home() -> None:
+    """The container and `make ui` run Dagster with the same settings."""
+
+    def settings(text: str) -> list[str]:
+        return [line for line in text.splitlines() if not line.startswith("#")]
+
+    assert settings((ROOT / "docker" / "dagster.yaml").read_text()) == settings(DAGSTER_YAML)
