@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +14,8 @@ import pytest
 from segmentation_pipeline.storage import database as connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -28,19 +30,33 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def new_database(postgres_url: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes an empty database and gives its URL; it is dropped when the block ends."""
+
+    @contextmanager
+    def make() -> Iterator[str]:
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+        finally:
+            with psycopg.connect(postgres_url, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return make
+
+
 @pytest.fixture
-def database(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(
+    new_database: Callable[[], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The URL of an empty database, which is also what the environment names; the home is the test's own."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    parts = urlsplit(postgres_url)
-    url = urlunsplit(parts._replace(path=f"/{name}"))
-    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", url)
-    monkeypatch.setenv("SEGMENTATION_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    yield url
-    connections._engine(connections.database_url()).dispose()
-    connections._engine.cache_clear()
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database() as url:
+        monkeypatch.setenv("SEGMENTATION_DATABASE_URL", url)
+        monkeypatch.setenv("SEGMENTATION_HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        yield url
+        connections._engine(url).dispose()
+        connections._engine.cache_clear()

@@ -68,17 +68,17 @@ def align(
     `references` come in order of precedence; `next_segment_id` is the first id never used. The lineage is told against
     the reference of `through="parent"`.
     """
+    sizes = np.bincount(clusters[clusters >= 0], minlength=k)
+    order = _by_size(clusters, sizes)
     matches: dict[int, Match] = {}
     for reference in references:
         taken = {match.segment_id for match in matches.values()}
-        free = [cluster for cluster in range(k) if cluster not in matches]
+        free = [cluster for cluster in order if cluster not in matches]
         open_ids = [segment for segment in reference.segment_ids if segment not in taken]
         if free and open_ids:
             overlap = overlap_of(clusters, reference, k=k)
             matches |= {match.cluster: match for match in _match(overlap, free, open_ids, reference.through)}
-    sizes = np.bincount(clusters[clusters >= 0], minlength=k)
-    # new ids go to the larger cluster first: the order must not depend on scikit-learn's numbering
-    for cluster in sorted((each for each in range(k) if each not in matches), key=lambda each: -int(sizes[each])):
+    for cluster in (each for each in order if each not in matches):
         matches[cluster] = Match(cluster, next_segment_id, 0.0, "new")
         next_segment_id += 1
     ordered = tuple(matches[cluster] for cluster in range(k))
@@ -88,6 +88,16 @@ def align(
         overlap = overlap_of(clusters, parent, k=k)
         events += _splits(ordered, overlap, parent.sizes, sizes) + _retirements(ordered, overlap, parent.sizes)
     return Alignment(ordered, tuple(events), next_segment_id, evidence)
+
+
+def _by_size(clusters: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[int]:
+    """The clusters from the largest, of equal ones that of the earlier row first.
+
+    Ties between clusters are settled in this order, and new ids go out in it: scikit-learn's numbering must not matter.
+    """
+    found, rows = np.unique(clusters, return_index=True)
+    first = dict(zip(found.tolist(), rows.tolist(), strict=True))
+    return sorted(range(len(sizes)), key=lambda cluster: (-int(sizes[cluster]), first.get(cluster, len(clusters))))
 
 
 def overlap_of(clusters: NDArray[np.int64], reference: Reference, *, k: int) -> Overlap:
@@ -119,7 +129,9 @@ def _match(
     columns = [overlap.segment_ids.index(segment) for segment in open_ids]
     scores = overlap.jaccard[np.ix_(list(free), columns)]
     matches = []
-    for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
+    # an overlap below the floor matches nothing, so it must not tip the choice between two clusters either
+    worth = np.where(scores >= OVERLAP_FLOOR, scores, 0.0)
+    for row, column in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
         score = float(scores[row, column])
         if score < OVERLAP_FLOOR:
             continue

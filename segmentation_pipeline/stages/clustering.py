@@ -167,7 +167,7 @@ def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
 def _squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shape (b, K); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
     squared = np.empty((len(block), len(centers)), dtype=np.float64)
-    wide = block.astype(np.float64)
+    wide = block.astype(np.float64, order="C")  # einsum adds up in another order where the memory lies otherwise
     for index, center in enumerate(centers):
         difference = wide - center
         np.einsum("ij,ij->i", difference, difference, out=squared[:, index])

@@ -60,6 +60,13 @@ def infer_features(frame: pd.DataFrame, *, key: str, ignore: Collection[str] = (
     return InferredFeatures(tuple(chosen), left_out)
 
 
+def is_date(values: pd.Series) -> bool:
+    """Whether a column holds dates or timestamps; a PostgreSQL `date` arrives as Python's, in an object column."""
+    if types.is_object_dtype(values.dtype):
+        return types.infer_dtype(values, skipna=True) in {"date", "datetime", "datetime64"}
+    return bool(types.is_datetime64_any_dtype(values.dtype))
+
+
 def _skewness(numbers: NDArray[np.float64]) -> float:
     """The adjusted Fisher-Pearson coefficient; 0 for fewer than three numbers."""
     from scipy.stats import skew
@@ -92,6 +99,8 @@ def _feature(values: pd.Series) -> FeatureSpec | str:  # noqa: PLR0911  one retu
             transform="log1p" if skewed else "none",
             missing="reject" if len(present) == len(values) else "median",
         )
+    if is_date(present):
+        return f"of type {types.infer_dtype(present)}"
     if types.is_string_dtype(present.dtype) or types.is_object_dtype(present.dtype):
         if n_values > MAX_CATEGORIES:
             return f"{n_values:,} different texts, more than {MAX_CATEGORIES}"

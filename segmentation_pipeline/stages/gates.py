@@ -74,7 +74,8 @@ def _max_row_drop(evidence: Evidence, gate: Gate) -> GateResult:
     if not evidence.parent_n_rows:
         message = "no parent snapshot to compare with"
         return _result("max_row_drop", gate, value=None, failed=False, message=message, advice="")
-    drop = 1 - evidence.n_extracted / evidence.parent_n_rows
+    # one division: 1 - 70 / 100 is a little above 0.3
+    drop = (evidence.parent_n_rows - evidence.n_extracted) / evidence.parent_n_rows
     return _result(
         "max_row_drop",
         gate,

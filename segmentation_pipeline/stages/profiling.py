@@ -52,7 +52,10 @@ def profile_segments(
     numeric = [feature.column for feature in features if feature.kind == "numeric"]
     numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(frame[column].dtype)]
     categorical = [feature.column for feature in features if feature.kind != "numeric"]
-    means, spreads = everybody[numeric].astype(float).mean(), everybody[numeric].astype(float).std(ddof=0)
+    numbers = everybody[numeric].astype(float)
+    means = numbers.mean()
+    # a constant's rounding error is not a spread
+    spreads = numbers.std(ddof=0).where(numbers.max() > numbers.min(), 0.0)
     shares = {column: _shares(everybody[column]) for column in categorical}
     profiles: dict[int, SegmentProfile] = {}
     for segment in np.unique(segments[assigned]):
@@ -89,6 +92,8 @@ def automatic_name(figures: Mapping[str, Json]) -> str:
     for column, figure in figures.items():
         plain = column.replace("_", " ")
         if "z" in figure:
+            if np.isnan(figure["z"]):  # nobody in the segment has a value
+                continue
             words.append((abs(figure["z"]), f"{'high' if figure['z'] > 0 else 'low'} {plain}"))
         elif figure["shares"]:
             value, share = max(figure["shares"].items(), key=lambda item: item[1] - figure["everybody"][item[0]])

@@ -28,9 +28,10 @@ def project(matrix: NDArray[np.float32], *, max_points: int, seed: int) -> Proje
     if len(rows) > max_points:
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_points, replace=False))
     sample = np.asarray(matrix[rows], dtype=np.float64)
-    n_axes = min(2, *sample.shape)
-    pca = PCA(n_components=n_axes, random_state=seed).fit(sample)
     points, explained = np.zeros((len(sample), 2)), np.zeros(2)
-    points[:, :n_axes] = pca.transform(sample)
-    explained[:n_axes] = np.nan_to_num(pca.explained_variance_ratio_)
+    if np.ptp(sample, axis=0).any():  # customers who are all the same have no axes
+        n_axes = min(2, *sample.shape)
+        pca = PCA(n_components=n_axes, random_state=seed).fit(sample)
+        points[:, :n_axes] = pca.transform(sample)
+        explained[:n_axes] = pca.explained_variance_ratio_
     return Projection(points, rows, explained)

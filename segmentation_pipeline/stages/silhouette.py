@@ -46,7 +46,7 @@ def silhouette_samples(
 
     `matrix` is (n_rows, n_features), each labeling (n_rows,) integers of any values. The result has one
     float64 array (n_rows,) per labeling; rows alone in their cluster score 0. Memory is a tile of distances
-    and float32 copies of the matrix and the one-hot labels; time is O(n_rows^2 (n_features + clusters)).
+    and copies of the matrix and the one-hot labels; time is O(n_rows^2 (n_features + clusters)).
 
     Raises ValueError for fewer than two clusters, labels of another length, or values that are not finite.
     """
@@ -57,7 +57,7 @@ def silhouette_samples(
     # Rows of one cluster side by side: a block is centred on itself, which is what keeps float32 honest.
     finest = max(range(len(codes)), key=lambda position: len(counts[position]))
     order = np.argsort(codes[finest], kind="stable")
-    data = _as_float32(matrix, order)
+    data = _shrink(matrix, order)
     ordered = [code[order] for code in codes]
     edges = np.cumsum([0, *(len(count) for count in counts)])
     members = np.zeros((len(matrix), int(edges[-1])), dtype=np.float32)
@@ -195,11 +195,11 @@ def _encode(matrix: Matrix, labelings: Sequence[Labels]) -> tuple[list[NDArray[n
     return codes, counts
 
 
-def _as_float32(matrix: Matrix, order: NDArray[np.intp]) -> NDArray[np.float32]:
+def _shrink(matrix: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
     """Centre and shrink into -1..1, which leaves silhouettes as they are and float32 far from its limits."""
     data = np.asarray(matrix, dtype=np.float64) - matrix.mean(axis=0, dtype=np.float64)
     data /= np.abs(data).max(initial=0.0) or 1.0
-    return np.ascontiguousarray(data[order], dtype=np.float32)
+    return data[order]
 
 
 def _blocks(codes: NDArray[np.intp], block_rows: int) -> Iterator[tuple[int, int]]:
@@ -211,11 +211,11 @@ def _blocks(codes: NDArray[np.intp], block_rows: int) -> Iterator[tuple[int, int
 
 
 def _distance_sums(
-    data: NDArray[np.float32], start: int, stop: int, members: NDArray[np.float32]
+    data: NDArray[np.float64], start: int, stop: int, members: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return the summed distances from rows start..stop to every column of `members`."""
-    center = data[start:stop].mean(axis=0, dtype=np.float64).astype(np.float32)
-    rows = data[start:stop] - center
+    center = data[start:stop].mean(axis=0)
+    rows = (data[start:stop] - center).astype(np.float32)
     row_norms = np.einsum("ij,ij->i", rows, rows)[:, None]
     # The Gram form cannot tell smaller distances from rounding: equal rows have to come out as 0.
     smallest = (8 + data.shape[1]) * float(np.finfo(np.float32).eps) * row_norms
@@ -223,7 +223,7 @@ def _distance_sums(
     sums = np.zeros((stop - start, members.shape[1]))
     for left in range(0, len(data), BLOCK_COLUMNS):
         right = min(left + BLOCK_COLUMNS, len(data))
-        columns = data[left:right] - center
+        columns = (data[left:right] - center).astype(np.float32)
         tile = rows @ columns.T
         tile += np.einsum("ij,ij->i", columns, columns)
         tile += row_norms
@@ -277,7 +277,7 @@ def _jackknife(
     sizes = np.bincount(codes, minlength=k)
     order = rng.permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
-    data, codes = _as_float32(rows, order), codes[order]
+    data, codes = _shrink(rows, order), codes[order]
     parts = np.arange(len(codes)) % groups  # at random, and evenly within every cluster
     members = np.zeros((len(data), k * groups), dtype=np.float32)
     members[np.arange(len(data)), codes * groups + parts] = 1.0

@@ -12,6 +12,7 @@ from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.stages.encoding import category_name
+from segmentation_pipeline.stages.features import is_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,13 +158,6 @@ def _typed(values: pd.Series, feature: FeatureSpec) -> tuple[pd.Series, pd.Serie
         truth = words.astype("object").map(_TRUTH).astype("object")
         return truth, truth.isna() & values.notna()
     return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
-
-
-def is_date(values: pd.Series) -> bool:
-    """Whether a column holds dates or timestamps; a PostgreSQL `date` arrives as Python's, in an object column."""
-    if types.is_object_dtype(values.dtype):
-        return types.infer_dtype(values, skipna=True) in {"date", "datetime", "datetime64"}
-    return bool(types.is_datetime64_any_dtype(values.dtype))
 
 
 def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ TABLE = {
     "reporting": _layer({"reporting", "model"}, {"matplotlib", "jinja2", "numpy", "pandas"}),
     "demo": _layer({"demo", "storage", *BOTTOM}, None, {"dagster", *NUMERICS}),
     "assets": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2"}),
-    "component": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
+    "component": _layer({"assets", "defs", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
     "definitions": _layer({"component"}, {"dagster"}),
     "cli": _layer({"assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "terminal": _layer({"assets", "demo", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
@@ -60,6 +60,7 @@ CLOCK_AND_CHANCE = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "dt.datetime.now", "datetime.datetime.now",
     "pd.Timestamp.now", "pd.Timestamp.today", "pd.Timestamp.utcnow", "open", "print", "input", "breakpoint",
 }  # fmt: skip
+SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64"}
 PURE = ("model", "spec", "stages")
 
 
@@ -123,9 +124,8 @@ def _impure_calls(tree: ast.AST) -> set[str]:
             continue
         called = ast.unparse(node.func)
         seedless = called.endswith("default_rng") and not node.args and not node.keywords
-        global_chance = called.startswith(("np.random.", "numpy.random.")) and not called.endswith(
-            ("default_rng", "Generator", "SeedSequence")
-        )
+        owner, _, function = called.rpartition(".")
+        global_chance = owner in {"np.random", "numpy.random"} and function not in SEEDED
         if called in CLOCK_AND_CHANCE or seedless or global_chance:
             found.add(called)
     return found

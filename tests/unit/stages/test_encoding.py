@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -152,6 +152,8 @@ def test_categories_are_scikit_learns_times_their_weight(
 ) -> None:
     """One-hot columns, the rare ones together in the last, equal scikit-learn's on known, rare and unknown values."""
     names = [f"{chr(97 + index)}é" for index in range(len(counts))]
+    # with exactly as many as allowed scikit-learn calls the rarest infrequent; here none is (the next test)
+    assume(len(names) != max_categories)
     values = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
     held_out = [*names, "never seen"]
     theirs = OneHotEncoder(
@@ -165,6 +167,13 @@ def test_categories_are_scikit_learns_times_their_weight(
 
     expected = theirs.transform(np.array(held_out, dtype=object)[:, None]) * weight * CATEGORY_WEIGHT
     np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
+def test_as_many_categories_as_allowed_are_all_kept() -> None:
+    """A column with exactly `max_categories` values keeps each under its own name; none is infrequent."""
+    encoding = fit_encoding(pd.DataFrame({"c": ["a", "a", "b", "b", "c"]}), [_categorical(max_categories=3)])
+
+    assert encoding.names == ("c=a", "c=b", "c=c")
 
 
 def test_a_whole_table_is_scikit_learns_column_transformer() -> None:
