@@ -287,4 +287,5 @@ class SegmentationSpec(Spec):
 
 def field_names() -> list[str]:
     """Every field name that a defs.yaml knows, at any level."""
-    return sorted({name for model in (SegmentationSpec, *Spec.__subclasses__()) for name in model.model_fields})
+    models: list[type[Spec]] = [SegmentationSpec, *Spec.__subclasses__()]
+    return sorted({name for model in models for name in model.model_fields})

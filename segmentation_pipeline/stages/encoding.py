@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError, UnusableDataError
 from segmentation_pipeline.model import Encoding, FeatureEncoding
@@ -138,6 +139,9 @@ def _center_and_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, fl
 
 
 def _numeric_column(values: pd.Series, feature: FeatureEncoding) -> NDArray[np.float64]:
+    if not types.is_numeric_dtype(values.dtype):
+        # an earlier snapshot's feature that today is none, so it was not validated, and has become text
+        values = pd.to_numeric(values, errors="coerce")
     numbers = values.to_numpy(dtype=np.float64)
     if feature.fill is not None:
         numbers = np.where(np.isnan(numbers), feature.fill, numbers)

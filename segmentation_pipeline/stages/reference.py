@@ -39,7 +39,8 @@ def by_model(
     Rows that its encoding cannot take (a null that is rejected then and filled today) are left without an opinion.
     """
     model = FittedModel.from_json(snapshot.model)
-    matrix = transform(frame, Encoding.from_json(snapshot.encoding)).matrix
+    with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
+        matrix = transform(frame, Encoding.from_json(snapshot.encoding)).matrix
     usable = np.isfinite(matrix).all(axis=1)
     labels = np.full(len(frame), UNASSIGNED, dtype=np.int64)
     labels[usable] = assign(matrix[usable], model).labels

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
-# A tile of 512 x 2048 float32 distances is 4 MB: it stays in cache between the passes over it.
-BLOCK_ROWS, BLOCK_COLUMNS = 512, 2048
+# A tile of 512 x 1024 float32 distances is 2 MB: it stays in cache between the passes over it.
+BLOCK_ROWS, BLOCK_COLUMNS = 512, 1024
+# So few rows cost nothing in float64, and single distances matter too much for float32's rounding of them.
+DOUBLE_ROWS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _shrink(matrix: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
     """Centre and shrink into -1..1, which leaves silhouettes as they are and float32 far from its limits."""
     data = np.asarray(matrix, dtype=np.float64) - matrix.mean(axis=0, dtype=np.float64)
     data /= np.abs(data).max(initial=0.0) or 1.0
-    return data[order]
+    return np.take(data, order, axis=0)
 
 
 def _blocks(codes: NDArray[np.intp], block_rows: int) -> Iterator[tuple[int, int]]:
@@ -214,16 +216,17 @@ def _distance_sums(
     data: NDArray[np.float64], start: int, stop: int, members: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return the summed distances from rows start..stop to every column of `members`."""
+    precision = np.float64 if len(data) <= DOUBLE_ROWS else np.float32
     center = data[start:stop].mean(axis=0)
-    rows = (data[start:stop] - center).astype(np.float32)
+    rows = (data[start:stop] - center).astype(precision)
     row_norms = np.einsum("ij,ij->i", rows, rows)[:, None]
     # The Gram form cannot tell smaller distances from rounding: equal rows have to come out as 0.
-    smallest = (8 + data.shape[1]) * float(np.finfo(np.float32).eps) * row_norms
-    rows *= np.float32(-2.0)
+    smallest = (8 + data.shape[1]) * float(np.finfo(precision).eps) * row_norms
+    rows *= -2.0
     sums = np.zeros((stop - start, members.shape[1]))
     for left in range(0, len(data), BLOCK_COLUMNS):
         right = min(left + BLOCK_COLUMNS, len(data))
-        columns = (data[left:right] - center).astype(np.float32)
+        columns = (data[left:right] - center).astype(precision)
         tile = rows @ columns.T
         tile += np.einsum("ij,ij->i", columns, columns)
         tile += row_norms

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 FEATURES: Final = "features"
+_NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
+    pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}  # fmt: skip
 
 
 class RowsVersion:
@@ -45,7 +49,9 @@ class RowsVersion:
     def add(self, batch: pa.RecordBatch | pa.Table) -> Self:
         """Count in the rows of `batch`."""
         if batch.num_rows:
-            hashes = pd.util.hash_pandas_object(batch.to_pandas(), index=False, categorize=True)
+            # nullable types: a null must not turn its batch into floats or objects, which hash otherwise
+            frame = batch.to_pandas(types_mapper=_NULLABLE.get, date_as_object=False)
+            hashes = pd.util.hash_pandas_object(frame, index=False, categorize=True)
             with np.errstate(over="ignore"):
                 self._sum = (self._sum + int(hashes.to_numpy(dtype=np.uint64).sum(dtype=np.uint64))) % 2**64
             self._n_rows += batch.num_rows
@@ -90,8 +96,13 @@ class Artifact:
         return self.folder.name
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Read `<name>.parquet`; the column types are those that were written."""
-        frame: pd.DataFrame = self.table(name).to_pandas()
+        """Read `<name>.parquet`; integers stay integers, of a nullable type in a column with nulls."""
+        table = self.table(name)
+        frame: pd.DataFrame = table.to_pandas()
+        for column in table.schema:
+            if pa.types.is_integer(column.type) and table.column(column.name).null_count:
+                # as doubles, two keys beyond 2**53 would become one
+                frame[column.name] = table.column(column.name).to_pandas(types_mapper=_NULLABLE.get)
         return frame
 
     def table(self, name: str) -> pa.Table:
@@ -106,7 +117,7 @@ class Artifact:
         """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
         with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
             table = pa.ipc.open_file(source).read_all()
-        features = table.column(FEATURES).combine_chunks()
+        features = table.column(1).combine_chunks()
         width = features.type.list_size
         return table.column(0).combine_chunks(), features.flatten().to_numpy().reshape(-1, width)
 
@@ -127,7 +138,7 @@ class Artifact:
         if isinstance(keys, pa.ChunkedArray):
             keys = keys.combine_chunks()
         features = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
-        table = pa.table({key: keys, FEATURES: features})
+        table = pa.table([keys, features], names=[key, FEATURES])
         with pa.OSFile(str(self.folder / "matrix.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table, max_chunksize=max(len(table), 1))
 
@@ -189,13 +200,17 @@ class ArtifactStore:
 
 
 def plain(value: object) -> Any:  # JSON is what it is
-    """Make a value JSON and jsonb can hold: numpy scalars become Python's, NaN and infinities null."""
+    """Make a value JSON and jsonb can hold: numpy's become Python's, NaN, infinities and missing values null."""
     if isinstance(value, dict):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, np.generic):
         value = value.item()
+    if value is pd.NaT or value is pd.NA:
+        return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)

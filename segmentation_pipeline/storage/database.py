@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import make_url
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError
@@ -39,7 +40,23 @@ def database_url(variable: str = DEFAULT_VARIABLE) -> str:
     if not separator or scheme.split("+")[0] not in {"postgresql", "postgres"}:
         message = f"the environment variable {variable} must hold a URL that begins with postgresql://"
         raise ConfigurationError(message)
+    if not _readable(f"postgresql://{rest}"):
+        message = (
+            f"the environment variable {variable} holds a URL that cannot be read. In its user and password, write "
+            "%40 for @, %2F for /, %3A for :, %25 for %, %23 for #."
+        )
+        raise ConfigurationError(message)
     return f"postgresql://{rest}"
+
+
+def _readable(url: str) -> bool:
+    """Whether libpq takes the URL apart as it was meant; what libpq says of one it cannot read shows the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    ports = str(parts.get("port") or "").split(",")
+    return "@" not in str(parts.get("host") or "") and all(port.isdigit() or not port for port in ports)
 
 
 def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:

@@ -1,8 +1,8 @@
 """Out of PostgreSQL into Parquet: ADBC streams Arrow batches over COPY, column by column in a defined type.
 
 What becomes of each PostgreSQL type: integers, booleans stay; `real`, `double precision`, `numeric` and `money` become
-float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates; text, `uuid`,
-enums, JSON, arrays and everything else become text.
+float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates, and null where they
+are infinite, which Arrow cannot say; text, `uuid`, enums, JSON, arrays and everything else become text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segmentation_pipeline.storage.artifacts import RowsVersion
 from segmentation_pipeline.storage.database import database_url, one_line, qualified, unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -37,9 +37,11 @@ _TOKENS: Final = re.compile(
 )
 KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid",
                     "text": "text", "varchar": "text", "bpchar": "text", "citext": "text"}  # fmt: skip
-_KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8", "date", "timestamp", "timestamptz"})
+_KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8"})
+_FINITE: Final = "CASE WHEN isfinite({0}) THEN {0} END"
 _CASTS: Final = {"float4": "{}::float8", "numeric": "{}::float8", "money": "{}::numeric::float8",
-                 "oid": "{}::int8", "interval": "extract(epoch from {})::float8"}  # fmt: skip
+                 "oid": "{}::int8", "interval": "extract(epoch from {})::float8",
+                 "date": _FINITE, "timestamp": _FINITE, "timestamptz": _FINITE}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
     import psycopg
 
     url = database_url(source.url_env)
-    dated = with_dates(query.rstrip().rstrip(";"), period)
+    dated = with_dates(_without_end(query), period)
     try:
         with psycopg.connect(url) as connection:
             connection.read_only = True
@@ -131,6 +133,19 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
     return Extracted(n_rows, version, key_type, dict(columns), dated=is_dated(query))
 
 
+def _without_end(query: str) -> str:
+    """The query without the semicolon and the comments that may end a file."""
+    comments = [match for match in _TOKENS.finditer(query) if match[0].startswith(("--", "/*"))]
+    while True:
+        query = query.rstrip()
+        if comments and comments[-1].end() >= len(query):
+            query = query[: comments.pop().start()]
+        elif query.endswith(";"):
+            query = query[:-1]
+        else:
+            return query
+
+
 def _stream(
     url: str, statement: str, destination: Path, *, source: SourceSpec, timezone: str, period: Period
 ) -> tuple[int, str]:
@@ -151,7 +166,7 @@ def _stream(
             schema = pa.schema([_storage_field(each) for each in reader.schema])
             version, n_rows = RowsVersion(schema), 0
             with pq.ParquetWriter(destination, schema, compression="zstd") as writer:
-                for batch in reader:
+                for batch in _read(reader, period):
                     plain = pa.RecordBatch.from_arrays([_storage_array(each) for each in batch.columns], schema=schema)
                     writer.write_batch(plain)
                     version.add(plain)
@@ -161,9 +176,18 @@ def _stream(
     return n_rows, version.hexdigest
 
 
+def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBatch]:
+    """The batches as they come; what fails on the way is the query's doing, and comes as an error of Arrow."""
+    try:
+        yield from reader
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(_said(error, period)) from error
+
+
 def _columns(connection: psycopg.Connection, query: sql.Composable) -> list[tuple[str, str]]:
     """Each column's name and PostgreSQL type name, asked of the server without running the query."""
-    described = connection.execute(sql.SQL("SELECT * FROM (\n{}\n) AS source LIMIT 0").format(query)).description or []
+    statement = sql.SQL("SELECT * FROM (\n{}\n) AS source LIMIT 0").format(query)
+    described = connection.execute(statement, prepare=True).description or []  # prepared: one statement, no more
     names = [column.name for column in described]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

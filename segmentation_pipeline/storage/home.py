@@ -13,6 +13,8 @@ HOME_VARIABLE: Final = "SEGMENTATION_HOME"
 DAGSTER_YAML: Final = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 1

@@ -66,7 +66,7 @@ PURE = ("model", "spec", "stages")
 
 def _layer_of(module: str) -> str:
     """The layer of a module's path below the package."""
-    return module.split("/")[0].removesuffix(".py")
+    return module.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
 def _imports(module: str, tree: ast.AST) -> set[str]:
@@ -194,7 +194,10 @@ def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("stages/new.py", "import numpy as np\nrng = np.random.default_rng(7)\nfrom segmentation_pipeline.model import Fit"),
+        (
+            "stages/new.py",
+            "import numpy as np\nrng = np.random.default_rng(7)\nfrom segmentation_pipeline.model import Fit",
+        ),
         ("storage/new.py", "import os\nimport sqlalchemy as sa\nfrom segmentation_pipeline.storage import schema"),
         ("assets/new.py", "import dagster as dg\nfrom segmentation_pipeline.stages.sweep import run_sweep"),
         ("reporting/new.py", "from __future__ import annotations\nfrom segmentation_pipeline.model import Segment"),

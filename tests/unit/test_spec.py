@@ -151,7 +151,9 @@ def test_a_name_that_is_an_identifier_is_accepted(name: str) -> None:
     assert SegmentationSpec(**_attributes(name=name)).name == name
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "2shop", "_shop", "shop-a", "shop a", "a" * 41, "shop\n", 'x"; DROP', "é"])
+@pytest.mark.parametrize(
+    "name", ["", "Shop", "2shop", "_shop", "shop-a", "shop a", "a" * 41, "shop\n", 'x"; DROP', "é"]
+)
 def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
     """The name becomes part of table names, so nothing but an identifier will do."""
     with pytest.raises(ValidationError, match=r"must match \[a-z\]\[a-z0-9_\]\* and have at most 40 characters"):
@@ -171,7 +173,10 @@ def test_a_source_is_a_query_or_a_table(given: dict[str, str]) -> None:
         ({"start": "2024-01-15"}, "start 2024-01-15 is not the start of a month; write 2024-01-01"),
         ({"start": "2024-1-15"}, "start 2024-1-15 is not the start of a month; write 2024-01-01"),
         ({"start": "2024-01-01", "end": "2024-03-31"}, "end 2024-03-31 is not the start of a month; write 2024-03-01"),
-        ({"start": "2024-01-02", "cadence": "weekly"}, "start 2024-01-02 is a Tuesday; weekly periods start on a Monday"),
+        (
+            {"start": "2024-01-02", "cadence": "weekly"},
+            "start 2024-01-02 is a Tuesday; weekly periods start on a Monday",
+        ),
         (
             {"start": "2024-01-01", "end": "2024-01-14", "cadence": "weekly"},
             "end 2024-01-14 is a Sunday; weekly periods start on a Monday",
@@ -231,12 +236,18 @@ def test_a_schedule_fires_within_the_next_period(hours: int) -> None:
             {"column": "country", "kind": "categorical", "transform": "log1p", "scale": "none"},
             "country: transform, scale means nothing for a categorical feature",
         ),
-        ({"column": "country", "kind": "categorical", "min": 0}, "country: min means nothing for a categorical feature"),
+        (
+            {"column": "country", "kind": "categorical", "min": 0},
+            "country: min means nothing for a categorical feature",
+        ),
         ({"column": "active", "kind": "boolean", "max": 1}, "active: max means nothing for a boolean feature"),
         ({"column": "active", "kind": "boolean", "max_categories": 2}, "active: max_categories means nothing"),
         (_numeric("spend", missing="category"), "use reject or median or mean"),
         ({"column": "country", "kind": "categorical", "missing": "median"}, "use reject or category"),
-        ({"column": "active", "kind": "boolean", "missing": "category"}, "active: missing: category is not for a boolean"),
+        (
+            {"column": "active", "kind": "boolean", "missing": "category"},
+            "active: missing: category is not for a boolean",
+        ),
         (_numeric("spend", min=2, max=1), "spend: min 2.0 is above max 1.0"),
         (_numeric("spend", weight=0), "greater than 0"),
         (_numeric("spend", weight=-1), "greater than 0"),
@@ -266,7 +277,10 @@ def test_equal_bounds_are_a_range() -> None:
     ("changes", "message"),
     [
         ({"features": []}, "features is empty; list at least one column"),
-        ({"features": [_numeric("b"), _numeric("a"), _numeric("a"), _numeric("b")]}, "features: a, b listed more than once"),
+        (
+            {"features": [_numeric("b"), _numeric("a"), _numeric("a"), _numeric("b")]},
+            "features: a, b listed more than once",
+        ),
         ({"features": [_numeric("customer_id")]}, "features: customer_id is the key"),
         (
             {"features": [_numeric("spend"), _numeric("converted")], "outcomes": ["converted", "churned"]},

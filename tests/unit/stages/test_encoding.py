@@ -141,15 +141,22 @@ def test_64_bit_integers_are_numbers() -> None:
     np.testing.assert_allclose(_column(values, _numeric()), theirs, rtol=1e-6)
 
 
+def test_nullable_integers_are_filled_like_numbers() -> None:
+    """A column of integers with nulls, as an artifact gives it, is filled and scaled like one of doubles."""
+    values = [1, None, 3, 8]
+
+    nullable = _column(pd.array(values, dtype="Int64"), _numeric(missing="median"))
+
+    np.testing.assert_array_equal(nullable, _column(values, _numeric(missing="median")))
+
+
 @given(
     counts=st.lists(st.integers(1, 60), min_size=1, max_size=12, unique=True),
     max_categories=st.integers(2, 14),
     weight=st.floats(0.25, 4),
 )
 @settings(deadline=None, max_examples=40)
-def test_categories_are_scikit_learns_times_their_weight(
-    counts: list[int], max_categories: int, weight: float
-) -> None:
+def test_categories_are_scikit_learns_times_their_weight(counts: list[int], max_categories: int, weight: float) -> None:
     """One-hot columns, the rare ones together in the last, equal scikit-learn's on known, rare and unknown values."""
     names = [f"{chr(97 + index)}é" for index in range(len(counts))]
     # with exactly as many as allowed scikit-learn calls the rarest infrequent; here none is (the next test)
@@ -160,9 +167,7 @@ def test_categories_are_scikit_learns_times_their_weight(
         handle_unknown="infrequent_if_exist", max_categories=max_categories, sparse_output=False
     ).fit(np.array(values, dtype=object)[:, None])
 
-    encoding = fit_encoding(
-        pd.DataFrame({"c": values}), [_categorical(max_categories=max_categories, weight=weight)]
-    )
+    encoding = fit_encoding(pd.DataFrame({"c": values}), [_categorical(max_categories=max_categories, weight=weight)])
     ours = transform(pd.DataFrame({"c": held_out}), encoding).matrix
 
     expected = theirs.transform(np.array(held_out, dtype=object)[:, None]) * weight * CATEGORY_WEIGHT
