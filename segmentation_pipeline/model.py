@@ -88,21 +88,40 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class SweepCandidate:
-    """What the sweep found for one K."""
+    """What the sweep found for one K; None is what was not measured.
+
+    `silhouette_error` is a standard error, 0 where every row was used. `dip_p_value` is the worst pair of neighbouring
+    clusters': high where they are one group. `stability` is the mean Jaccard of the clusters over bootstrap refits,
+    `agreement` the adjusted Rand index between seeds.
+    """
 
     k: int
     inertia: float
     silhouette: float
-    silhouette_error: float
     simplified_silhouette: float
     davies_bouldin: float
     calinski_harabasz: float
     smallest_share: float
     largest_share: float
-    n_iter: int
-    converged: bool
-    over_split: bool
-    dip_p_value: float
+    silhouette_error: float = 0.0
+    negative_share: float | None = None
+    n_iter: int | None = None
+    converged: bool | None = None
+    dip_p_value: float | None = None
+    stability: float | None = None
+    agreement: float | None = None
+    gap: float | None = None
+    gap_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StructureVerdict:
+    """Whether there is cluster structure at all: how far the silhouette is above data that has none, and a sentence."""
+
+    verdict: Literal["structure", "doubtful", "none"]
+    z: float
+    score: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,10 @@ class SweepResult:
     candidates: tuple[SweepCandidate, ...]
     k: int
     reason: str
+    runner_up: int | None
+    elbow_k: int | None
+    vetoed: tuple[int, ...]
+    structure: StructureVerdict
     seed: int
     n_rows: int
     n_sampled: int
@@ -124,7 +147,14 @@ class SweepResult:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepResult:
         """Read what `to_json` wrote."""
-        return cls(**{**data, "candidates": tuple(SweepCandidate(**each) for each in data["candidates"])})
+        return cls(
+            **{
+                **data,
+                "candidates": tuple(SweepCandidate(**each) for each in data["candidates"]),
+                "vetoed": tuple(data["vetoed"]),
+                "structure": StructureVerdict(**data["structure"]),
+            }
+        )
 
     @property
     def chosen(self) -> SweepCandidate:

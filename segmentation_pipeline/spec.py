@@ -142,7 +142,7 @@ class SweepSpec(Spec):
 
     k_min: int = Field(2, ge=2, description="The smallest K tried.")
     k_max: int = Field(10, ge=2, le=100, description="The largest K tried.")
-    policy: Literal["default", "silhouette", "davies_bouldin"] = Field(
+    policy: Literal["default", "silhouette", "davies_bouldin", "gap"] = Field(
         "default", description="How K is read off the sweep. The README says what `default` does."
     )
 
@@ -200,6 +200,9 @@ def _gate_field(threshold: float | None, severity: Severity, description: str) -
 class GatesSpec(Spec):
     """The thresholds of the checks: a number, or `{threshold, severity}`."""
 
+    structure: Annotated[Gate, _with_defaults(3.0, "block")] = _gate_field(
+        3.0, "block", "The silhouette is this many standard deviations above that of data without any structure."
+    )
     min_segment_share: Annotated[Gate, _with_defaults(0.01, "block")] = _gate_field(
         0.01, "block", "The smallest segment holds at least this share of the assigned customers."
     )

@@ -30,6 +30,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # nothing here outlives the session
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("ALTER SYSTEM SET lock_timeout = '30s'")  # a test that would wait for ever fails
         connection.execute("SELECT pg_reload_conf()")
     yield url
     server.cleanup()

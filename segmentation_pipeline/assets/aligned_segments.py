@@ -254,6 +254,7 @@ def _gate_evidence(inputs: Inputs, profiles: dict[int, SegmentProfile], parent: 
         n_rejected=int(inputs.valid.manifest["rejected"]),
         segment_sizes={segment: profile.n_customers for segment, profile in profiles.items()},
         silhouette=float(inputs.summary["silhouette"]),
+        structure=inputs.sweep.structure,
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
     )

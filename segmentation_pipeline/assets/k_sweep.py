@@ -6,10 +6,12 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.model import SweepCandidate
 from segmentation_pipeline.reporting.figures import sweep_figure
 from segmentation_pipeline.stages.sweep import run_sweep
+from segmentation_pipeline.storage import database, snapshots
 from segmentation_pipeline.storage.artifacts import json_version
 
 
@@ -23,7 +25,11 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
         _, matrix = encoded.matrix()
         # a fixed seed in production hides that the result depends on it: each run draws and records its own
         seed = spec.fit.seed if spec.fit.seed is not None else secrets.randbits(32)
-        sweep = run_sweep(np.asarray(matrix), spec.sweep, spec.fit, seed=seed)
+        wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
+        with database.begin(spec.publish.url_env) as connection:
+            parent = snapshots.parent(connection, spec.name, pipeline.period(context.partition_key).as_of)
+        parent_k = parent.k if parent is not None else None
+        sweep = run_sweep(np.asarray(matrix), spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
         with pipeline.writing(context, "k_sweep", made_from=[encoded]) as artifact:
             artifact.write_json("sweep", sweep.result.to_json())
             artifact.write_json("centers", {fit.k: fit.centers.tolist() for fit in sweep.fits})
@@ -35,6 +41,7 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
             metadata={
                 "k": sweep.result.k,
                 "reason": sweep.result.reason,
+                "structure": sweep.result.structure.reason,
                 "seed": seed,
                 "silhouette": sweep.result.chosen.silhouette,
                 "candidates": dg.MetadataValue.md(_table(sweep.result.candidates)),
@@ -47,11 +54,12 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 def _table(candidates: tuple[SweepCandidate, ...]) -> str:
     head = (
-        "| K | inertia | silhouette | simplified | Davies-Bouldin | smallest | cuts a group |\n"
-        "|---|---|---|---|---|---|---|\n"
+        "| K | inertia | silhouette | simplified | Davies-Bouldin | smallest | stability | dip p |\n"
+        "|---|---|---|---|---|---|---|---|\n"
     )
     return head + "\n".join(
         f"| {each.k} | {each.inertia:,.1f} | {each.silhouette:.3f} | {each.simplified_silhouette:.3f} "
-        f"| {each.davies_bouldin:.3f} | {each.smallest_share:.1%} | {'yes' if each.over_split else 'no'} |"
+        f"| {each.davies_bouldin:.3f} | {each.smallest_share:.1%} | {each.stability or 0:.2f} "
+        f"| {each.dip_p_value or 0:.2f} |"
         for each in candidates
     )

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.model import SweepCandidate
 from segmentation_pipeline.stages.dip import UNIMODAL_P, VALLEY_P
 
 Policy = Literal["default", "silhouette", "davies_bouldin", "gap", "fixed"]
@@ -31,35 +32,16 @@ MARGIN = 0.03
 UNSTABLE = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What is known of one K; `dip_p_value` is the worst pair's, None where it was not measured."""
+def veto(candidate: SweepCandidate) -> str | None:
+    """Say why a K is not eligible for the default policy, None where it is."""
+    if candidate.dip_p_value is None or candidate.dip_p_value < UNIMODAL_P:
+        return None
+    return f"K = {candidate.k} cuts through one group (dip p = {candidate.dip_p_value:.2f})"
 
-    k: int
-    inertia: float
-    silhouette: float
-    simplified_silhouette: float
-    davies_bouldin: float
-    calinski_harabasz: float
-    smallest_share: float
-    largest_share: float
-    silhouette_se: float = 0.0
-    dip_p_value: float | None = None
-    stability: float | None = None
-    gap: float | None = None
-    gap_se: float | None = None
 
-    @property
-    def veto(self) -> str | None:
-        """Why this K is not eligible for the default policy, None where it is."""
-        if self.dip_p_value is None or self.dip_p_value < UNIMODAL_P:
-            return None
-        return f"K = {self.k} cuts through one group (dip p = {self.dip_p_value:.2f})"
-
-    @property
-    def valleys_proven(self) -> bool:
-        """Whether every cluster has a valley towards its nearest neighbour."""
-        return self.dip_p_value is not None and self.dip_p_value < VALLEY_P
+def valleys_proven(candidate: SweepCandidate) -> bool:
+    """Whether every cluster has a valley towards its nearest neighbour."""
+    return candidate.dip_p_value is not None and candidate.dip_p_value < VALLEY_P
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +59,7 @@ class Choice:
 
 
 def choose_k(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[SweepCandidate],
     *,
     policy: Policy = "default",
     fixed_k: int | None = None,
@@ -109,7 +91,7 @@ def choose_k(
     others = [each for each in _ranked(by_k, policy) if each != k]
     runner_up = found if found != k else (others[0] if others else None)
     elbow = elbow_k({each.k: each.inertia for each in by_k.values()}, inertia_of_one=inertia_of_one)
-    nested = max((each.k for each in by_k.values() if each.k > k and each.valleys_proven), default=None)
+    nested = max((each.k for each in by_k.values() if each.k > k and valleys_proven(each)), default=None)
     notes = _disagreements(by_k, k, found, runner_up, elbow, nested, policy)
     figures = _figures(by_k[k], policy)
     if runner_up is not None:
@@ -121,7 +103,7 @@ def choose_k(
         runner_up=runner_up,
         elbow_k=elbow,
         nested_k=nested,
-        vetoed=tuple(each.k for each in by_k.values() if each.veto),
+        vetoed=tuple(each.k for each in by_k.values() if veto(each)),
         disagreements=tuple(notes),
     )
 
@@ -142,7 +124,7 @@ def elbow_k(inertias: Mapping[int, float], *, inertia_of_one: float | None = Non
     return ks[int(np.argmax(down - across))]
 
 
-def _key(candidate: Candidate, policy: Policy) -> float:
+def _key(candidate: SweepCandidate, policy: Policy) -> float:
     if policy == "silhouette":
         return candidate.silhouette
     if policy == "davies_bouldin":
@@ -150,48 +132,50 @@ def _key(candidate: Candidate, policy: Policy) -> float:
     return candidate.simplified_silhouette
 
 
-def _ranked(by_k: Mapping[int, Candidate], policy: Policy) -> list[int]:
+def _ranked(by_k: Mapping[int, SweepCandidate], policy: Policy) -> list[int]:
     """Return every K, best first; the ranks below the first are by the policy's figure, vetoed ones last."""
     by_figure = sorted(by_k, key=lambda each: (-_key(by_k[each], policy), each))
     if policy != "default":
         return by_figure
     best = by_figure[0]
-    smaller = [each for each in by_figure if each < best and not by_k[each].veto]
-    if by_k[best].veto and smaller:
+    smaller = [each for each in by_figure if each < best and not veto(by_k[each])]
+    if veto(by_k[best]) and smaller:
         best = smaller[0]
     good = by_k[best].simplified_silhouette - MARGIN
     larger = [
-        each.k for each in by_k.values() if each.k > best and each.valleys_proven and each.simplified_silhouette >= good
+        each.k
+        for each in by_k.values()
+        if each.k > best and valleys_proven(each) and each.simplified_silhouette >= good
     ]
     best = max(larger, default=best)
     others = [each for each in by_figure if each != best]
-    return [best, *sorted(others, key=lambda each: by_k[each].veto is not None)]
+    return [best, *sorted(others, key=lambda each: veto(by_k[each]) is not None)]
 
 
-def _by_gap(candidates: Sequence[Candidate]) -> int:
+def _by_gap(candidates: Sequence[SweepCandidate]) -> int:
     """Return the first K within an error of the next (Tibshirani and others 2001, doi:10.1111/1467-9868.00293)."""
-    gaps = [(each.gap, each.gap_se) for each in candidates]
+    gaps = [(each.gap, each.gap_error) for each in candidates]
     if any(gap is None or error is None for gap, error in gaps):
         raise ValueError("policy gap needs the gap statistic of every K: compute it in the sweep.")
     for here, after in pairwise(candidates):
-        if (here.gap or 0.0) >= (after.gap or 0.0) - (after.gap_se or 0.0):
+        if (here.gap or 0.0) >= (after.gap or 0.0) - (after.gap_error or 0.0):
             return here.k
     return max(candidates, key=lambda each: each.gap or 0.0).k
 
 
 def _keep_parent(
-    by_k: Mapping[int, Candidate],
+    by_k: Mapping[int, SweepCandidate],
     found: int,
     parent: int,
     policy: Policy,
     row_scores: Mapping[int, NDArray[np.floating[Any]]],
 ) -> int:
     """Return the parent's K unless it is vetoed or the found one gains more than the margin and its error."""
-    if parent == found or (policy == "default" and by_k[parent].veto and not by_k[found].veto):
+    if parent == found or (policy == "default" and veto(by_k[parent]) and not veto(by_k[found])):
         return found
     error = 0.0
     if policy == "silhouette":
-        error = float(np.hypot(by_k[parent].silhouette_se, by_k[found].silhouette_se))
+        error = float(np.hypot(by_k[parent].silhouette_error, by_k[found].silhouette_error))
     elif policy == "default" and {parent, found} <= set(row_scores):
         paired = np.asarray(row_scores[found], dtype=np.float64) - row_scores[parent]
         error = float(paired.std() / np.sqrt(len(paired)))
@@ -199,7 +183,7 @@ def _keep_parent(
     return parent if gain <= max(2 * error, MARGIN) else found
 
 
-def _figures(candidate: Candidate, policy: Policy, *, names: bool = True) -> str:
+def _figures(candidate: SweepCandidate, policy: Policy, *, names: bool = True) -> str:
     if policy == "silhouette":
         return f"{'silhouette ' * names}{candidate.silhouette:.2f}"
     if policy == "davies_bouldin":
@@ -211,7 +195,7 @@ def _figures(candidate: Candidate, policy: Policy, *, names: bool = True) -> str
 
 
 def _disagreements(
-    by_k: Mapping[int, Candidate],
+    by_k: Mapping[int, SweepCandidate],
     k: int,
     found: int,
     runner_up: int | None,
@@ -225,15 +209,15 @@ def _disagreements(
         notes.append(f"the parent's K is kept: K = {found} is not clearly better")
     top = max(by_k, key=lambda each: by_k[each].simplified_silhouette)
     if policy == "default" and top not in (k, found):
-        why = by_k[top].veto or f"K = {k} is practically as good and has a valley between all neighbours"
+        why = veto(by_k[top]) or f"K = {k} is practically as good and has a valley between all neighbours"
         notes.append(f"the simplified silhouette alone would have said {top}, but {why}")
     full = max(by_k, key=lambda each: by_k[each].silhouette)
     if policy != "silhouette" and full not in (k, found, top):
         notes.append(f"the silhouette would have said {full}")
     if elbow is not None and elbow != k:
         notes.append(f"the elbow would have said {elbow}")
-    if by_k[k].veto:
-        notes.append(f"{by_k[k].veto}")
+    if veto(by_k[k]):
+        notes.append(f"{veto(by_k[k])}")
     for each in (k, runner_up):
         stability = by_k[each].stability if each is not None else None
         if stability is not None and stability < UNSTABLE:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.model import GateResult, StructureVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from segmentation_pipeline.spec import Gate, GatesSpec
 
-GATE_NAMES = ("counts_add_up", "min_segment_share", "max_row_drop", "max_rejected_share", "min_silhouette")
+GATE_NAMES = ("counts_add_up", "structure", "min_segment_share", "max_row_drop", "max_rejected_share", "min_silhouette")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Evidence:
     n_rejected: int
     segment_sizes: Mapping[int, int]
     silhouette: float
+    structure: StructureVerdict
     parent_partition: str | None
     parent_n_rows: int | None
 
@@ -33,6 +34,7 @@ def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
     """Evaluate every gate; one result per name in `GATE_NAMES`, in that order."""
     return (
         _counts_add_up(evidence),
+        _structure(evidence, gates.structure),
         _min_segment_share(evidence, gates.min_segment_share),
         _max_row_drop(evidence, gates.max_row_drop),
         _max_rejected_share(evidence, gates.max_rejected_share),
@@ -54,6 +56,18 @@ def _counts_add_up(evidence: Evidence) -> GateResult:
             + ("" if difference == 0 else f" does not hold: {difference:,} rows are unaccounted for")
         ),
     )
+
+
+def _structure(evidence: Evidence, gate: Gate) -> GateResult:
+    found = evidence.structure
+    failed = gate.threshold is not None and found.z < gate.threshold
+    if not failed and found.verdict == "doubtful":
+        # above the nulls, but no valley that holds on other customers: published, with the warning
+        return GateResult(
+            "structure", passed=False, severity="warn", value=found.z, threshold=gate.threshold, message=found.reason
+        )
+    advice = "K-Means cuts anything; these customers fall into no groups by these features. Add or change features."
+    return _result("structure", gate, value=found.z, failed=failed, message=found.reason, advice=advice)
 
 
 def _min_segment_share(evidence: Evidence, gate: Gate) -> GateResult:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
-# A tile of 512 x 1024 float32 distances is 2 MB: it stays in cache between the passes over it.
-BLOCK_ROWS, BLOCK_COLUMNS = 512, 1024
+# Few large products (32 MB of float32 distances), for BLAS threads wait for each other after each, and strips
+# of 1 MB for the passes between them, which stay in cache.
+BLOCK_ROWS, BLOCK_COLUMNS, STRIP_ROWS = 1024, 8192, 32
 # So few rows cost nothing in float64, and single distances matter too much for float32's rounding of them.
 DOUBLE_ROWS = 4_096
 
@@ -120,14 +121,12 @@ def silhouette_estimate(
         samples, replicates = silhouette_samples(rows, [drawn])[0], np.zeros(groups)
     else:
         samples, replicates = _jackknife(rows, drawn, counts[0], groups=groups, rng=rng)
-    weights = sample.weights / sample.weights.sum()
-    spread = (groups - 1) / groups * float(((replicates - replicates.mean()) ** 2).sum())
-    unseen = 1.0 - len(rows) / len(matrix)
+    spread, unseen = (groups - 1) * float(replicates.var()), 1.0 - len(rows) / len(matrix)
     return SilhouetteEstimate(
-        mean=float(weights @ samples),
+        mean=float(np.average(samples, weights=sample.weights)),
         standard_error=float(np.sqrt(spread * unseen)),
         n_sampled=len(rows),
-        negative_share=float(weights @ (samples < 0)),
+        negative_share=float(np.average(samples < 0, weights=sample.weights)),
         indices=sample.indices,
         samples=samples,
     )
@@ -160,8 +159,7 @@ def simplified_silhouette(
     silhouettes = np.empty(len(matrix))
     for start in range(0, len(matrix), block_rows):
         block = np.asarray(matrix[start : start + block_rows], dtype=np.float64) - middle
-        own = labels[start : start + block_rows]
-        here = np.arange(len(block))
+        own, here = labels[start : start + block_rows], np.arange(len(block))
         squared = -2.0 * (block @ anchors.T)
         squared += np.einsum("ij,ij->i", anchors, anchors)
         squared += np.einsum("ij,ij->i", block, block)[:, None]
@@ -228,10 +226,13 @@ def _distance_sums(
         right = min(left + BLOCK_COLUMNS, len(data))
         columns = (data[left:right] - center).astype(precision)
         tile = rows @ columns.T
-        tile += np.einsum("ij,ij->i", columns, columns)
-        tile += row_norms
-        tile *= tile > smallest
-        np.sqrt(tile, out=tile)
+        column_norms = np.einsum("ij,ij->i", columns, columns)
+        for top in range(0, len(tile), STRIP_ROWS):
+            strip = tile[top : top + STRIP_ROWS]
+            strip += column_norms
+            strip += row_norms[top : top + STRIP_ROWS]
+            strip *= strip > smallest[top : top + STRIP_ROWS]
+            np.sqrt(strip, out=strip)
         sums += tile @ members[left:right]  # float32 within a tile, float64 between tiles
     return sums
 
@@ -253,8 +254,7 @@ def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 def _allocate(counts: NDArray[np.intp], *, size: int, floor: int) -> NDArray[np.intp]:
     """Share `size` among clusters in proportion, none below the floor or, if smaller, its own size."""
     minimum = np.minimum(counts, floor)
-    takes = minimum.copy()
-    open_ = np.ones(len(counts), dtype=bool)
+    takes, open_ = minimum.copy(), np.ones(len(counts), dtype=bool)
     # Clusters held at their floor leave less to share: repeat until the rest stays above its floors.
     while open_.any():
         left = size - int(takes[~open_].sum())
@@ -276,8 +276,7 @@ def _jackknife(
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the silhouettes on the sample and the weighted mean with each group left out, (groups,)."""
-    k = len(population)
-    sizes = np.bincount(codes, minlength=k)
+    k, sizes = len(population), np.bincount(codes, minlength=len(population))
     order = rng.permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
     data, codes = _shrink(rows, order), codes[order]

@@ -92,9 +92,9 @@ def band_of(jaccard: float) -> Band:
 
 
 def _of_one(
-    points: NDArray[np.float32],
+    points: NDArray[np.float64],
     k: int,
-    samples: Sequence[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]],
+    samples: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]],
     *,
     rng: np.random.Generator,
     n_seeds: int,
@@ -127,7 +127,7 @@ def _best_jaccards(labels: NDArray[np.int32], refitted: NDArray[np.int32], k: in
 
 
 def _fit(
-    points: NDArray[np.float32],
+    points: NDArray[np.float64],
     k: int,
     rng: np.random.Generator,
     *,

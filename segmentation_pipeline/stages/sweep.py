@@ -1,4 +1,4 @@
-"""Trying a range of K on one matrix: what each K looks like, and which one is taken."""
+"""Trying a range of K on one matrix: what each looks like, which one is taken, whether there is anything to find."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
-from segmentation_pipeline.model import SweepCandidate, SweepResult
+from segmentation_pipeline.model import StructureVerdict, SweepCandidate, SweepResult
+from segmentation_pipeline.stages.choice import choose_k
 from segmentation_pipeline.stages.clustering import Assignment, Fit, assign, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.stages.dip import neighbour_dips
 from segmentation_pipeline.stages.silhouette import silhouette_estimate, silhouette_samples, simplified_silhouette
+from segmentation_pipeline.stages.stability import Stability, stability
+from segmentation_pipeline.stages.structure import gap_statistics, judge_structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,113 +41,155 @@ class Sweep:
         return next(fit for fit in self.fits if fit.k == k)
 
 
-def run_sweep(matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec, *, seed: int) -> Sweep:
-    """Fit K-Means for every K of the range on `matrix`, shape (n, D), and choose one.
+@dataclass(frozen=True, slots=True)
+class _Silhouette:
+    mean: float
+    error: float
+    negative_share: float
 
-    K above what the distinct rows allow is left out. `fit.k` fixes the choice; the others are still shown.
+
+def run_sweep(
+    matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec, *, seed: int, parent_k: int | None = None
+) -> Sweep:
+    """Fit K-Means for every K of the range on `matrix`, shape (n, D), choose one, and judge whether there is structure.
+
+    K above what the distinct rows allow is left out. `fit.k` fixes the choice; the others are still shown. `parent_k`
+    is kept unless another K is clearly better.
 
     Raises:
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
     """
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(seed)
     ks = _feasible(matrix, sweep, fit)
     sample = matrix if len(matrix) <= FIT_ROWS else matrix[np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))]
     fits = tuple(fit_kmeans(sample, k, n_init=fit.n_init, seed=int(rng.integers(2**32))) for k in ks)
     assignments = [assign(matrix, each.model) for each in fits]
     silhouettes = _silhouettes(matrix, [each.labels for each in assignments], rng)
+    with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
+        stabilities = _stabilities(matrix, ks, rng)
+        structure = _structure(matrix, rng)
+    scores = {
+        each.k: simplified_silhouette(matrix, each.centers, assignment.labels)
+        for each, assignment in zip(fits, assignments, strict=True)
+    }
+    dips = [
+        neighbour_dips(matrix, each.centers, assignment.labels, rng=rng).p_value
+        for each, assignment in zip(fits, assignments, strict=True)
+    ]
+    inertias = {each.k: float(np.square(own.distance).sum()) for each, own in zip(fits, assignments, strict=True)}
+    gaps = gap_statistics(matrix, inertias, rng=rng) if sweep.policy == "gap" else {}
     candidates = tuple(
-        _candidate(matrix, each, assignment, silhouette, rng)
-        for each, assignment, silhouette in zip(fits, assignments, silhouettes, strict=True)
+        _candidate(
+            matrix,
+            each,
+            assignment,
+            silhouette,
+            simplified=float(scores[each.k].mean()),
+            dip_p_value=dip,
+            held=stabilities.get(each.k),
+            gap=gaps.get(each.k),
+        )
+        for each, assignment, silhouette, dip in zip(fits, assignments, silhouettes, dips, strict=True)
     )
-    k, reason = choose(candidates, policy=sweep.policy, fixed=fit.k)
+    inertia_of_one = float(np.square(matrix - matrix.mean(axis=0, dtype=np.float64)).sum())
+    choice = choose_k(
+        candidates,
+        policy="fixed" if fit.k is not None else sweep.policy,
+        fixed_k=fit.k,
+        parent_k=parent_k,
+        row_scores=scores,
+        inertia_of_one=inertia_of_one,
+    )
     result = SweepResult(
         candidates=candidates,
-        k=k,
-        reason=reason,
+        k=choice.k,
+        reason=choice.reason,
+        runner_up=choice.runner_up,
+        elbow_k=choice.elbow_k,
+        vetoed=choice.vetoed,
+        structure=structure,
         seed=seed,
         n_rows=len(matrix),
         n_sampled=len(sample),
-        inertia_of_one=float(np.square(matrix - matrix.mean(axis=0, dtype=np.float64)).sum()),
+        inertia_of_one=inertia_of_one,
     )
     return Sweep(result, fits)
-
-
-def choose(candidates: Sequence[SweepCandidate], *, policy: str, fixed: int | None) -> tuple[int, str]:
-    """Choose K and say why in one sentence.
-
-    `default` takes the best simplified silhouette among the K that cut through no group of customers (the dip test);
-    where all of them do, among all.
-    """
-    if fixed is not None:
-        best = max(candidates, key=lambda each: each.silhouette)
-        return fixed, f"K = {fixed} is fixed by fit.k (the silhouette would have said {best.k})"
-    if policy == "silhouette":
-        best = max(candidates, key=lambda each: each.silhouette)
-        return best.k, f"K = {best.k} has the highest silhouette, {best.silhouette:.2f}"
-    if policy == "davies_bouldin":
-        best = min(candidates, key=lambda each: each.davies_bouldin)
-        return best.k, f"K = {best.k} has the lowest Davies-Bouldin index, {best.davies_bouldin:.2f}"
-    whole = [each for each in candidates if not each.over_split] or list(candidates)
-    best, *rest = sorted(whole, key=lambda each: -each.simplified_silhouette)
-    reason = f"K = {best.k}: simplified silhouette {best.simplified_silhouette:.2f}, silhouette {best.silhouette:.2f}"
-    if rest:
-        reason += f" (K = {rest[0].k}: {rest[0].simplified_silhouette:.2f}, {rest[0].silhouette:.2f})"
-    vetoed = [each for each in candidates if each.over_split]
-    if len(vetoed) == len(candidates):
-        reason += "; every K cuts through a group of customers"
-    elif vetoed:
-        reason += f"; K = {', '.join(str(each.k) for each in vetoed)} would cut through a group of customers"
-    return best.k, reason
 
 
 def _feasible(matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec) -> list[int]:
     wanted = sorted({*range(sweep.k_min, sweep.k_max + 1), *([fit.k] if fit.k is not None else [])})
     # a silhouette needs a row more than clusters
-    most = min(count_distinct_rows(matrix, enough=wanted[-1]), len(matrix) - 1)
+    n_distinct = count_distinct_rows(matrix, enough=wanted[-1])
+    most = min(n_distinct, len(matrix) - 1)
     least = fit.k if fit.k is not None else wanted[0]
     if most < least:
         message = (
-            f"{len(matrix):,} customers with {most} distinct rows cannot be split into {least} clusters. "
+            f"{len(matrix):,} customers with {n_distinct} distinct rows cannot be split into {least} clusters. "
             f"Add features or customers, or lower {'fit.k' if fit.k is not None else 'sweep.k_min'}."
         )
         raise UnusableDataError(message)
     return [k for k in wanted if k <= most]
 
 
+def _stabilities(matrix: NDArray[np.float32], ks: Sequence[int], rng: np.random.Generator) -> dict[int, Stability]:
+    """Measure the stability of every K; nothing where a bootstrap of so few distinct customers cannot be refitted."""
+    try:
+        return stability(matrix, ks, rng=rng)
+    except ValueError:
+        return {}
+
+
+def _structure(matrix: NDArray[np.float32], rng: np.random.Generator) -> StructureVerdict:
+    try:
+        found = judge_structure(matrix, rng=rng)
+    except ValueError as error:  # a handful of customers: nothing can be told from chance
+        return StructureVerdict("none", 0.0, 0.0, f"no cluster structure can be shown: {error}")
+    return StructureVerdict(found.verdict, found.z, found.score, found.reason)
+
+
 def _silhouettes(
     matrix: NDArray[np.float32], labelings: Sequence[NDArray[np.int64]], rng: np.random.Generator
-) -> list[tuple[float, float]]:
-    """Mean and standard error for each labeling: exact up to EXACT_ROWS, on a stratified sample above."""
+) -> list[_Silhouette]:
+    """The mean silhouette of each labeling: exact up to EXACT_ROWS, on a stratified sample above."""
     if len(matrix) <= EXACT_ROWS:
-        return [(float(each.mean()), 0.0) for each in silhouette_samples(matrix, labelings)]
+        exact = silhouette_samples(matrix, labelings)
+        return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean())) for each in exact]
     estimates = [silhouette_estimate(matrix, labels, rng=rng) for labels in labelings]
-    return [(each.mean, each.standard_error) for each in estimates]
+    return [_Silhouette(each.mean, each.standard_error, each.negative_share) for each in estimates]
 
 
 def _candidate(
     matrix: NDArray[np.float32],
     fit: Fit,
     assignment: Assignment,
-    silhouette: tuple[float, float],
-    rng: np.random.Generator,
+    silhouette: _Silhouette,
+    *,
+    simplified: float,
+    dip_p_value: float,
+    held: Stability | None,
+    gap: tuple[float, float] | None,
 ) -> SweepCandidate:
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
-    labels = assignment.labels
-    shares = np.bincount(labels, minlength=fit.k) / len(labels)
-    dips = neighbour_dips(matrix, fit.centers, labels, rng=rng)
+    shares = np.bincount(assignment.labels, minlength=fit.k) / len(assignment.labels)
     return SweepCandidate(
         k=fit.k,
         inertia=float(np.square(assignment.distance).sum()),
-        silhouette=silhouette[0],
-        silhouette_error=silhouette[1],
-        simplified_silhouette=float(simplified_silhouette(matrix, fit.centers, labels).mean()),
-        davies_bouldin=float(davies_bouldin_score(matrix, labels)),
-        calinski_harabasz=float(calinski_harabasz_score(matrix, labels)),
+        silhouette=silhouette.mean,
+        simplified_silhouette=simplified,
+        davies_bouldin=float(davies_bouldin_score(matrix, assignment.labels)),
+        calinski_harabasz=float(calinski_harabasz_score(matrix, assignment.labels)),
         smallest_share=float(shares.min()),
         largest_share=float(shares.max()),
+        silhouette_error=silhouette.error,
+        negative_share=silhouette.negative_share,
         n_iter=fit.n_iter,
         converged=fit.converged,
-        over_split=dips.over_split,
-        dip_p_value=dips.p_value,
+        dip_p_value=dip_p_value,
+        stability=held.jaccard if held is not None else None,
+        agreement=held.agreement if held is not None else None,
+        gap=gap[0] if gap is not None else None,
+        gap_error=gap[1] if gap is not None else None,
     )

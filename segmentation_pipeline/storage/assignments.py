@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 COLUMNS = ("segment_id", "distance", "second_segment_id", "margin")
 
+# no reference to segmentation.snapshot: attaching a partition would lock that table against every other segmentation
 _TABLES = """
 CREATE TABLE IF NOT EXISTS {assignment} (
-    snapshot_id bigint NOT NULL REFERENCES segmentation.snapshot,
+    snapshot_id bigint NOT NULL,
     {key} {key_type} NOT NULL,
     segment_id integer,
     distance double precision,

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # quoted text, dollar-quoted text, comments: a parameter's name in there is not a parameter
 _TOKENS: Final = re.compile(
-    r"""(?P<skip>'(?:[^']|'')*' | "(?:[^"]|"")*" | (?P<tag>\$\w*\$).*?(?P=tag) | --[^\n]* | /\*.*?\*/ | ::)
+    r"""(?P<skip>\b[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+          | (?P<tag>\$\w*\$).*?(?P=tag) | --[^\n]* | /\*.*?\*/ | ::)
       | :(?P<name>as_of|window_start)\b""",
     re.VERBOSE | re.DOTALL,
 )

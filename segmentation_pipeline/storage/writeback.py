@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from psycopg import sql
+from psycopg import errors, sql
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
 from segmentation_pipeline.storage import assignments, snapshots
@@ -49,19 +49,14 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
     """
     schema_name, table_name = qualified(publish.table)
     table = sql.Identifier(schema_name, table_name)
-    if publish.mode == "create":
-        _create_target(connection, publish, table, key_type=key_type)
-    described = (
-        driver_connection(connection)
-        .execute(
-            "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-            "JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped",
-            [schema_name, table_name],
-        )
-        .fetchall()
-    )
-    found = {str(name): str(kind) for name, kind in described}
+    wanted = {publish.column: "integer"}
+    if publish.updated_column:
+        wanted[publish.updated_column] = "timestamptz"
+    found = _columns(connection, schema_name, table_name)
+    # only where something is missing: ALTER TABLE locks out the target's readers even when it has nothing to do
+    if publish.mode == "create" and not wanted.keys() <= found.keys():
+        _create_target(connection, publish, table, wanted, key_type=key_type)
+        found = _columns(connection, schema_name, table_name)
     if not found:
         message = f"the target table {publish.table} is not there; create it, or set publish.mode: create"
         raise TargetError(message)
@@ -70,9 +65,6 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
             f"the target {publish.table} has no column {publish.key} (publish.key); it has {', '.join(map(str, found))}"
         )
         raise TargetError(message)
-    wanted = {publish.column: "integer"}
-    if publish.updated_column:
-        wanted[publish.updated_column] = "timestamptz"
     missing = [
         f"ADD COLUMN {sql.Identifier(each).as_string()} {kind}" for each, kind in wanted.items() if each not in found
     ]
@@ -83,6 +75,7 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
     if found[publish.column] not in _INTEGERS:
         message = f"{publish.table}.{publish.column} is {found[publish.column]}; a segment id needs an integer column"
         raise TargetError(message)
+    _require_comparable_keys(connection, publish, key_type, found[publish.key])
     _require_privileges(connection, publish, table)
 
 
@@ -115,6 +108,7 @@ def publish(
             cleared=0,
         )
     _require_accepted(connection, candidate)
+    _require_newest(connection, candidate)
     _require_same_parent(connection, candidate)
     check_target(connection, publish_spec, key_type=ledger.key_type)
     loaded = assignments.load(connection, ledger, snapshot_id, rows)
@@ -214,6 +208,16 @@ def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
     raise NotAcceptedError(message)
 
 
+def _require_newest(connection: sa.Connection, candidate: Snapshot) -> None:
+    for other in snapshots.earlier_versions(connection, candidate.segmentation, candidate.partition):
+        if other.status == "published" and other.version > candidate.version:
+            message = (
+                f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is not published: the "
+                f"newer version {other.version} is (snapshot {other.snapshot_id}). Run the partition again for another."
+            )
+            raise NotAcceptedError(message)
+
+
 def _require_same_parent(connection: sa.Connection, candidate: Snapshot) -> None:
     parent = snapshots.parent(connection, candidate.segmentation, candidate.as_of)
     now = parent.snapshot_id if parent is not None else None
@@ -227,24 +231,51 @@ def _require_same_parent(connection: sa.Connection, candidate: Snapshot) -> None
     raise ParentChangedError(message)
 
 
-def _create_target(connection: sa.Connection, publish: PublishSpec, table: sql.Identifier, *, key_type: str) -> None:
-    parts = {
-        "table": table,
-        "key": sql.Identifier(publish.key),
-        "key_type": sql.SQL(key_type),  # one of extraction.KEY_TYPES
-        "column": sql.Identifier(publish.column),
-    }
-    cursor = driver_connection(connection).cursor()
-    cursor.execute(
-        sql.SQL("CREATE TABLE IF NOT EXISTS {table} ({key} {key_type} PRIMARY KEY, {column} integer)").format(**parts)
+def _columns(connection: sa.Connection, schema_name: str, table_name: str) -> dict[str, str]:
+    """Each column of a table with its type; none where there is no such table."""
+    described = driver_connection(connection).execute(
+        "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        [schema_name, table_name],
     )
-    cursor.execute(sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} integer").format(**parts))
-    if publish.updated_column:
+    return {str(name): str(kind) for name, kind in described}
+
+
+def _create_target(
+    connection: sa.Connection, publish: PublishSpec, table: sql.Identifier, wanted: dict[str, str], *, key_type: str
+) -> None:
+    schema_name, _ = qualified(publish.table)
+    cursor = driver_connection(connection).cursor()
+    if cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema_name]).fetchone() is None:
+        statement = sql.SQL("CREATE SCHEMA {};").format(sql.Identifier(schema_name)).as_string()
+        message = f"the schema of the target {publish.table} is not there. Run:  {statement}"
+        raise TargetError(message)
+    # the key's type is one of extraction.KEY_TYPES
+    cursor.execute(
+        sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} {} PRIMARY KEY)").format(
+            table, sql.Identifier(publish.key), sql.SQL(key_type)
+        )
+    )
+    for column, kind in wanted.items():
         cursor.execute(
-            sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {updated} timestamptz").format(
-                updated=sql.Identifier(publish.updated_column), **parts
+            sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
+                table, sql.Identifier(column), sql.SQL(kind)
             )
         )
+
+
+def _require_comparable_keys(connection: sa.Connection, publish: PublishSpec, source: str, target: str) -> None:
+    driver = driver_connection(connection)
+    try:
+        with driver.transaction():
+            driver.execute(sql.SQL("SELECT NULL::{} = NULL::{}").format(sql.SQL(source), sql.SQL(target)))
+    except errors.UndefinedFunction:
+        message = (
+            f"{publish.table}.{publish.key} is {target}, and the source's key is {source}, which PostgreSQL does not "
+            f"compare. Cast the key in the source query to {target}."
+        )
+        raise TargetError(message) from None
 
 
 def _require_privileges(connection: sa.Connection, publish: PublishSpec, table: sql.Identifier) -> None:

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, davies_bouldin_score
 
-from segmentation_pipeline.stages.choice import Candidate, choose_k, elbow_k
+from segmentation_pipeline.model import SweepCandidate
+from segmentation_pipeline.stages.choice import choose_k, elbow_k, veto
 from segmentation_pipeline.stages.dip import neighbour_dips
 from segmentation_pipeline.stages.silhouette import silhouette_samples, simplified_silhouette
 from segmentation_pipeline.stages.structure import gap_statistics
 
 Points = NDArray[np.float64]
-Policy = Callable[[list[Candidate], float], int]
+Policy = Callable[[list[SweepCandidate], float], int]
 RECOVERED = 0.8
 
 POLICIES: dict[str, Policy] = {
@@ -54,9 +55,9 @@ class Labelled:
         return len(np.unique(self.labels[self.labels > 0]))
 
 
-def veto_only(found: list[Candidate]) -> int:
+def veto_only(found: list[SweepCandidate]) -> int:
     """Take the best simplified silhouette of the K without a veto, whichever way that leads."""
-    return max([each for each in found if not each.veto] or found, key=lambda each: each.simplified_silhouette).k
+    return max([each for each in found if not veto(each)] or found, key=lambda each: each.simplified_silhouette).k
 
 
 def place(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], float]) -> Points:
@@ -144,7 +145,7 @@ def stored(folder: Path, names: list[str]) -> Iterator[Labelled]:
             yield Labelled(name, points, np.loadtxt(labels).astype(np.int64))
 
 
-def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Candidate], float, float]:
+def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[SweepCandidate], float, float]:
     """Return the candidates, K = 1's inertia and the adjusted Rand index at the true K."""
     deviation = each.points.std(axis=0)
     matrix = (each.points - each.points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
@@ -159,7 +160,7 @@ def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Ca
         centers, labels = fits[k].cluster_centers_, fits[k].labels_
         shares = np.bincount(labels, minlength=k) / len(labels)
         found.append(
-            Candidate(
+            SweepCandidate(
                 k=k,
                 inertia=inertias[k],
                 silhouette=float(silhouettes.mean()),
@@ -170,7 +171,7 @@ def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Ca
                 largest_share=float(shares.max()),
                 dip_p_value=neighbour_dips(matrix, centers, labels, rng=rng).p_value,
                 gap=gaps[k][0] if gap else None,
-                gap_se=gaps[k][1] if gap else None,
+                gap_error=gaps[k][1] if gap else None,
             )
         )
     known = each.labels > 0

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from segmentation_pipeline.storage import database as connections
 from segmentation_pipeline.storage import schema
@@ -16,15 +18,33 @@ sys.path.insert(0, str(Path(__file__).parent))
 from books import Books
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     import sqlalchemy as sa
 
 
+OURS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
+
+
+@pytest.fixture(scope="session")
+def emptied_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The URL of a database that each test finds empty: emptying one is faster than making one."""
+    with new_database() as url:
+        yield url
+
+
 @pytest.fixture
-def engine(database: str) -> sa.Engine:
+def engine(emptied_url: str, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     """The engine of an empty database with the `segmentation` schema."""
-    found = connections.engine()
+    monkeypatch.setenv(connections.DEFAULT_VARIABLE, emptied_url)
+    with psycopg.connect(emptied_url) as connection:
+        for (name,) in connection.execute(OURS).fetchall():
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+        connection.execute("CREATE SCHEMA public")
+        connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
     schema.migrate(connections.DEFAULT_VARIABLE)
-    return found
+    return connections.engine()
 
 
 @pytest.fixture

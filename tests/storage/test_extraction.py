@@ -18,6 +18,8 @@ from segmentation_pipeline.spec import SourceSpec
 from segmentation_pipeline.storage.extraction import extract, is_dated, query_text, with_dates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from segmentation_pipeline.storage.extraction import Extracted
@@ -76,15 +78,22 @@ FATES: list[tuple[str, pa.DataType, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def source(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The URL of one database for all tests of this module, which read from it."""
+    with new_database() as url:
+        yield url
+
+
 @pytest.fixture
-def destination(database: str, tmp_path: Path) -> Path:
-    """Where the rows go; the environment names a database."""
+def destination(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the rows go; the environment names the source."""
+    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", source)
     return tmp_path / "rows.parquet"
 
 
 def _extract(query: str, destination: Path, *, period: Period = MARCH, timezone: str = "UTC", **spec: Any) -> Extracted:
-    source = SourceSpec(**{"query": query, "key": "id", **spec})
-    return extract(source, query, period, destination, timezone=timezone)
+    return extract(SourceSpec(**{"query": query, "key": "id", **spec}), query, period, destination, timezone=timezone)
 
 
 def _value(expression: str, destination: Path, **settings: Any) -> Any:
@@ -97,9 +106,9 @@ def _execute(url: str, statement: str) -> None:
         connection.execute(statement)
 
 
-def test_every_type_arrives_as_it_is_documented(database: str, destination: Path) -> None:
+def test_every_type_arrives_as_it_is_documented(source: str, destination: Path) -> None:
     """Each PostgreSQL type becomes the Arrow type and the value that the module says."""
-    _execute(database, TYPES)
+    _execute(source, TYPES)
     columns = ", ".join(f"{expression} AS c{number}" for number, (expression, _, _) in enumerate(FATES))
     _extract(f"SELECT 1 AS id, {columns}", destination)
     rows = pq.read_table(destination)
@@ -201,25 +210,25 @@ def test_a_query_may_use_common_table_expressions_and_percent_signs(destination:
     assert pq.read_table(destination).to_pylist() == [{"id": 3, "name": "x%s"}]
 
 
-def test_a_query_cannot_write(database: str, destination: Path) -> None:
+def test_a_query_cannot_write(source: str, destination: Path) -> None:
     """The source is read in a read-only transaction: a function that writes fails and nothing is written."""
-    _execute(database, "CREATE TABLE log (n int)")
-    _execute(database, "CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO log VALUES (1) RETURNING n'")
+    _execute(source, "CREATE TABLE log (n int)")
+    _execute(source, "CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO log VALUES (1) RETURNING n'")
     with pytest.raises(SourceError, match="read-only transaction"):
         _extract("SELECT note() AS id", destination)
     with pytest.raises(SourceError, match="2011-03-01"):
         _extract("DELETE FROM log RETURNING n AS id", destination)
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(source) as connection:
         assert connection.execute("SELECT count(*) FROM log").fetchone() == (0,)
 
 
-def test_a_query_cannot_bring_a_second_statement(database: str, destination: Path) -> None:
+def test_a_query_cannot_bring_a_second_statement(source: str, destination: Path) -> None:
     """A statement hidden behind a semicolon is refused, also when it first leaves the read-only transaction."""
-    _execute(database, "CREATE TABLE kept (id int)")
+    _execute(source, "CREATE TABLE kept (id int)")
     second = "COMMIT; SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE; DROP TABLE kept"
     with pytest.raises(SourceError, match="multiple commands"):
         _extract(f"SELECT 1 AS id) AS source; {second}; SELECT * FROM (SELECT 1 AS id", destination)
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(source) as connection:
         assert connection.execute("SELECT to_regclass('kept')::text").fetchone() == ("kept",)
 
 
@@ -295,18 +304,18 @@ def test_an_unset_variable_is_named(destination: Path, monkeypatch: pytest.Monke
         _extract("SELECT 1 AS id", destination, url_env="WAREHOUSE_URL")
 
 
-def test_a_source_is_a_file_a_query_or_a_table(database: str, tmp_path: Path, destination: Path) -> None:
+def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, destination: Path) -> None:
     """The .sql file beside the defs.yaml, inline SQL and a table in quotes give the same rows; a missing file is named."""
-    _execute(database, 'CREATE SCHEMA "My Shop"')
-    _execute(database, 'CREATE TABLE "My Shop"."Customers.All" AS SELECT 5 AS id')
+    _execute(source, 'CREATE SCHEMA "My Shop"')
+    _execute(source, 'CREATE TABLE "My Shop"."Customers.All" AS SELECT 5 AS id')
     (tmp_path / "customers.sql").write_text('SELECT * FROM "My Shop"."Customers.All"\n')
-    sources = [
+    specs = [
         SourceSpec(query="customers.sql", key="id"),
         SourceSpec(query='SELECT id FROM "My Shop"."Customers.All"', key="id"),
         SourceSpec(table='"My Shop"."Customers.All"', key="id"),
     ]
-    for source in sources:
-        extract(source, query_text(source, tmp_path), MARCH, destination, timezone="UTC")
+    for spec in specs:
+        extract(spec, query_text(spec, tmp_path), MARCH, destination, timezone="UTC")
         assert pq.read_table(destination).to_pylist() == [{"id": 5}]
     with pytest.raises(SourceError, match=r"gone\.sql, which is not beside"):
         query_text(SourceSpec(query="gone.sql", key="id"), tmp_path)

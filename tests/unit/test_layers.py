@@ -33,7 +33,7 @@ def _layer(layers: set[str], packages: set[str] | None, never: set[str] | None =
     return Layer(frozenset(layers), None if packages is None else frozenset(packages), frozenset(never or ()))
 
 
-NUMERICS = {"sklearn", "scipy", "kmedoids", "kmodes", "diptest", "pandera"}
+NUMERICS = {"sklearn", "scipy", "kmedoids", "kmodes", "diptest", "threadpoolctl", "pandera"}
 DRIVERS = {"psycopg", "adbc_driver_manager", "adbc_driver_postgresql", "alembic"}
 EVERYTHING_BELOW = BOTTOM | {"stages", "storage", "reporting"}
 TABLE = {

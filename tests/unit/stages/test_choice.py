@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segmentation_pipeline.stages.choice import Candidate, choose_k, elbow_k
+from segmentation_pipeline.model import SweepCandidate
+from segmentation_pipeline.stages.choice import choose_k, elbow_k
 from segmentation_pipeline.stages.dip import dip_p_value, neighbour_dips
 
 
-def _candidate(k: int, simplified: float, *, dip: float | None = 0.3, **others: Any) -> Candidate:
-    plain = Candidate(
+def _candidate(k: int, simplified: float, *, dip: float | None = 0.3, **others: Any) -> SweepCandidate:
+    plain = SweepCandidate(
         k=k,
         inertia=100.0 / k,
         silhouette=simplified - 0.1,
@@ -106,9 +107,9 @@ def test_an_unstable_choice_is_said_to_be() -> None:
 def test_the_other_policies_follow_their_own_figure() -> None:
     """silhouette, davies_bouldin, gap and fixed each look at their own evidence only."""
     found = [
-        _candidate(2, 0.5, silhouette=0.2, davies_bouldin=0.9, gap=0.1, gap_se=0.01),
-        _candidate(3, 0.4, silhouette=0.6, davies_bouldin=0.8, gap=0.5, gap_se=0.01),
-        _candidate(4, 0.3, silhouette=0.1, davies_bouldin=0.3, gap=0.505, gap_se=0.01),
+        _candidate(2, 0.5, silhouette=0.2, davies_bouldin=0.9, gap=0.1, gap_error=0.01),
+        _candidate(3, 0.4, silhouette=0.6, davies_bouldin=0.8, gap=0.5, gap_error=0.01),
+        _candidate(4, 0.3, silhouette=0.1, davies_bouldin=0.3, gap=0.505, gap_error=0.01),
     ]
     assert choose_k(found, policy="silhouette").k == 3
     assert choose_k(found, policy="davies_bouldin").k == 4
@@ -134,7 +135,7 @@ def test_the_elbow_is_named_and_never_followed() -> None:
         ([_candidate(2, 0.1), _candidate(3, 0.1)], {"policy": "gap"}, "needs the gap statistic"),
     ],
 )
-def test_missing_evidence_is_an_error(found: list[Candidate], options: dict[str, Any], message: str) -> None:
+def test_missing_evidence_is_an_error(found: list[SweepCandidate], options: dict[str, Any], message: str) -> None:
     """A choice that cannot be made says what is missing."""
     with pytest.raises(ValueError, match=message):
         choose_k(found, **options)

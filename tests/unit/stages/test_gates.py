@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.model import GateResult, StructureVerdict
 from segmentation_pipeline.spec import GatesSpec
 from segmentation_pipeline.stages.gates import GATE_NAMES, Evidence, evaluate
 
@@ -18,6 +18,7 @@ GOOD = Evidence(
     n_rejected=60,
     segment_sizes={1: 500, 2: 400},
     silhouette=0.4,
+    structure=StructureVerdict("structure", z=12.0, score=0.5, reason="cluster structure: clear"),
     parent_partition="2024-01-01",
     parent_n_rows=1100,
 )
@@ -48,6 +49,8 @@ def test_good_evidence_passes_every_gate() -> None:
         ("max_row_drop", 0.3, {"parent_n_rows": 500, "n_extracted": 1000}, -1.0, True),
         ("max_rejected_share", 0.2, {"n_rejected": 200}, 0.2, True),
         ("max_rejected_share", 0.2, {"n_rejected": 201}, 0.201, False),
+        ("structure", 3.0, {"structure": StructureVerdict("structure", 3.0, 0.4, "clear")}, 3.0, True),
+        ("structure", 3.0, {"structure": StructureVerdict("none", 2.9, 0.4, "noise")}, 2.9, False),
         ("min_silhouette", 0.25, {"silhouette": 0.25}, 0.25, True),
         ("min_silhouette", 0.25, {"silhouette": 0.2499}, 0.2499, False),
     ],
@@ -90,6 +93,7 @@ def test_a_gate_without_a_threshold_always_passes(name: str) -> None:
     """A threshold of null switches a gate off; its value is still reported."""
     bad: dict[str, Any] = {
         "n_extracted": 1, "n_rejected": 1, "silhouette": -1.0, "segment_sizes": {1: 1, 2: 899}, "parent_n_rows": 10**6,
+        "structure": StructureVerdict("none", -1.0, 0.1, "noise"),
     }  # fmt: skip
 
     off, on = _gate(name, {name: {"threshold": None}}, **bad), _gate(name, **bad)
@@ -143,7 +147,7 @@ def test_a_failure_says_what_was_found_what_was_wanted_and_what_to_do() -> None:
 
 def test_nothing_extracted_is_no_division_by_zero() -> None:
     """Zero rows and a single empty segment are judged without an error."""
-    empty = Evidence(0, 0, 0, 0, {1: 0}, 0.0, "2024-01-01", 100)
+    empty = replace(GOOD, n_extracted=0, n_assigned=0, n_unassigned=0, n_rejected=0, segment_sizes={1: 0})
 
     results = {result.name: result for result in evaluate(empty, GatesSpec())}
 
@@ -151,3 +155,19 @@ def test_nothing_extracted_is_no_division_by_zero() -> None:
     assert not results["max_row_drop"].passed
     assert not results["min_segment_share"].passed
     assert results["max_rejected_share"].value == 0.0
+
+
+def test_doubtful_structure_warns_and_does_not_block() -> None:
+    """Above the nulls but without a valley that holds: not passed, a warning, and the reason as it was found."""
+    result = _gate("structure", structure=StructureVerdict("doubtful", 5.0, 0.3, "no valley on held-out customers"))
+
+    assert (result.passed, result.severity, result.value) == (False, "warn", 5.0)
+    assert result.message == "no valley on held-out customers"
+
+
+def test_no_structure_blocks_and_says_what_to_do() -> None:
+    """Within reach of noise: a blocking failure with the reason and an advice."""
+    result = _gate("structure", structure=StructureVerdict("none", 0.4, 0.3, "no cluster structure: 0.3"))
+
+    assert (result.passed, result.severity) == (False, "block")
+    assert result.message.startswith("no cluster structure: 0.3 (limit 3). K-Means cuts anything")

@@ -58,6 +58,7 @@ def test_the_dates_are_put_in_as_literals(query: str, expected: str) -> None:
         "day::date",
         "SELECT ':as_of'",
         "SELECT 'it''s :as_of'",
+        r"SELECT E'it\'s :as_of'",
         'SELECT ":as_of"',
         'SELECT "a "":as_of"',
         "SELECT $$:as_of$$",
