@@ -28,6 +28,8 @@ Policy = Literal["default", "silhouette", "davies_bouldin", "gap", "fixed"]
 
 # Simplified silhouettes nearer than this are practically the same; 0.02 to 0.05 give the same choices.
 MARGIN = 0.03
+# A new K has to gain this much beyond its error: a birth shows at once, noise in large data does not flicker.
+WORTH_A_CHANGE = 0.01
 # Hennig 2007, doi:10.1016/j.csda.2006.11.025: below it a clustering dissolves under resampling.
 UNSTABLE = 0.6
 
@@ -170,9 +172,11 @@ def _keep_parent(
     policy: Policy,
     row_scores: Mapping[int, NDArray[np.floating[Any]]],
 ) -> int:
-    """Return the parent's K unless it is vetoed or the found one gains more than the margin and its error."""
+    """Return the parent's K unless it is vetoed or the found one gains more than twice its error and something."""
     if parent == found or (policy == "default" and veto(by_k[parent]) and not veto(by_k[found])):
         return found
+    if policy == "default" and found > parent and valleys_proven(by_k[found]):
+        return found  # a group that is plainly there was born
     error = 0.0
     if policy == "silhouette":
         error = float(np.hypot(by_k[parent].silhouette_error, by_k[found].silhouette_error))
@@ -180,7 +184,7 @@ def _keep_parent(
         paired = np.asarray(row_scores[found], dtype=np.float64) - row_scores[parent]
         error = float(paired.std() / np.sqrt(len(paired)))
     gain = _key(by_k[found], policy) - _key(by_k[parent], policy)
-    return parent if gain <= max(2 * error, MARGIN) else found
+    return parent if gain <= max(2 * error, WORTH_A_CHANGE) else found
 
 
 def _figures(candidate: SweepCandidate, policy: Policy, *, names: bool = True) -> str:

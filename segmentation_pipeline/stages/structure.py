@@ -75,7 +75,7 @@ def judge_structure(
     rng: np.random.Generator,
     ks: Sequence[int] = KS,
     draws: int = 20,
-    max_rows: int = 2_000,
+    max_rows: int = 1_500,
 ) -> Structure:
     """Say whether `matrix`, (n_rows, n_features), has cluster structure: structure, doubtful or none.
 

@@ -136,7 +136,7 @@ def _feasible(matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec) -> li
 def _stabilities(matrix: NDArray[np.float32], ks: Sequence[int], rng: np.random.Generator) -> dict[int, Stability]:
     """Measure the stability of every K; nothing where a bootstrap of so few distinct customers cannot be refitted."""
     try:
-        return stability(matrix, ks, rng=rng)
+        return stability(matrix, ks, rng=rng, n_bootstraps=10, n_seeds=4)
     except ValueError:
         return {}
 

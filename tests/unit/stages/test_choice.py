@@ -77,11 +77,16 @@ def test_a_larger_k_with_valleys_that_is_worse_is_mentioned() -> None:
 
 
 def test_the_parents_k_is_kept_unless_another_is_clearly_better() -> None:
-    """A gain within the margin does not change the number of segments; one beyond it does."""
-    near = [_candidate(4, 0.50), _candidate(5, 0.52)]
+    """A gain of less than a hundredth does not change the number of segments; a clear one does."""
+    near = [_candidate(4, 0.500), _candidate(5, 0.508)]
     assert choose_k(near, parent_k=4).k == 4
     assert "the parent's K is kept: K = 5 is not clearly better" in choose_k(near, parent_k=4).reason
     assert choose_k([_candidate(4, 0.40), _candidate(5, 0.52)], parent_k=4).k == 5
+
+
+def test_a_group_that_is_plainly_there_is_born_at_once() -> None:
+    """A larger K with a proven valley between all neighbours is taken over the parent's, however small the gain."""
+    assert choose_k([_candidate(4, 0.500), _candidate(5, 0.501, dip=0.0)], parent_k=4).k == 5
 
 
 def test_a_gain_within_its_paired_error_keeps_the_parents_k() -> None:
