@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # FasterPAM holds all distances of its rows: 400 MB for these, 1.6 GB would be for twice as many.
 MEDOID_ROWS: Final = 10_000
 MEDOID_MAX_ITER: Final = 100
+# Swaps lead from any start to much the same loss, and each takes seconds.
+MEDOID_STARTS: Final = 3
 BATCH_ROWS: Final = 4_096
 BATCH_MAX_ITER: Final = 100
 # k-means++ starts of mini-batch K-Means; each is a fit of its own.
@@ -57,25 +59,27 @@ def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: 
 def kmedoids(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> Fitted:
     """K-medoids: the k rows with the least sum of Euclidean distances (not squared) to everybody's nearest.
 
-    FasterPAM (Schubert and Rousseeuw 2021) from `n_init` random starts and the given ones, on a sample above
+    FasterPAM (Schubert and Rousseeuw 2021) from a few k-means++ starts and the given ones, on a sample above
     MEDOID_ROWS rows. The medoids are customers, and a far one pulls with its distance, not with its square.
     """
     import kmedoids as package
+    from sklearn.cluster import kmeans_plusplus
     from sklearn.metrics import pairwise_distances
 
     sample = sample_rows(matrix, MEDOID_ROWS, seed=seed)
     distances = np.asarray(pairwise_distances(sample), dtype=np.float32)
     rng = np.random.default_rng(seed)
-    inits = [("random", rng.choice(len(sample), k, replace=False)) for _ in range(n_init)]
+    inits = [
+        ("k-means++", kmeans_plusplus(sample, k, random_state=int(rng.integers(2**32)))[1])
+        for _ in range(min(n_init, MEDOID_STARTS))
+    ]
     for name, start in _fitting(starts, k, matrix.shape[1]):
         nearest = squared_distances(sample, start).argmin(axis=0)
         if len(set(nearest.tolist())) == k:
             inits.append((name, nearest))
     fits = []
     for name, medoids in inits:
-        found = package.fasterpam(
-            distances, medoids.astype(np.uint64), max_iter=MEDOID_MAX_ITER, random_state=seed, n_cpu=1
-        )
+        found = package.fasterpam(distances, medoids.astype(np.uint64), max_iter=MEDOID_MAX_ITER, n_cpu=1)
         fits.append((float(found.loss), name, np.asarray(found.medoids, dtype=np.int64), int(found.n_iter)))
     _, name, medoids, n_iter = min(fits, key=lambda each: each[0])
     model = FittedModel("kmedoids", sample[medoids].astype(np.float64), tuple(range(k)))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The package compares row by row in Python.
 PROTOTYPE_ROWS: Final = 5_000
 PROTOTYPE_MAX_ITER: Final = 100
-PROTOTYPE_STARTS: Final = 5
+PROTOTYPE_STARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def gaussian_mixture(
     seed: int,
     starts: Sequence[tuple[str, NDArray[np.float64]]],
 ) -> Fitted:
-    """Fit a mixture with full covariances by EM: the highest likelihood of K-Means starts and the given ones.
+    """Fit a mixture with full covariances by EM: the highest likelihood of K-Means, random and given starts.
 
     Weights, means and precisions are saved; a row belongs to the component with the highest posterior.
 
@@ -42,14 +42,24 @@ def gaussian_mixture(
     from sklearn.mixture import GaussianMixture
 
     sample = sample_rows(matrix, MIXTURE_ROWS, seed=seed).astype(np.float64)
-    candidates: list[tuple[str, NDArray[np.float64] | None, int]] = [("K-Means", None, n_init)]
-    candidates += [(name, start, 1) for name, start in starts if start.shape == (k, matrix.shape[1])]
+    # K-Means cuts long clouds across, and EM stays there: random rows find those that lie side by side
+    candidates: list[tuple[str, str, NDArray[np.float64] | None, int]] = [
+        ("K-Means", "kmeans", None, n_init),
+        ("random rows", "random_from_data", None, n_init),
+    ]
+    candidates += [(name, "kmeans", start, 1) for name, start in starts if start.shape == (k, matrix.shape[1])]
     fits = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported as `converged`
-        for name, means, runs in candidates:
+        for name, init, means, runs in candidates:
             estimator = GaussianMixture(
-                k, n_init=runs, means_init=means, max_iter=MIXTURE_MAX_ITER, reg_covar=MIXTURE_FLOOR, random_state=seed
+                k,
+                init_params=init,
+                n_init=runs,
+                means_init=means,
+                max_iter=MIXTURE_MAX_ITER,
+                reg_covar=MIXTURE_FLOOR,
+                random_state=seed,
             )
             try:
                 fits.append((float(estimator.fit(sample).lower_bound_), name, estimator))

@@ -34,8 +34,7 @@ def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> Fitt
         )
         raise SpecError(message)
     values = matrix[:, 0].astype(np.float64)
-    cuts = np.quantile(values, np.arange(1, k) / k, method="inverted_cdf")
-    edges = np.unique(cuts)
+    edges = np.unique(np.sort(values)[np.arange(1, k) * len(values) // k])
     edges = edges[edges > values.min()]
     if edges.size == 0:
         column = encoding.features[0].column
