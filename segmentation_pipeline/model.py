@@ -189,7 +189,7 @@ class FittedModel:
 
 @dataclass(frozen=True, slots=True)
 class FitSummary:
-    """How the final fit went."""
+    """How the final fit went: on `n_fitted` rows, with `n_unassigned` of all rows beyond every radius."""
 
     k: int
     seed: int
@@ -199,6 +199,11 @@ class FitSummary:
     converged: bool
     n_init: int
     won_by: str
+    algorithm: str
+    reason: str
+    n_fitted: int
+    n_unassigned: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,10 @@ GATE_NAMES = ("counts_add_up", "min_segment_share", "max_row_drop", "max_rejecte
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers that the gates look at; `segment_sizes` maps segment id to customers."""
+    """The numbers that the gates look at; `segment_sizes` maps segment id to customers.
+
+    Without `round_clusters` the silhouette is told and not judged: it measures round clusters.
+    """
 
     n_extracted: int
     n_assigned: int
@@ -27,6 +30,7 @@ class Evidence:
     silhouette: float
     parent_partition: str | None
     parent_n_rows: int | None
+    round_clusters: bool = True
 
 
 def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
@@ -103,8 +107,9 @@ def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
         "min_silhouette",
         gate,
         value=evidence.silhouette,
-        failed=gate.threshold is not None and not evidence.silhouette >= gate.threshold,
-        message=f"silhouette {evidence.silhouette:.3f}",
+        failed=evidence.round_clusters and gate.threshold is not None and not evidence.silhouette >= gate.threshold,
+        message=f"silhouette {evidence.silhouette:.3f}"
+        + ("" if evidence.round_clusters else ", not judged: the algorithm looks for shapes that are not round"),
         advice="The clusters hardly differ: other features, or no segments in these customers.",
     )
 
