@@ -10,6 +10,17 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Severity = Literal["warn", "block"]
+Algorithm = Literal[
+    "auto",
+    "kmeans",
+    "minibatch_kmeans",
+    "kmedoids",
+    "kprototypes",
+    "gaussian_mixture",
+    "quantile",
+    "hdbscan",
+    "spectral",
+]
 
 
 class Spec(BaseModel):
@@ -157,15 +168,24 @@ class SweepSpec(Spec):
 class FitSpec(Spec):
     """The clustering itself."""
 
-    algorithm: Literal["auto", "kmeans"] = Field("auto", description="The clustering algorithm.")
-    k: int | None = Field(None, ge=2, le=100, description="Fixes K; the sweep still shows the others.")
+    algorithm: Algorithm = Field(
+        "auto",
+        description=(
+            "The clustering algorithm. `auto` is kmeans, or minibatch_kmeans above 100,000 rows that do not fit into "
+            "memory; `quantile` cuts one numeric feature; `kprototypes` is for categories, `hdbscan` and `spectral` "
+            "for shapes that are no balls (they leave outliers unassigned)."
+        ),
+    )
+    k: int | None = Field(
+        None, ge=2, le=100, description="Fixes K; the sweep still shows the others. `hdbscan` finds its own."
+    )
     seed: int | None = Field(
         None,
         ge=0,
         lt=2**32,
         description="Replays a run. Leave it out in production: each run draws and records its own.",
     )
-    n_init: int = Field(10, ge=10, le=1000, description="Starts of K-Means; the lowest inertia wins.")
+    n_init: int = Field(10, ge=10, le=1000, description="Random starts of the algorithms that have any; the best wins.")
 
 
 class Gate(Spec):

@@ -1,6 +1,6 @@
 """Today's clusters as the segments they are: matched with what was published before, judged by the gates, recorded."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -15,7 +15,6 @@ from segmentation_pipeline.assets.pipeline import PACKAGE, Pipeline, picture
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.model import (
     Alignment,
-    Centroid,
     FittedModel,
     GateResult,
     Json,
@@ -27,7 +26,9 @@ from segmentation_pipeline.model import (
 )
 from segmentation_pipeline.reporting.figures import scatter_figure
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.alignment import Reference, align
+from segmentation_pipeline.stages.algorithms import SHAPES
+from segmentation_pipeline.stages.alignment import UNASSIGNED, Reference, align
+from segmentation_pipeline.stages.centroids import centroids_of
 from segmentation_pipeline.stages.gates import GATE_NAMES, Evidence, evaluate
 from segmentation_pipeline.stages.profiling import SegmentProfile, profile_segments
 from segmentation_pipeline.stages.projection import project
@@ -103,6 +104,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "parent_snapshot": recorded.parent.snapshot_id if recorded.parent else "none: the first",
                 "parent_partition": recorded.parent.partition if recorded.parent else "none: the first",
                 "moved": recorded.metrics["n_moved"],
+                "unassigned": int((recorded.segments == UNASSIGNED).sum()),
                 "segments": dg.MetadataValue.md(_table(recorded)),
                 "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
             },
@@ -144,16 +146,15 @@ def _align_and_record(
     clusters = inputs.labels["cluster"].to_numpy()
     alignment = align(
         clusters,
-        k=len(inputs.model.labels),
+        k=inputs.model.k,
         references=references,
         next_segment_id=ledger.next_segment_id,
         evidence=evidence,
     )
     segment_of = alignment.segment_of
-    model = FittedModel(
-        inputs.model.algorithm, inputs.model.centers, tuple(segment_of[each] for each in inputs.model.labels)
-    )
-    segments = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))])[clusters]
+    model = replace(inputs.model, labels=tuple(segment_of[each] for each in inputs.model.labels))
+    segments = _as_segments(clusters, alignment)
+    n_assigned = int((segments != UNASSIGNED).sum())
     profiles = profile_segments(
         inputs.frame,
         segments,
@@ -175,11 +176,11 @@ def _align_and_record(
             parent_snapshot_id=parent.snapshot_id if parent is not None else None,
             run_id=context.run.run_id,
             algorithm=model.algorithm,
-            k=len(model.labels),
+            k=model.k,
             seed=int(inputs.summary["seed"]),
             n_rows=inputs.raw.rows,
-            n_assigned=len(segments),
-            n_unassigned=0,
+            n_assigned=n_assigned,
+            n_unassigned=len(segments) - n_assigned,
             n_rejected=int(inputs.valid.manifest["rejected"]),
             metrics=metrics,
             encoding=inputs.encoded.json("encoding"),
@@ -189,7 +190,7 @@ def _align_and_record(
             data_version=inputs.raw.data_version,
         ),
         next_segment_id=alignment.next_segment_id,
-        centroids=_centroids(model, profiles),
+        centroids=centroids_of(model, profiles, inputs.encoded.matrix()[1], segments),
         new_segments=[
             Segment(match.segment_id, profiles[match.segment_id].name, "automatic")
             for match in alignment.matches
@@ -247,14 +248,16 @@ def _references(
 
 
 def _gate_evidence(inputs: Inputs, profiles: dict[int, SegmentProfile], parent: Snapshot | None) -> Evidence:
+    n_unassigned = int(inputs.summary["n_unassigned"])
     return Evidence(
         n_extracted=inputs.raw.rows,
-        n_assigned=len(inputs.labels),
-        n_unassigned=0,
+        n_assigned=len(inputs.labels) - n_unassigned,
+        n_unassigned=n_unassigned,
         n_rejected=int(inputs.valid.manifest["rejected"]),
         segment_sizes={segment: profile.n_customers for segment, profile in profiles.items()},
         silhouette=float(inputs.summary["silhouette"]),
         structure=inputs.sweep.structure,
+        round_clusters=inputs.model.algorithm not in SHAPES,
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
     )
@@ -277,12 +280,15 @@ def _metrics(
         n_shared = int(shared.sum())
         n_moved = int((before.to_numpy()[shared] != segments[shared]).sum())
     chosen = asdict(inputs.sweep.chosen)
+    # the sweep's figures are K-Means'; of another algorithm its own silhouette is known
+    swept = (
+        ("simplified_silhouette", "davies_bouldin", "calinski_harabasz") if inputs.model.algorithm == "kmeans" else ()
+    )
     return {
         "inertia": inputs.summary["inertia"],
-        **{
-            name: chosen[name]
-            for name in ("silhouette", "simplified_silhouette", "davies_bouldin", "calinski_harabasz")
-        },
+        "silhouette": inputs.summary["silhouette"],
+        **{name: chosen[name] for name in swept},
+        "notes": list(inputs.summary["notes"]),
         "reason": inputs.sweep.reason,
         "won_by": inputs.summary["won_by"],
         "n_shared": n_shared,
@@ -291,34 +297,24 @@ def _metrics(
     }
 
 
-def _centroids(model: FittedModel, profiles: dict[int, SegmentProfile]) -> list[Centroid]:
-    return [
-        Centroid(
-            segment_id=segment,
-            ordinal=0,
-            n_customers=profiles[segment].n_customers,
-            share=profiles[segment].share,
-            radius=profiles[segment].radius,
-            center=tuple(float(value) for value in center),
-            profile=profiles[segment].figures,
-        )
-        for segment, center in zip(model.labels, model.centers, strict=True)
-        if segment in profiles
-    ]
-
-
 def _assignments(key: str, inputs: Inputs, recorded: Recorded) -> pa.Table:
-    second = inputs.labels["second_cluster"].to_numpy()
-    names = np.asarray(recorded.model.labels)
+    second = _as_segments(inputs.labels["second_cluster"].to_numpy(), recorded.alignment)
     return pa.table(
         {
             key: inputs.valid.table("rows").column(key),
-            "segment_id": recorded.segments.astype(np.int32),
+            "segment_id": pa.array(recorded.segments.astype(np.int32), mask=recorded.segments == UNASSIGNED),
             "distance": inputs.labels["distance"].to_numpy(),
-            "second_segment_id": pa.array(names[second].astype(np.int32), mask=second < 0),
+            "second_segment_id": pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
             "margin": inputs.labels["margin"].to_numpy(),
         }
     )
+
+
+def _as_segments(clusters: np.ndarray, alignment: Alignment) -> np.ndarray:
+    """The segment id of each row's cluster; who is unassigned stays so."""
+    segment_of = alignment.segment_of
+    names = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))])
+    return np.where(clusters >= 0, names[clusters], UNASSIGNED)
 
 
 def _check_result(pipeline: Pipeline, gate: GateResult) -> dg.AssetCheckResult:

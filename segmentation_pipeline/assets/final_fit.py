@@ -7,9 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation_pipeline.assets.pipeline import Pipeline
-from segmentation_pipeline.model import FitSummary, FittedModel, SweepResult
-from segmentation_pipeline.stages.clustering import assign, fit_kmeans
+from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
+from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm, silhouette_score
+from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.storage.memory import available_bytes
 
 
 def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -22,25 +24,43 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         keys, matrix = encoded.matrix()
         sweep = SweepResult.from_json(swept.json("sweep"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
-        fit = fit_kmeans(
+        resolved = resolve_algorithm(
+            spec.fit.algorithm,
+            n_rows=matrix.shape[0],
+            n_columns=matrix.shape[1],
+            available_bytes=available_bytes(),
+        )
+        fit = fit_model(
             np.asarray(matrix),
-            sweep.k,
+            algorithm=resolved.algorithm,
+            k=sweep.k,
             n_init=spec.fit.n_init,
             seed=sweep.seed,
+            encoding=Encoding.from_json(encoded.json("encoding")),
             starts=[("the sweep's centers", start)],
         )
         # labelled by what was saved, read back: one model, one answer
         model = FittedModel.from_json(fit.model.to_json())
         assigned = assign(matrix, model)
+        notes = (*fit.notes, *_notes(resolved.algorithm, spec.fit.k, sweep.k, fit.k))
+        for note in notes:
+            context.log.warning(note)
         summary = FitSummary(
             k=fit.k,
             seed=sweep.seed,
             inertia=fit.inertia,
-            silhouette=sweep.chosen.silhouette,
+            silhouette=sweep.chosen.silhouette
+            if resolved.algorithm == "kmeans"
+            else silhouette_score(matrix, assigned.labels, seed=sweep.seed),
             n_iter=fit.n_iter,
             converged=fit.converged,
             n_init=spec.fit.n_init,
             won_by=fit.won_by,
+            algorithm=resolved.algorithm,
+            reason=resolved.reason,
+            n_fitted=fit.n_fitted,
+            n_unassigned=int((assigned.labels < 0).sum()),
+            notes=notes,
         )
         with pipeline.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
             artifact.write_json("model", model.to_json())
@@ -64,13 +84,26 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         return pipeline.result(
             artifact,
             metadata={
+                "algorithm": resolved.algorithm,
+                "algorithm_reason": resolved.reason,
                 "k": fit.k,
                 "inertia": fit.inertia,
                 "seed": sweep.seed,
                 "iterations": fit.n_iter,
                 "converged": fit.converged,
                 "won_by": fit.won_by,
+                "fitted_rows": fit.n_fitted,
+                "unassigned": summary.n_unassigned,
+                **({"notes": "; ".join(notes)} if notes else {}),
             },
         )
 
     return step
+
+
+def _notes(algorithm: str, fixed: int | None, swept: int, found: int) -> list[str]:
+    """What a person who looks at the sweep should know of an algorithm that does not ask it for K."""
+    if algorithm != "hdbscan":
+        return []
+    note = f"hdbscan finds its own number of clusters, {found}; the sweep, with K = {swept}, is K-Means' and only shown"
+    return [note if fixed is None else f"{note}; fit.k = {fixed} is not used"]

@@ -10,13 +10,18 @@ import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+__all__ = ["Assignment", "Fit", "assign", "count_distinct_rows", "fit_kmeans", "inertia", "require_distinct_rows"]
+
 BLOCK_ROWS: Final = 65_536
+# Rows times prototypes in one block: 64 MB of distances.
+BLOCK_VALUES: Final = 2**23
 MAX_ITER: Final = 300
 TOLERANCE: Final = 1e-4
 
@@ -40,20 +45,6 @@ class Fit:
     def model(self) -> FittedModel:
         """The fit as it is saved: cluster i is the nearest to row i of the centers."""
         return FittedModel(algorithm="kmeans", centers=self.centers, labels=tuple(range(self.k)))
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Per row, shape (n,): label, distance to its prototype, the second-best label, and the margin.
-
-    The margin is `1 - distance / second distance`: 0 on the border, near 1 deep inside. With one prototype the second
-    label is -1 and the margin 1.
-    """
-
-    labels: NDArray[np.int64]
-    distance: NDArray[np.float64]
-    second_labels: NDArray[np.int64]
-    margin: NDArray[np.float64]
 
 
 def fit_kmeans(
@@ -127,48 +118,26 @@ def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
 
 
 def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
-    """Label every row of `matrix`, shape (n, D), with its nearest prototype's label (ties: the first).
+    """Label every row of `matrix`, shape (n, D), by what is saved of a model (ties: the first prototype).
 
-    Each row's distances are computed by themselves in float64, so a customer gets the same answer alone, in another
-    order and in any batch.
+    Each row is labelled by itself in float64, so a customer gets the same answer alone, in another order and in any
+    batch.
     """
-    n_rows = len(matrix)
-    labels = np.empty(n_rows, dtype=np.int64)
-    second = np.full(n_rows, -1, dtype=np.int64)
-    distance = np.empty(n_rows, dtype=np.float64)
-    margin = np.ones(n_rows, dtype=np.float64)
-    names = np.asarray(model.labels, dtype=np.int64)
-    for start in range(0, n_rows, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, n_rows)
-        squared = _squared_distances(matrix[start:stop], model.centers)
-        rows = np.arange(stop - start)
-        nearest = squared.argmin(axis=1)
-        distance[start:stop] = np.sqrt(squared[rows, nearest])
-        labels[start:stop] = names[nearest]
-        if len(names) > 1:
-            squared[rows, nearest] = np.inf
-            next_best = squared.argmin(axis=1)
-            other = np.sqrt(squared[rows, next_best])
-            second[start:stop] = names[next_best]
-            margin[start:stop] = 1 - np.divide(distance[start:stop], other, out=np.ones_like(other), where=other > 0)
-    return Assignment(labels, distance, second, margin)
+    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
+    blocks = [label_rows(matrix[start : start + rows], model) for start in range(0, max(len(matrix), 1), rows)]
+    return Assignment(
+        labels=np.concatenate([each.labels for each in blocks]),
+        distance=np.concatenate([each.distance for each in blocks]),
+        second_labels=np.concatenate([each.second_labels for each in blocks]),
+        margin=np.concatenate([each.margin for each in blocks]),
+    )
 
 
 def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
     """Sum of squared distances of all rows to their nearest center."""
     return float(
         sum(
-            _squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum()
+            squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum()
             for start in range(0, len(matrix), BLOCK_ROWS)
         )
     )
-
-
-def _squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shape (b, K); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
-    squared = np.empty((len(block), len(centers)), dtype=np.float64)
-    wide = block.astype(np.float64, order="C")  # einsum adds up in another order where the memory lies otherwise
-    for index, center in enumerate(centers):
-        difference = wide - center
-        np.einsum("ij,ij->i", difference, difference, out=squared[:, index])
-    return squared

@@ -17,7 +17,10 @@ GATE_NAMES = ("counts_add_up", "structure", "min_segment_share", "max_row_drop",
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers that the gates look at; `segment_sizes` maps segment id to customers."""
+    """The numbers that the gates look at; `segment_sizes` maps segment id to customers.
+
+    Without `round_clusters` the silhouette and the structure, which measure round clusters, are told and block nothing.
+    """
 
     n_extracted: int
     n_assigned: int
@@ -28,6 +31,7 @@ class Evidence:
     structure: StructureVerdict
     parent_partition: str | None
     parent_n_rows: int | None
+    round_clusters: bool = True
 
 
 def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
@@ -67,6 +71,8 @@ def _structure(evidence: Evidence, gate: Gate) -> GateResult:
             "structure", passed=False, severity="warn", value=found.z, threshold=gate.threshold, message=found.reason
         )
     advice = "K-Means cuts anything; these customers fall into no groups by these features. Add or change features."
+    if not evidence.round_clusters:
+        gate = gate.model_copy(update={"severity": "warn"})
     return _result("structure", gate, value=found.z, failed=failed, message=found.reason, advice=advice)
 
 
@@ -117,8 +123,9 @@ def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
         "min_silhouette",
         gate,
         value=evidence.silhouette,
-        failed=gate.threshold is not None and not evidence.silhouette >= gate.threshold,
-        message=f"silhouette {evidence.silhouette:.3f}",
+        failed=evidence.round_clusters and gate.threshold is not None and not evidence.silhouette >= gate.threshold,
+        message=f"silhouette {evidence.silhouette:.3f}"
+        + ("" if evidence.round_clusters else ", not judged: the algorithm looks for shapes that are not round"),
         advice="The clusters hardly differ: other features, or no segments in these customers.",
     )
 

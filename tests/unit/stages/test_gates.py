@@ -171,3 +171,11 @@ def test_no_structure_blocks_and_says_what_to_do() -> None:
 
     assert (result.passed, result.severity) == (False, "block")
     assert result.message.startswith("no cluster structure: 0.3 (limit 3). K-Means cuts anything")
+
+
+def test_no_round_structure_only_warns_for_an_algorithm_of_other_shapes() -> None:
+    """The null model is K-Means': what it says of chains and rings is told, and blocks nothing."""
+    noise = StructureVerdict("none", 0.4, 0.3, "no cluster structure: 0.3")
+
+    assert _gate("structure", structure=noise, round_clusters=False).severity == "warn"
+    assert _gate("structure", structure=noise, round_clusters=True).severity == "block"
