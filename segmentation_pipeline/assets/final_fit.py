@@ -6,6 +6,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.model import FitSummary, FittedModel, SweepResult
 from segmentation_pipeline.stages.clustering import assign, fit_kmeans
@@ -23,7 +24,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         sweep = SweepResult.from_json(swept.json("sweep"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
         fit = fit_kmeans(
-            np.asarray(matrix),
+            fitting_rows(encoded),
             sweep.k,
             n_init=spec.fit.n_init,
             seed=sweep.seed,
