@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from segmentation_pipeline.feature_spec import FeatureSpec, Spec
 
@@ -199,6 +199,16 @@ class PublishSpec(Spec):
     )
 
 
+def _form(features: object) -> str:
+    """Which of the two forms it is, so that a mistake is told once and for that form."""
+    return "columns" if isinstance(features, list | tuple) else "auto"
+
+
+Features = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[list[FeatureSpec], Tag("columns")], Discriminator(_form)
+]
+
+
 class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
@@ -206,7 +216,7 @@ class SegmentationSpec(Spec):
     source: SourceSpec
     partitions: PartitionsSpec
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
-    features: Literal["auto"] | list[FeatureSpec] = Field(
+    features: Features = Field(
         "auto", description="The columns customers are compared by, or `auto` to decide per column."
     )
     pca: float | None = Field(

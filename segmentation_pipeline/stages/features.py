@@ -11,7 +11,7 @@ from pandas.api import types
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.dates import days_before, is_date
-from segmentation_pipeline.stages.numeric import choose_transform, removal_limits, winsor_limits
+from segmentation_pipeline.stages.numeric import choose_transform, winsor_limits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,11 +39,11 @@ def infer_features(
     """Choose the features among the columns of `frame`, shape (n, c).
 
     Numeric columns become numeric features: with log1p where they are skewed (skewness above 1) and never negative,
-    with yeo-johnson where they are skewed and negative, and winsorized where values still lie far out after that (more
-    than 3 interquartile ranges beyond the quartiles), for a handful of them would own a cluster. Dates become days
-    before `as_of`, treated alike. Booleans become boolean features; text with 2 to 50 values categorical ones. The key,
-    `ignore`, constants, numbers of which 98 % are the same, all-null columns, text with more values and dates after
-    as_of are left out.
+    with yeo-johnson where they are skewed and negative. From 100 values on they are winsorized: after a transform too,
+    a handful of customers far out would own a cluster, and a rule that winsorizes only when it sees them would come and
+    go from month to month. Dates become days before `as_of`, treated alike. Booleans become boolean features; text with
+    2 to 50 values categorical ones. The key, `ignore`, constants, numbers of which 98 % are the same, all-null columns,
+    text with more values and dates after as_of are left out.
 
     Raises:
         SpecError: no column is left.
@@ -118,9 +118,7 @@ def _number(
     limits = winsor_limits(finite, feature.winsorize)
     if limits.low == limits.high:
         return f"nearly constant: {np.mean(finite == limits.low):.1%} of the values are {limits.low:g}"
-    if removal_limits(finite, feature).outside(finite).any():
-        return feature.model_copy(update={"outliers": "winsorize"})
-    return feature
+    return feature.model_copy(update={"outliers": "winsorize"})
 
 
 def _category(present: pd.Series, *, has_nulls: bool) -> FeatureSpec | str:

@@ -67,8 +67,8 @@ def choose_transform(numbers: NDArray[np.float64]) -> str:
 def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits:
     """What `outliers: remove` takes for usual: within `fence` interquartile ranges of the quartiles.
 
-    They are the quartiles of the transformed values. Where half of the values are the same, there is no such range; that
-    of a normal distribution with the same standard deviation stands in.
+    They are the quartiles of the transformed values. Where half of the values are the same, there is no such range;
+    that of a normal distribution with the same standard deviation stands in.
     """
     present = numbers[np.isfinite(numbers)]
     if present.size == 0:
