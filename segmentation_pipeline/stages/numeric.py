@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SKEWED: Final = 1.0
 # its square, and so a squared distance, still fits into float32
 LARGEST: Final = 1e19
+TRIMMED: Final = (0.01, 0.99)
 # a normal distribution's interquartile range in standard deviations
 _NORMAL_RANGE: Final = 1.349
 
@@ -68,12 +69,14 @@ def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits
     """What `outliers: remove` takes for usual: within `fence` interquartile ranges of the quartiles.
 
     They are the quartiles of the transformed values. Where half of the values are the same, there is no such range;
-    that of a normal distribution with the same standard deviation stands in.
+    that of a normal distribution with the same standard deviation stands in. The transform's power is that of the
+    values between the 1st and 99th percentile: fitted on the outliers too, it would bend until they look usual.
     """
     present = numbers[np.isfinite(numbers)]
     if present.size == 0:
         return Limits()
-    transform, power = fit_transform_of(present, feature.transform)
+    trimmed = present[~winsor_limits(present, TRIMMED).outside(present)]
+    transform, power = fit_transform_of(trimmed, feature.transform)
     low, middle, high = np.quantile(transformed(present, transform, power), (0.25, 0.5, 0.75))
     if high <= low:
         half = _NORMAL_RANGE / 2 * float(transformed(present, transform, power).std())
