@@ -7,7 +7,25 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from segmentation_pipeline.feature_spec import FeatureSpec, Spec
+
+__all__ = [
+    "FeatureSpec",
+    "FitSpec",
+    "Gate",
+    "GatesSpec",
+    "PartitionsSpec",
+    "PublishSpec",
+    "ScheduleSpec",
+    "SegmentationSpec",
+    "Severity",
+    "SourceSpec",
+    "Spec",
+    "SweepSpec",
+    "field_names",
+]
 
 Severity = Literal["warn", "block"]
 Algorithm = Literal[
@@ -21,12 +39,6 @@ Algorithm = Literal[
     "hdbscan",
     "spectral",
 ]
-
-
-class Spec(BaseModel):
-    """Base of every part of a `defs.yaml`: immutable, unknown fields refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SourceSpec(Spec):
@@ -100,52 +112,6 @@ class ScheduleSpec(Spec):
 
     enabled: bool = Field(False, description="Whether the schedule starts switched on.")
     hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How long late data may take to arrive.")
-
-
-class FeatureSpec(Spec):
-    """One column that customers are compared by."""
-
-    column: str = Field(description="The column's name in the source query.")
-    kind: Literal["numeric", "categorical", "boolean"] = Field(description="What the values are.")
-    transform: Literal["none", "log1p", "sqrt"] = Field("none", description="Numeric: applied before scaling.")
-    scale: Literal["standard", "robust", "minmax", "none"] = Field("standard", description="Numeric: the scaler.")
-    missing: Literal["reject", "median", "mean", "category"] = Field(
-        "reject",
-        description="What a null means: reject the row, fill it (numeric), or a category of its own (categorical).",
-    )
-    max_categories: int = Field(
-        20, ge=2, le=1000, description="Categorical: rarer ones become one column, 'infrequent'."
-    )
-    weight: float = Field(1.0, gt=0, description="Multiplies the feature's encoded columns.")
-    min: float | None = Field(None, description="Numeric: smaller values reject the row.")
-    max: float | None = Field(None, description="Numeric: larger values reject the row.")
-    allowed: tuple[str, ...] | None = Field(None, description="Categorical: any other value rejects the row.")
-
-    @model_validator(mode="after")
-    def _fields_fit_the_kind(self) -> Self:
-        numeric_only: dict[str, object] = {"transform": "none", "scale": "standard", "min": None, "max": None}
-        categorical_only: dict[str, object] = {"max_categories": 20, "allowed": None}
-        foreign = {"numeric": categorical_only, "categorical": numeric_only}.get(
-            self.kind, numeric_only | categorical_only
-        )
-        wrong = [name for name, default in foreign.items() if getattr(self, name) != default]
-        if wrong:
-            message = f"{self.column}: {', '.join(wrong)} means nothing for a {self.kind} feature; remove it"
-            raise ValueError(message)
-        fills = {
-            "numeric": ("reject", "median", "mean"),
-            "categorical": ("reject", "category"),
-            "boolean": ("reject",),
-        }[self.kind]
-        if self.missing not in fills:
-            message = (
-                f"{self.column}: missing: {self.missing} is not for a {self.kind} feature; use {' or '.join(fills)}"
-            )
-            raise ValueError(message)
-        if self.min is not None and self.max is not None and self.min > self.max:
-            message = f"{self.column}: min {self.min} is above max {self.max}"
-            raise ValueError(message)
-        return self
 
 
 class SweepSpec(Spec):
@@ -256,6 +222,16 @@ class PublishSpec(Spec):
     )
 
 
+def _form(features: object) -> str:
+    """Which of the two forms it is, so that a mistake is told once and for that form."""
+    return "columns" if isinstance(features, list | tuple) else "auto"
+
+
+Features = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[list[FeatureSpec], Tag("columns")], Discriminator(_form)
+]
+
+
 class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
@@ -263,8 +239,15 @@ class SegmentationSpec(Spec):
     source: SourceSpec
     partitions: PartitionsSpec
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
-    features: Literal["auto"] | list[FeatureSpec] = Field(
+    features: Features = Field(
         "auto", description="The columns customers are compared by, or `auto` to decide per column."
+    )
+    pca: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Keep the principal components of the encoded features that explain this share of variance. Also "
+        "written `features: {columns: [...], pca: 0.9}`.",
     )
     exclude: list[str] = Field([], description="Columns that `features: auto` must leave alone.")
     outcomes: list[str] = Field([], description="Columns that are never clustered on: what the business wants.")
@@ -274,6 +257,22 @@ class SegmentationSpec(Spec):
     publish: PublishSpec
     store_rows: bool = Field(True, description="Whether rejected rows are kept with their values.")
     owners: list[str] = Field([], description="Owners shown in the UI: e-mail addresses or team:name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _features_as_a_mapping(cls, data: Any) -> Any:  # whatever YAML holds; pydantic checks it afterwards
+        """Read `features: {columns: ..., pca: 0.9}` as the two fields that it stands for."""
+        if not (isinstance(data, dict) and isinstance(data.get("features"), dict)):
+            return data
+        given = dict(data["features"])
+        columns, pca = given.pop("columns", "auto"), given.pop("pca", None)
+        if given:
+            message = f"features: there is no {', '.join(map(str, given))}; a mapping has `columns` and `pca`"
+            raise ValueError(message)
+        if pca is not None and data.get("pca") is not None:
+            message = "pca is given twice, in `features` and beside it; remove one"
+            raise ValueError(message)
+        return {**data, "features": columns} | ({} if pca is None else {"pca": pca})
 
     @field_validator("name")
     @classmethod

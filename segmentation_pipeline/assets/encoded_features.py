@@ -1,18 +1,22 @@
-"""Transformed, scaled and one-hot encoded: the float32 matrix that is clustered, and the encoding as JSON."""
+"""Transformed, scaled and encoded: the float32 matrix that is clustered, and the encoding as JSON."""
 
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.encoding import fit_encoding, transform
-from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform, variance_shares
+from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 
 def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Build the asset."""
-    key = pipeline.spec.source.key
+    spec, key = pipeline.spec, pipeline.spec.source.key
 
     @pipeline.asset("encoded_features", kinds={"pandas", "arrow"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
@@ -20,23 +24,48 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
         table = valid.table("rows")
         frame = table.to_pandas()
-        encoding = fit_encoding(frame, features)
+        encoding = fit_encoding(frame, features, pca=spec.pca)
         encoded = transform(frame, encoding)
+        outliers = np.flatnonzero(encoded.outliers)
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
             artifact.write_matrix(key, table.column(key), encoded.matrix)
             artifact.write_json("encoding", encoding.to_json())
+            artifact.write_table("outliers", pa.table({"row": outliers}))
             artifact.manifest |= {
                 "rows": len(frame),
+                "outliers": len(outliers),
                 "data_version": json_version([valid.data_version, encoding.to_json()]),
             }
-        infrequent = {each.column: len(each.infrequent) for each in encoding.features if each.infrequent}
-        return pipeline.result(
-            artifact,
-            metadata={
-                "columns": len(encoding.names),
-                "column_names": list(encoding.names),
-                "infrequent_categories": dg.MetadataValue.json(infrequent),
-            },
-        )
+        if any(feature.scale == "none" for feature in features):
+            column, share = max(variance_shares(frame, encoding).items(), key=lambda item: item[1])
+            context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
+        if encoded.unknown:
+            context.log.warning(f"values that no category knows: {encoded.unknown}")
+        return pipeline.result(artifact, metadata=_metadata(encoding, encoded))
 
     return step
+
+
+def fitting_rows(encoded: Artifact) -> NDArray[np.float32]:
+    """The rows of the matrix that are fitted on: all but the outliers of `outliers: remove`."""
+    matrix = np.asarray(encoded.matrix()[1])
+    if not encoded.manifest.get("outliers"):
+        return matrix
+    return np.delete(matrix, encoded.table("outliers").column("row").to_numpy(), axis=0)
+
+
+def _metadata(encoding: Encoding, encoded: Encoded) -> dict[str, Any]:
+    infrequent = {each.column: len(each.infrequent) for each in encoding.features if each.infrequent}
+    transforms = {each.column: each.transform for each in encoding.features if each.transform != "none"}
+    metadata: dict[str, Any] = {
+        "columns": len(encoding.names),
+        "column_names": list(encoding.names),
+        "transforms": dg.MetadataValue.json(transforms),
+        "infrequent_categories": dg.MetadataValue.json(infrequent),
+        "unknown_categories": dg.MetadataValue.json(encoded.unknown),
+        "missing_values": dg.MetadataValue.json(encoded.missing),
+        "outliers_not_fitted_on": int(np.count_nonzero(encoded.outliers)),
+    }
+    if encoding.pca is not None:
+        metadata["explained_by_components"] = [round(share, 4) for share in encoding.pca.explained]
+    return metadata

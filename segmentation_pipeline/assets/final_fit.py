@@ -6,6 +6,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
 from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm, silhouette_score
@@ -31,7 +32,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
             available_bytes=available_bytes(),
         )
         fit = fit_model(
-            np.asarray(matrix),
+            fitting_rows(encoded),
             algorithm=resolved.algorithm,
             k=sweep.k,
             n_init=spec.fit.n_init,

@@ -4,8 +4,8 @@ import secrets
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
+from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.model import SweepCandidate
@@ -22,14 +22,14 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
     @pipeline.asset("k_sweep", kinds={"scikitlearn"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         encoded = pipeline.latest(context, "encoded_features")
-        _, matrix = encoded.matrix()
+        matrix = fitting_rows(encoded)
         # a fixed seed in production hides that the result depends on it: each run draws and records its own
         seed = spec.fit.seed if spec.fit.seed is not None else secrets.randbits(32)
         wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
         with database.begin(spec.publish.url_env) as connection:
             parent = snapshots.parent(connection, spec.name, pipeline.period(context.partition_key).as_of)
         parent_k = parent.k if parent is not None else None
-        sweep = run_sweep(np.asarray(matrix), spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
+        sweep = run_sweep(matrix, spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
         with pipeline.writing(context, "k_sweep", made_from=[encoded]) as artifact:
             artifact.write_json("sweep", sweep.result.to_json())
             artifact.write_json("centers", {fit.k: fit.centers.tolist() for fit in sweep.fits})

@@ -66,7 +66,7 @@ class Pipeline:
         said: dict[str, Any] = {
             "raw_extract": [spec.source.model_dump(), self.query],
             "validated_rows": [_dump(spec.features), spec.exclude, spec.outcomes],
-            "encoded_features": [_dump(spec.features)],
+            "encoded_features": [_dump(spec.features), spec.pca],
             "k_sweep": [spec.sweep.model_dump(), spec.fit.model_dump()],
             "final_fit": [spec.fit.model_dump()],
             "aligned_segments": [spec.gates.model_dump(), spec.publish.approval, spec.outcomes],

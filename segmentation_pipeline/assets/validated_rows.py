@@ -21,12 +21,13 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
     @pipeline.asset("validated_rows", kinds={"pandas", "parquet"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         raw = pipeline.latest(context, "raw_extract")
+        as_of = pipeline.period(context.partition_key).as_of
         frame = raw.frame("rows")
         if spec.features == "auto":
-            inferred = infer_features(frame, key=key, ignore=[*spec.outcomes, *spec.exclude])
+            inferred = infer_features(frame, key=key, ignore=[*spec.outcomes, *spec.exclude], as_of=as_of)
         else:
             inferred = InferredFeatures(tuple(spec.features), {})
-        valid = validate(frame, inferred.features, key=key)
+        valid = validate(frame, inferred.features, key=key, as_of=as_of)
         with database.begin(spec.publish.url_env) as connection:
             snapshots.register(connection, spec.name, key_name=key, key_type=raw.manifest["key_type"])
             assignments.ensure_tables(connection, spec.name, key_name=key, key_type=raw.manifest["key_type"])

@@ -10,58 +10,107 @@ random customers differ by 2 on average in a standardised numeric feature, so a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError, UnusableDataError
 from segmentation_pipeline.model import Encoding, FeatureEncoding
+from segmentation_pipeline.stages.categorical import (
+    CATEGORY_WEIGHT,
+    MISSING_CATEGORY,
+    as_categories,
+    category_name,
+    category_numbers,
+    fit_categories,
+    fit_one_hot,
+    one_hot_columns,
+)
+from segmentation_pipeline.stages.numeric import (
+    Limits,
+    as_numbers,
+    fit_number,
+    number_column,
+    removal_limits,
+    winsor_limits,
+)
+from segmentation_pipeline.stages.pca import fit_axes, on_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from segmentation_pipeline.spec import FeatureSpec
 
-CATEGORY_WEIGHT: Final = 0.5
-MISSING_CATEGORY: Final = "(missing)"
+__all__ = [
+    "CATEGORY_WEIGHT",
+    "MISSING_CATEGORY",
+    "Encoded",
+    "as_categories",
+    "category_name",
+    "decode_names",
+    "fit_encoding",
+    "transform",
+    "variance_shares",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The matrix, shape (n, D), float32, C-contiguous, and per categorical column the number of unknown values."""
+    """The matrix, shape (n, D), float32, C-contiguous, and what is to be known of its rows.
+
+    `unknown` and `missing` count values not seen when fitting, and nulls, per column that has any; `outliers`, shape
+    (n,), are the rows that `outliers: remove` keeps out of a fit.
+    """
 
     matrix: NDArray[np.float32]
     unknown: dict[str, int]
+    missing: dict[str, int]
+    outliers: NDArray[np.bool_]
 
 
-def fit_encoding(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Encoding:
-    """Fit transforms, fills, scales and categories on `frame`, shape (n, c), as `validate` gives it.
+def fit_encoding(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, pca: float | None = None) -> Encoding:
+    """Fit transforms, fills, scales, categories and axes on `frame`, shape (n, c), as `validate` gives it.
+
+    Rows that are outliers of a feature with `outliers: remove` are found first and take no part in the fit. `pca` is
+    the share of variance that the principal components must explain; None: no PCA.
 
     Raises:
-        UnusableDataError: no rows, or a feature to be filled has no value at all.
+        UnusableDataError: no rows, no row that is no outlier, or a feature to be filled has no value at all.
     """
     if frame.empty:
         message = "0 usable rows: nothing to encode. Look at the rejected rows and at the source query."
         raise UnusableDataError(message)
-    fitted = tuple(
-        _fit_numeric(frame[feature.column], feature)
-        if feature.kind == "numeric"
-        else _fit_categories(frame[feature.column], feature)
+    limits = {
+        feature.column: removal_limits(as_numbers(frame[feature.column]), feature)
         for feature in features
+        if feature.outliers == "remove"
+    }
+    outside = np.zeros(len(frame), dtype=np.bool_)
+    for column, each in limits.items():
+        outside |= each.outside(as_numbers(frame[column]))
+    if outside.all():
+        message = f"all {len(frame):,} rows are outliers of {', '.join(limits)}; raise `fence`"
+        raise UnusableDataError(message)
+    usual = frame.loc[~outside] if outside.any() else frame
+    encoding = Encoding(
+        tuple(_fit(usual[feature.column], feature, limits.get(feature.column, Limits())) for feature in features)
     )
-    return Encoding(fitted)
+    if pca is None:
+        return encoding
+    encoded = np.empty((len(usual), len(encoding.names)))
+    _encode_into(encoded, usual, encoding)
+    return replace(encoding, pca=fit_axes(encoded, share=pca))
 
 
 def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
     """Encode `frame`, shape (n, c); the same row gives the same floats whatever rows surround it.
 
-    A category not seen when fitting counts as infrequent where that column exists, otherwise as no category at all (all
-    zeros), and is counted.
+    A category not seen when fitting is counted. One-hot, it is infrequent where that column exists, otherwise no
+    category at all (all zeros); ordinal, it takes the middle place; as a frequency, it is 0.
 
     Raises:
         SourceError: a column of the encoding is not in the frame.
@@ -70,129 +119,81 @@ def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
     if missing:
         message = f"the encoding needs {', '.join(missing)}; the rows have {', '.join(map(str, frame.columns))}"
         raise SourceError(message)
-    matrix = np.empty((len(frame), len(encoding.names)), dtype=np.float32)
-    unknown: dict[str, int] = {}
-    start = 0
-    for feature in encoding.features:
-        stop = start + len(feature.names)
-        if feature.kind == "numeric":
-            matrix[:, start] = _numeric_column(frame[feature.column], feature)
-        else:
-            columns, n_unknown = _category_columns(frame[feature.column], feature)
-            matrix[:, start:stop] = columns
-            if n_unknown:
-                unknown[feature.column] = n_unknown
-        start = stop
-    return Encoded(matrix, unknown)
+    shape = (len(frame), len(encoding.encoded_names))
+    if encoding.pca is None:
+        matrix = np.empty(shape, dtype=np.float32)
+        return Encoded(matrix, *_encode_into(matrix, frame, encoding))
+    wide = np.empty(shape)
+    noted = _encode_into(wide, frame, encoding)
+    return Encoded(on_axes(wide, encoding.pca).astype(np.float32), *noted)
 
 
 def decode_names(encoding: Encoding) -> dict[str, FeatureEncoding]:
-    """The feature behind each matrix column."""
+    """The feature behind each encoded column, which is a matrix column unless there is a PCA."""
     return {name: feature for feature in encoding.features for name in feature.names}
 
 
-def _transformed(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    if name == "log1p":
-        return np.log1p(values)
-    if name == "sqrt":
-        return np.sqrt(values)
-    return values
+def variance_shares(frame: pd.DataFrame, encoding: Encoding) -> dict[str, float]:
+    """The share of each source column in the variance of the encoded rows, before a PCA: its share in the distances."""
+    encoded = transform(frame, replace(encoding, pca=None))
+    variances = encoded.matrix[~encoded.outliers].var(axis=0, dtype=np.float64)
+    total = max(float(variances.sum()), np.finfo(np.float64).tiny)
+    shares = dict.fromkeys(encoding.columns, 0.0)
+    for variance, feature in zip(variances, decode_names(encoding).values(), strict=True):
+        shares[feature.column] += float(variance) / total
+    return shares
 
 
-def _fit_numeric(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
-    numbers = values.to_numpy(dtype=np.float64)
-    present = numbers[~np.isnan(numbers)]
-    fill = None
-    if feature.missing in {"median", "mean"}:
-        if present.size == 0:
-            message = f"{feature.column}: all {len(numbers):,} values are null; take it out of the features"
-            raise UnusableDataError(message)
-        fill = float(np.median(present) if feature.missing == "median" else np.mean(present))
-        numbers = np.where(np.isnan(numbers), fill, numbers)
-    numbers = _transformed(numbers, feature.transform)
-    center, scale = _center_and_scale(numbers, feature.scale)
-    return FeatureEncoding(
-        column=feature.column,
-        kind="numeric",
-        weight=feature.weight,
-        transform=feature.transform,
-        fill=fill,
-        center=center,
-        scale=scale,
-    )
+def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEncoding:
+    """Fit one feature on the usual rows; `limits` are those of `outliers: remove`."""
+    if not feature.is_number and feature.encode == "one_hot":
+        return fit_one_hot(values, feature)
+    fields: dict[str, Any] = {"encode": feature.encode, "outliers": feature.outliers}
+    transform, fill = feature.transform, feature.missing
+    if feature.is_number:
+        numbers = as_numbers(values)
+        if feature.outliers == "winsorize":
+            limits = winsor_limits(numbers, feature.winsorize)
+            numbers = np.clip(numbers, limits.low, limits.high)
+        fields |= {"low": limits.low, "high": limits.high}
+    else:
+        fields["categories"], fields["frequencies"] = fit_categories(values, feature)
+        numbers, _ = category_numbers(values, fields["categories"], fields["frequencies"])
+        # what is in no order stands in its middle
+        fill = "median" if feature.encode == "ordinal" else "reject"
+    if feature.missing == "indicator":
+        fields["indicator"] = feature.weight * CATEGORY_WEIGHT
+        fill = "median"
+    fitted = fit_number(numbers, feature, transform=transform, fill=None if fill == "reject" else fill)
+    return FeatureEncoding(column=feature.column, kind=feature.kind, weight=feature.weight, **fields, **fitted)
 
 
-def _center_and_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, float]:
-    """What scikit-learn's StandardScaler, RobustScaler and MinMaxScaler fit; a constant has scale 1."""
-    if how == "standard":
-        center, scale = float(numbers.mean()), float(numbers.std())
-        # a constant's rounding error is not a spread (scikit-learn's _is_constant_feature)
-        tolerance = numbers.size * np.finfo(np.float64).eps * abs(center)
-        return center, scale if scale > tolerance else 1.0
-    if how == "robust":
-        low, middle, high = (float(value) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
-        return middle, high - low if high > low else 1.0
-    if how == "minmax":
-        low, high = float(numbers.min()), float(numbers.max())
-        return low, high - low if high > low else 1.0
-    return 0.0, 1.0
-
-
-def _numeric_column(values: pd.Series, feature: FeatureEncoding) -> NDArray[np.float64]:
-    if not types.is_numeric_dtype(values.dtype):
-        # an earlier snapshot's feature that today is none, so it was not validated, and has become text
-        values = pd.to_numeric(values, errors="coerce")
-    numbers = values.to_numpy(dtype=np.float64)
-    if feature.fill is not None:
-        numbers = np.where(np.isnan(numbers), feature.fill, numbers)
-    return (_transformed(numbers, feature.transform) - feature.center) / feature.scale * feature.weight
-
-
-def _fit_categories(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
-    if feature.kind == "boolean":
-        return FeatureEncoding(
-            column=feature.column,
-            kind="boolean",
-            weight=feature.weight * CATEGORY_WEIGHT,
-            categories=("false", "true"),
-        )
-    counts = as_categories(values).value_counts()
-    # most frequent first, ties by name, so that the choice does not depend on the order of rows
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    kept = len(ordered) if len(ordered) <= feature.max_categories else feature.max_categories - 1
-    return FeatureEncoding(
-        column=feature.column,
-        kind="categorical",
-        weight=feature.weight * CATEGORY_WEIGHT,
-        categories=tuple(sorted(str(name) for name, _ in ordered[:kept])),
-        infrequent=tuple(sorted(str(name) for name, _ in ordered[kept:])),
-    )
-
-
-def _category_columns(values: pd.Series, feature: FeatureEncoding) -> tuple[NDArray[np.float32], int]:
-    names = as_categories(values)
-    codes = pd.Index(feature.categories, dtype="object").get_indexer(pd.Index(names, dtype="object"))
-    other = codes < 0
-    known_rare = names.isin(list(feature.infrequent)).to_numpy() if feature.infrequent else np.False_
-    columns = np.zeros((len(values), len(feature.names)), dtype=np.float32)
-    inside = np.flatnonzero(~other)
-    columns[inside, codes[inside]] = feature.weight
-    if feature.infrequent:
-        columns[other, -1] = feature.weight
-    return columns, int(np.count_nonzero(other & ~known_rare))
-
-
-def as_categories(values: pd.Series) -> pd.Series:
-    """The names of a column's categories, null as a name of its own."""
-    if values.dtype == bool:
-        return values.map({True: "true", False: "false"})
-    return values.astype("object").where(values.notna(), MISSING_CATEGORY).map(category_name)
-
-
-def category_name(value: object) -> str:
-    """A category's name in every type a column may come in: 3.0 and 3 are "3" (a null came in), True is "true"."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _encode_into(
+    matrix: NDArray[np.float32] | NDArray[np.float64], frame: pd.DataFrame, encoding: Encoding
+) -> tuple[dict[str, int], dict[str, int], NDArray[np.bool_]]:
+    """Fill `matrix`, shape (n, D), without the PCA; gives the other fields of `Encoded`."""
+    outliers = np.zeros(len(frame), dtype=np.bool_)
+    unknown: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    start = 0
+    for feature in encoding.features:
+        values, stop = frame[feature.column], start + len(feature.names)
+        n_unknown = 0
+        if feature.is_one_number:
+            if feature.encode == "one_hot":
+                numbers = as_numbers(values)
+            else:
+                numbers, n_unknown = category_numbers(values, feature.categories, feature.frequencies)
+            matrix[:, start] = number_column(numbers, feature)
+            if feature.indicator is not None:
+                matrix[:, start + 1] = np.where(values.isna(), feature.indicator, 0.0)
+            if feature.outliers == "remove":
+                outliers |= Limits(feature.low, feature.high).outside(numbers)
+        else:
+            matrix[:, start:stop], n_unknown = one_hot_columns(values, feature)
+        if n_unknown:
+            unknown[feature.column] = n_unknown
+        if n_missing := int(values.isna().sum()):
+            missing[feature.column] = n_missing
+        start = stop
+    return unknown, missing, outliers

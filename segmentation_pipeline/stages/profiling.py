@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from segmentation_pipeline.stages.encoding import as_categories
+from segmentation_pipeline.stages.categorical import as_categories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,9 +49,9 @@ def profile_segments(
     """
     assigned = segments >= 0
     everybody = frame.loc[assigned]
-    numeric = [feature.column for feature in features if feature.kind == "numeric"]
+    numeric = [feature.column for feature in features if feature.is_number]
     numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(frame[column].dtype)]
-    categorical = [feature.column for feature in features if feature.kind != "numeric"]
+    categorical = [feature.column for feature in features if not feature.is_number]
     numbers = everybody[numeric].astype(float)
     means = numbers.mean()
     # a constant's rounding error is not a spread

@@ -9,6 +9,7 @@ import numpy as np
 from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.stages.alignment import UNASSIGNED, Reference
 from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.stages.dates import is_date
 from segmentation_pipeline.stages.encoding import transform
 
 if TYPE_CHECKING:
@@ -22,8 +23,13 @@ Through = Literal["parent", "earlier_version", "later_snapshot", "retired"]
 
 
 def missing_columns(snapshot: Snapshot, frame: pd.DataFrame) -> list[str]:
-    """The columns that a snapshot's encoding reads and `frame` lacks."""
-    return [column for column in Encoding.from_json(snapshot.encoding).columns if column not in frame.columns]
+    """The columns that a snapshot's encoding reads and `frame` lacks, or has as dates where it reads days."""
+    columns = Encoding.from_json(snapshot.encoding).features
+    return [
+        each.column
+        for each in columns
+        if each.column not in frame.columns or (each.kind == "date" and is_date(frame[each.column]))
+    ]
 
 
 def by_model(

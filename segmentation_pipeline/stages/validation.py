@@ -11,16 +11,18 @@ import pandera.pandas as pa
 from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.stages.encoding import category_name
-from segmentation_pipeline.stages.features import is_date
+from segmentation_pipeline.stages.categorical import category_name
+from segmentation_pipeline.stages.dates import days_before, is_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from segmentation_pipeline.spec import FeatureSpec
 
 KEY_NULL: Final = "key is null"
 KEY_DUPLICATED: Final = "key is duplicated"
+_WANTED: Final = {"numeric": "a number", "date": "a date", "boolean": "true or false"}
 _TRUTH: Final = {"true": True, "t": True, "1": True, "1.0": True, "yes": True,
                  "false": False, "f": False, "0": False, "0.0": False, "no": False}  # fmt: skip
 
@@ -40,11 +42,14 @@ class Validated:
         return {str(reason): int(count) for reason, count in flat.value_counts().items()}
 
 
-def validate(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> Validated:
+def validate(
+    frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str, as_of: datetime | None = None
+) -> Validated:
     """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
 
-    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it. Every
-    reason of a row is collected before it is rejected.
+    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it. A date
+    becomes the days before `as_of`; a date after it rejects the row. Every reason of a row is collected before it is
+    rejected.
 
     Raises:
         SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
@@ -55,12 +60,11 @@ def validate(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) 
     unreadable: dict[str, set[int]] = {}
     typed = frame.copy(deep=False)
     for feature in features:
-        typed[feature.column], bad = _typed(frame[feature.column], feature)
+        typed[feature.column], bad = _typed(frame[feature.column], feature, as_of)
         unreadable[feature.column] = set(np.flatnonzero(bad).tolist())
         for position in sorted(unreadable[feature.column]):
             text = str(frame[feature.column].iloc[position])[:40]
-            kind = "a number" if feature.kind == "numeric" else "true or false"
-            reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {kind}")
+            reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {_WANTED[feature.kind]}")
     for position, column, reason in _schema_failures(typed, features, key=key):
         # what could not be read is reported already; it is not null as well
         if position not in unreadable.get(column, ()):
@@ -100,7 +104,9 @@ def _checks(feature: FeatureSpec) -> list[pa.Check]:
     checks = []
     if feature.missing == "reject":
         checks.append(pa.Check(lambda values: values.notna(), error=f"{column}: null", ignore_na=False))
-    if feature.kind == "numeric":
+    if feature.kind == "date":
+        checks.append(pa.Check.ge(0.0, error=f"{column}: after as_of"))
+    if feature.is_number:
         checks.append(
             pa.Check(lambda values: values.isna() | ~np.isinf(values), error=f"{column}: infinite", ignore_na=False)
         )
@@ -137,16 +143,19 @@ def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, ke
     return []
 
 
-def _typed(values: pd.Series, feature: FeatureSpec) -> tuple[pd.Series, pd.Series]:
+def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> tuple[pd.Series, pd.Series]:
     """The column in the type its feature wants, and where that was impossible."""
     nowhere = pd.Series(data=False, index=values.index)
+    if feature.kind == "date":
+        days = days_before(values, as_of)
+        return days, days.isna() & values.notna()
     if feature.kind == "numeric":
         if types.is_numeric_dtype(values.dtype):
             return values.astype(np.float64), nowhere
         if is_date(values):
             message = (
-                f"{feature.column} is a date, and a date is not a number. Give the days before :as_of in the query, "
-                f"for example (:as_of::date - {feature.column}::date)."
+                f"{feature.column} is a date, and a date is not a number. List it with kind: date (the days before "
+                f"as_of), or give the number in the query, for example (:as_of::date - {feature.column}::date)."
             )
             raise SourceError(message)
         numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)

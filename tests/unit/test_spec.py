@@ -253,9 +253,9 @@ def test_a_schedule_fires_within_the_next_period(hours: int) -> None:
         (_numeric("spend", weight=-1), "greater than 0"),
         (_numeric("spend", weight=float("inf")), "finite number"),
         (_numeric("spend", min=float("nan")), "finite number"),
-        (_numeric("spend", transform="log"), "'none', 'log1p' or 'sqrt'"),
+        (_numeric("spend", transform="log"), "'none', 'log1p', 'sqrt', 'yeo-johnson' or 'auto'"),
         ({"column": "country", "kind": "categorical", "max_categories": 1}, "greater than or equal to 2"),
-        ({"column": "country", "kind": "text"}, "'numeric', 'categorical' or 'boolean'"),
+        ({"column": "country", "kind": "text"}, "'numeric', 'categorical', 'boolean' or 'date'"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(feature: dict[str, Any], message: str) -> None:

@@ -30,7 +30,7 @@ def _inferred(values: Any) -> FeatureSpec | str:
         (pd.array([1, None, 3, 4], dtype="Int64"), {"kind": "numeric", "missing": "median"}),
         ([1.0, 1.0, 2.0, 1000.0], {"kind": "numeric", "transform": "log1p"}),
         ([0.0, 0.0, 0.0, 1000.0], {"kind": "numeric", "transform": "log1p"}),
-        ([-1.0, 1.0, 2.0, 1000.0], {"kind": "numeric"}),
+        ([-1.0, 1.0, 2.0, 1000.0], {"kind": "numeric", "transform": "yeo-johnson"}),
         ([1.0, 999.0, 1000.0, 1001.0], {"kind": "numeric"}),
         ([1.0, 2.0], {"kind": "numeric"}),
         ([1.0, 2.0, np.inf, 3.0], {"kind": "numeric"}),
