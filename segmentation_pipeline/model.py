@@ -275,3 +275,25 @@ class Snapshot:
     encoding: Json
     model: Json
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the diagnosis noticed about a clustering, and what to do about it.
+
+    `seen` holds the number, `means` says what follows from it, `action` what to change in the defs.yaml. `value` is
+    the number itself. `algorithm` is a value of `fit.algorithm` that suits the data better, None where that is no cure.
+    """
+
+    name: str
+    seen: str
+    means: str
+    action: str
+    value: float
+    severity: Literal["info", "warn"]
+    algorithm: str | None = None
+
+    @property
+    def message(self) -> str:
+        """All of it as one line."""
+        return f"{self.seen}. {self.means}. {self.action}."
