@@ -94,7 +94,7 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
         mixed = 1 - float(homogeneity_score(dense[inside], labels[inside]))
         partitions["hdbscan"] = _nearest_group(points, dense)
         border = _border(graph, spacing, labels, partitions["hdbscan"])
-    own = max(_cut_links(graph, labels), 1e-9)
+    own = _cut_links(graph, labels)
     shapes = Shapes(
         score=disagreement + cut + dip,
         disagreement=disagreement,
@@ -104,7 +104,8 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
         border=border,
         n_dense=n_dense,
         unassigned=float(1 - inside.mean()),
-        cut_links={name: _cut_links(graph, each) / own for name, each in partitions.items()},
+        # where K-Means cuts nothing there is nothing to better
+        cut_links={name: _cut_links(graph, each) / own if own else 1.0 for name, each in partitions.items()},
         better=None,
     )
     return replace(shapes, better=_better(shapes))
