@@ -89,11 +89,13 @@ def _shape(
     shapes = judge_shapes(points, labels, centers, rng=rng)
     if shapes.better is None:
         return []
-    seen = f"shape score {shapes.score:.2f} (limit {SCORE_LIMIT:g})"
+    seen = f"shape score {shapes.score:.2f} (above {SCORE_LIMIT:g} K-Means is doubtful)"
     if shapes.n_dense > 1:
-        seen += f"; of {shapes.n_dense} dense groups K-Means cuts {shapes.cut:.0%} and mixes {shapes.mixed:.0%}"
-    if shapes.better in shapes.cut_links:
-        seen += f"; {shapes.better} parts {shapes.cut_links[shapes.better]:.0%} as many neighbours as K-Means does"
+        seen += (
+            f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up {shapes.cut:.0%} "
+            f"and loses {shapes.mixed:.0%}"
+        )
+    seen += f"; {shapes.better} parts {shapes.cut_links[shapes.better]:.2f} times as many neighbours as K-Means"
     smallest = min_cluster_size(len(points), len(centers)) / len(points)
     return [
         Finding(

@@ -73,7 +73,7 @@ def _owned(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     column = found.names[int(np.abs(found.centers[worst] - found.points.mean(axis=0)).argmax())]
     return Finding(
         name="outlier_cluster",
-        seen=f"{len(alone)} of {len(shares)} clusters are far from all others and hold {shares[alone].sum():.2%} of the "
+        seen=f"{len(alone)} of {len(shares)} clusters are far from all others and hold {shares[alone].sum():.2%} of "
         f"customers; the smallest is cluster {worst} with {shares[worst]:.2%}, far out in {column}",
         means="A few extreme customers own a cluster that the others have to do without",
         action=f"Give {column} `transform: log1p` or `outliers: winsorize`, or set `fit: {{algorithm: kmedoids}}`",
@@ -106,8 +106,8 @@ def _pulled(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     column = found.names[int(np.abs(rows[far].mean(axis=0) - rows[~far].mean(axis=0)).argmax())]
     return Finding(
         name="outlier_pull",
-        seen=f"{far.mean():.1%} of cluster {cluster} is far out in {column} and moves its centroid by {pull:.0%} of the "
-        "cluster's radius",
+        seen=f"{far.mean():.1%} of cluster {cluster} is far out in {column} and moves its centroid by {pull:.0%} of "
+        "the cluster's radius",
         means="The centroid describes neither those customers nor the others",
         action=f"Give {column} `transform: log1p` or `outliers: winsorize`, or set `fit: {{algorithm: kmedoids}}`",
         value=pull,
@@ -171,8 +171,8 @@ def judge_inertias(inertias: Mapping[int, float]) -> list[Finding]:
     return [
         Finding(
             name="no_inertia_drop",
-            seen=f"the inertia falls evenly from K = {ks[0]} to {ks[-1]}; the sharpest bend, at K = {ks[sharpest + 1]}, "
-            f"is {ratios[sharpest]:.1f} (a clear one is {SHARP:g} or more)",
+            seen=f"the inertia falls evenly from K = {ks[0]} to {ks[-1]}; the sharpest bend, at K = {ks[sharpest + 1]}, is "
+            f"{ratios[sharpest]:.1f} (a clear one is {SHARP:g} or more)",
             means="No number of clusters stands out, and an elbow read off this curve is in the eye of the reader",
             action="Widen `sweep.k_max`, or fix `fit.k` at what the business can handle",
             value=float(ratios[sharpest]),

@@ -134,7 +134,7 @@ def _fill_steps(points: Points, rng: np.random.Generator) -> Points:
     At most twice the smallest step around a value, so that a really empty stretch stays empty.
     """
     filled = points.copy()
-    for column in filled.T:
+    for place, column in enumerate(points.T):
         values = np.unique(column)
         if len(values) < _MEASURED:
             continue
@@ -144,7 +144,7 @@ def _fill_steps(points: Points, rng: np.random.Generator) -> Points:
         below = np.minimum(np.concatenate([[np.inf], gaps]), local) / 2
         above = np.minimum(np.concatenate([gaps, [np.inf]]), local) / 2
         position = np.searchsorted(values, column)
-        column += rng.uniform(-below[position], above[position])
+        filled[:, place] += rng.uniform(-below[position], above[position])
     return filled
 
 
