@@ -58,7 +58,7 @@ def outcome_effects(
     Raises:
         ValueError: a length that differs, or an outcome that is no column.
     """
-    labels = pd.Series(np.asarray(segments)).astype("Float64").fillna(-1).to_numpy(dtype=np.float64)
+    labels: NDArray[np.float64] = pd.to_numeric(pd.Series(np.asarray(segments))).fillna(-1).to_numpy(dtype=np.float64)
     if len(labels) != len(frame):
         raise ValueError(f"{len(labels)} segments for {len(frame)} rows: expected one each.")
     if missing := [each for each in outcomes if each not in frame.columns]:
@@ -83,7 +83,7 @@ def _effect(
     values: pd.Series, labels: NDArray[np.float64], *, rng: np.random.Generator, n_resamples: int
 ) -> OutcomeEffect:
     numbers = _numbers(values)
-    null = (values.isna() if numbers is None else pd.Series(~np.isfinite(numbers))).to_numpy(dtype=bool)
+    null = np.asarray(values.isna(), dtype=np.bool_) if numbers is None else ~np.isfinite(numbers)
     usable = (labels >= 0) & ~null
     codes = np.unique(labels[usable], return_inverse=True)[1].astype(np.intp)
     name, n_null = str(values.name), int((null & (labels >= 0)).sum())
@@ -151,7 +151,7 @@ def _numbers(values: pd.Series) -> NDArray[np.float64] | None:
         return None
     if types.is_datetime64_any_dtype(values.dtype) or types.is_timedelta64_dtype(values.dtype):
         days = (values - values.min()) / pd.Timedelta(days=1)
-        return days.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
     if types.is_numeric_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     present = values.dropna()
@@ -228,7 +228,7 @@ def _phi_squared(table: NDArray[np.int64]) -> float:
     table = table[np.ix_(rows > 0, columns > 0)]
     expected = np.outer(rows[rows > 0], columns[columns > 0]) / n
     chi_squared = float((np.square(table - expected) / expected).sum())
-    return chi_squared / n - (table.shape[0] - 1) * (table.shape[1] - 1) / (n - 1)
+    return float(chi_squared / n - (table.shape[0] - 1) * (table.shape[1] - 1) / (n - 1))
 
 
 def _v(phi_squared: float, table: NDArray[np.int64]) -> float:

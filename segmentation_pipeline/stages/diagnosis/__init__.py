@@ -92,8 +92,8 @@ def _shape(
     seen = f"shape score {shapes.score:.2f} (above {SCORE_LIMIT:g} K-Means is doubtful)"
     if shapes.n_dense > 1:
         seen += (
-            f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up {shapes.cut:.0%} "
-            f"and loses {shapes.mixed:.0%}"
+            f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up "
+            f"{shapes.cut:.0%} and loses {shapes.mixed:.0%}"
         )
     seen += f"; {shapes.better} parts {shapes.cut_links[shapes.better]:.2f} times as many neighbours as K-Means"
     smallest = min_cluster_size(len(points), len(centers)) / len(points)

@@ -171,8 +171,8 @@ def judge_inertias(inertias: Mapping[int, float]) -> list[Finding]:
     return [
         Finding(
             name="no_inertia_drop",
-            seen=f"the inertia falls evenly from K = {ks[0]} to {ks[-1]}; the sharpest bend, at K = {ks[sharpest + 1]}, is "
-            f"{ratios[sharpest]:.1f} (a clear one is {SHARP:g} or more)",
+            seen=f"the inertia falls evenly from K = {ks[0]} to {ks[-1]}; the sharpest bend, at "
+            f"K = {ks[sharpest + 1]}, is {ratios[sharpest]:.1f} (a clear one is {SHARP:g} or more)",
             means="No number of clusters stands out, and an elbow read off this curve is in the eye of the reader",
             action="Widen `sweep.k_max`, or fix `fit.k` at what the business can handle",
             value=float(ratios[sharpest]),
