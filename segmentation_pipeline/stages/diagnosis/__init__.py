@@ -95,7 +95,8 @@ def _shape(
             f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up "
             f"{shapes.cut:.0%} and loses {shapes.mixed:.0%}"
         )
-    seen += f"; {shapes.better} parts {shapes.cut_links[shapes.better]:.2f} times as many neighbours as K-Means"
+    kmeans, other = shapes.cut_links["kmeans"], shapes.cut_links[shapes.better]
+    seen += f"; K-Means parts {kmeans:.1%} of the neighbours that chance would part, {shapes.better} {other:.1%}"
     smallest = min_cluster_size(len(points), len(centers)) / len(points)
     return [
         Finding(

@@ -32,8 +32,10 @@ SCORE_LIMIT: Final = 0.5
 MIN_SAMPLES: Final = 5
 # The graph of the ten nearest neighbours, scikit-learn's default for spectral clustering.
 N_NEIGHBORS: Final = 10
-# Another algorithm has to cut less than half of the links that K-Means cuts.
-FEWER_CUTS: Final = 0.5
+# What HDBSCAN finds in uniform noise cuts half of the links that K-Means cuts at the least, often more than all.
+FEWER_CUTS: Final = 0.4
+# So few cut links are no links: groups with nothing between them, whatever K-Means does.
+NO_LINKS: Final = 0.01
 # A density model that leaves out half of the customers describes the other half.
 MOST_UNASSIGNED: Final = 0.5
 FEW_UNASSIGNED: Final = 0.15
@@ -51,8 +53,9 @@ class Shapes:
 
     `disagreement` is one less the adjusted Rand index with the Gaussian mixture, `cut` one less the completeness of
     K-Means on HDBSCAN's groups, `mixed` one less its homogeneity, `dip` the mean dip p of neighbours. `border` is the
-    spacing of customers at borders inside a dense group over the usual spacing there. `cut_links` are, per algorithm,
-    the links it cuts over those that K-Means cuts. `better` is the algorithm that suits, None where none does.
+    spacing of customers at borders inside a dense group over the usual spacing there. `cut_links` are, for K-Means and
+    each algorithm, the links it cuts over those that a random partition of the same sizes cuts. `better` is the
+    algorithm that suits, None where none does.
     """
 
     score: float
@@ -63,8 +66,13 @@ class Shapes:
     border: float
     n_dense: int
     unassigned: float
-    cut_links: dict[Algorithm, float]
+    cut_links: dict[str, float]
     better: Algorithm | None
+
+    def separates(self, algorithm: Algorithm) -> bool:
+        """Whether the algorithm cuts far fewer links between neighbours than K-Means does."""
+        own, links = self.cut_links["kmeans"], self.cut_links.get(algorithm, np.inf)
+        return own > 0 and links <= FEWER_CUTS * own
 
 
 def min_cluster_size(n_rows: int, k: int) -> int:
@@ -85,7 +93,7 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
     graph, spacing = _neighbours(points)
     mixture, dense = _gaussian_mixture(points, k, rng), _hdbscan(points, k)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))
-    partitions: dict[Algorithm, Labels] = {"gaussian_mixture": mixture, "spectral": _spectral(graph, k, rng)}
+    partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, k, rng)}
     inside = dense >= 0
     n_dense = len(np.unique(dense[inside]))
     cut, mixed, border = 0.0, 0.0, np.inf
@@ -94,7 +102,6 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
         mixed = 1 - float(homogeneity_score(dense[inside], labels[inside]))
         partitions["hdbscan"] = _nearest_group(points, dense)
         border = _border(graph, spacing, labels, partitions["hdbscan"])
-    own = _cut_links(graph, labels)
     shapes = Shapes(
         score=disagreement + cut + dip,
         disagreement=disagreement,
@@ -104,8 +111,7 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
         border=border,
         n_dense=n_dense,
         unassigned=float(1 - inside.mean()),
-        # where K-Means cuts nothing there is nothing to better
-        cut_links={name: _cut_links(graph, each) / own if own else 1.0 for name, each in partitions.items()},
+        cut_links={name: _cut_links(graph, each) for name, each in partitions.items()},
         better=None,
     )
     return replace(shapes, better=_better(shapes))
@@ -114,18 +120,18 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
 def _better(shapes: Shapes) -> Algorithm | None:
     """Name the algorithm that suits better; HDBSCAN first, whose answer depends on no start and no K."""
     crossed = shapes.cut >= LOST and shapes.mixed >= LOST
-    if crossed and shapes.unassigned <= FEW_UNASSIGNED:
+    apart = shapes.separates("hdbscan") or shapes.cut_links.get("hdbscan", np.inf) <= NO_LINKS
+    if crossed and apart and shapes.unassigned <= FEW_UNASSIGNED:
         return "hdbscan"
     if shapes.score <= SCORE_LIMIT:
         return None
-    fewer = {name for name, links in shapes.cut_links.items() if links <= FEWER_CUTS}
-    if "hdbscan" in fewer and shapes.unassigned <= FEW_UNASSIGNED and shapes.border <= OPEN_BORDER:
+    if shapes.separates("hdbscan") and shapes.unassigned <= FEW_UNASSIGNED and shapes.border <= OPEN_BORDER:
         return "hdbscan"
-    if "gaussian_mixture" in fewer:
+    if shapes.separates("gaussian_mixture"):
         return "gaussian_mixture"
-    if crossed and shapes.unassigned <= MOST_UNASSIGNED:
+    if crossed and apart and shapes.unassigned <= MOST_UNASSIGNED:
         return "hdbscan"
-    return "spectral" if "spectral" in fewer else None
+    return "spectral" if shapes.separates("spectral") else None
 
 
 def _fill_steps(points: Points, rng: np.random.Generator) -> Points:
