@@ -79,7 +79,7 @@ def stability(
     draws = [
         np.bincount(rng.integers(len(points), size=len(points)), minlength=len(points)) for _ in range(n_bootstraps)
     ]
-    drawn = [(np.flatnonzero(draw), draw[draw > 0].astype(np.float32)) for draw in draws]
+    drawn = [(np.flatnonzero(draw), draw[draw > 0].astype(np.float64)) for draw in draws]
     samples = [(index, points[index], weights) for index, weights in drawn]
     return {k: _of_one(points, k, samples, rng=rng, n_seeds=n_seeds, n_starts=n_starts) for k in ks}
 
@@ -94,7 +94,7 @@ def band_of(jaccard: float) -> Band:
 def _of_one(
     points: NDArray[np.float64],
     k: int,
-    samples: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]],
+    samples: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]],
     *,
     rng: np.random.Generator,
     n_seeds: int,
@@ -132,7 +132,7 @@ def _fit(
     rng: np.random.Generator,
     *,
     starts: int,
-    weights: NDArray[np.float32] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> KMeans:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
