@@ -201,6 +201,9 @@ class GatesSpec(Spec):
     min_silhouette: Annotated[Gate, _with_defaults(0.1, "block")] = _gate_field(
         0.1, "block", "The silhouette of the fitted clusters is at least this."
     )
+    outcomes: Annotated[Gate, _with_defaults(None, "warn")] = _gate_field(
+        None, "warn", "The segments differ in at least one of `outcomes`, by this effect size or, without one, at all."
+    )
 
 
 class PublishSpec(Spec):

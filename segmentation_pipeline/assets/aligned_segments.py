@@ -18,6 +18,7 @@ from segmentation_pipeline.model import (
     FittedModel,
     GateResult,
     Json,
+    OutcomeEffect,
     Period,
     Segment,
     Snapshot,
@@ -30,6 +31,7 @@ from segmentation_pipeline.stages.algorithms import SHAPES
 from segmentation_pipeline.stages.alignment import UNASSIGNED, Reference, align
 from segmentation_pipeline.stages.centroids import centroids_of
 from segmentation_pipeline.stages.gates import GATE_NAMES, Evidence, evaluate
+from segmentation_pipeline.stages.outcomes import outcome_effects
 from segmentation_pipeline.stages.profiling import SegmentProfile, profile_segments
 from segmentation_pipeline.stages.projection import project
 from segmentation_pipeline.stages.reference import by_history, by_model, missing_columns
@@ -160,9 +162,12 @@ def _align_and_record(
         segments,
         inputs.labels["distance"].to_numpy(),
         features=[FeatureSpec(**feature) for feature in inputs.valid.json("features")],
-        outcomes=[column for column in spec.outcomes if column in inputs.frame],
+        outcomes=spec.outcomes,
     )
-    gates = evaluate(_gate_evidence(inputs, profiles, parent), spec.gates)
+    effects = outcome_effects(
+        inputs.frame, segments, spec.outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
+    )
+    gates = evaluate(_gate_evidence(inputs, profiles, parent, effects), spec.gates)
     accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
     metrics = _metrics(connection, ledger, parent, inputs, segments, alignment, key=spec.source.key)
     status: Status = "candidate" if accepted else "rejected"
@@ -247,7 +252,9 @@ def _references(
     return references, evidence
 
 
-def _gate_evidence(inputs: Inputs, profiles: dict[int, SegmentProfile], parent: Snapshot | None) -> Evidence:
+def _gate_evidence(
+    inputs: Inputs, profiles: dict[int, SegmentProfile], parent: Snapshot | None, effects: tuple[OutcomeEffect, ...]
+) -> Evidence:
     n_unassigned = int(inputs.summary["n_unassigned"])
     return Evidence(
         n_extracted=inputs.raw.rows,
@@ -258,6 +265,7 @@ def _gate_evidence(inputs: Inputs, profiles: dict[int, SegmentProfile], parent: 
         silhouette=float(inputs.summary["silhouette"]),
         structure=inputs.sweep.structure,
         round_clusters=inputs.model.algorithm not in SHAPES,
+        outcomes=effects,
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
     )

@@ -1,18 +1,23 @@
 """Every K of the range tried on the same matrix, and the one that is taken, with the reason."""
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
-from segmentation_pipeline.model import SweepCandidate
+from segmentation_pipeline.model import Encoding, Finding, FittedModel, Snapshot, SweepCandidate
 from segmentation_pipeline.reporting.figures import sweep_figure
-from segmentation_pipeline.stages.sweep import run_sweep
+from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.stages.diagnosis import diagnose
+from segmentation_pipeline.stages.sweep import Sweep, run_sweep
 from segmentation_pipeline.storage import database, snapshots
-from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 
 def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -30,7 +35,12 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
             parent = snapshots.parent(connection, spec.name, pipeline.period(context.partition_key).as_of)
         parent_k = parent.k if parent is not None else None
         sweep = run_sweep(matrix, spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
+        findings = _diagnosis(matrix, encoded, sweep, parent, k_max=spec.sweep.k_max)
+        for finding in findings:
+            if finding.severity == "warn":
+                context.log.warning(finding.message)
         with pipeline.writing(context, "k_sweep", made_from=[encoded]) as artifact:
+            artifact.write_json("findings", [asdict(finding) for finding in findings])
             artifact.write_json("sweep", sweep.result.to_json())
             artifact.write_json("centers", {fit.k: fit.centers.tolist() for fit in sweep.fits})
             artifact.manifest |= {
@@ -44,12 +54,40 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "structure": sweep.result.structure.reason,
                 "seed": seed,
                 "silhouette": sweep.result.chosen.silhouette,
+                "diagnosis": dg.MetadataValue.md(_findings_table(findings)),
                 "candidates": dg.MetadataValue.md(_table(sweep.result.candidates)),
                 "inertia_and_silhouette": picture(sweep_figure(sweep.result), "inertia and silhouette for each K"),
             },
         )
 
     return step
+
+
+def _diagnosis(
+    matrix: NDArray[np.float32], encoded: Artifact, sweep: Sweep, parent: Snapshot | None, *, k_max: int
+) -> tuple[Finding, ...]:
+    """What the K-Means fit of the chosen K shows about these customers, whatever algorithm is used in the end."""
+    fit, result = sweep.fit_of(sweep.result.k), sweep.result
+    before = FittedModel.from_json(parent.model).centers if parent is not None else None
+    return diagnose(
+        matrix,
+        encoding=Encoding.from_json(encoded.json("encoding")),
+        labels=assign(matrix, fit.model).labels,
+        centers=fit.centers,
+        inertias={1: result.inertia_of_one, **{each.k: each.inertia for each in result.candidates}},
+        n_iter=fit.n_iter,
+        converged=fit.converged,
+        rng=np.random.default_rng(result.seed),
+        parent_centers=before if before is not None and before.shape == fit.centers.shape else None,
+        k_wanted=k_max,
+    )
+
+
+def _findings_table(findings: tuple[Finding, ...]) -> str:
+    if not findings:
+        return "nothing noteworthy"
+    rows = [f"| {each.severity} | {each.seen} | {each.means} | {each.action} |" for each in findings]
+    return "| | what was seen | what it means | what to do |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
 def _table(candidates: tuple[SweepCandidate, ...]) -> str:

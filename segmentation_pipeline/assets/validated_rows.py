@@ -7,7 +7,7 @@ import dagster as dg
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.stages.features import InferredFeatures, infer_features
-from segmentation_pipeline.stages.validation import validate
+from segmentation_pipeline.stages.validation import require_columns, validate
 from segmentation_pipeline.storage import assignments, database, snapshots
 from segmentation_pipeline.storage.artifacts import RowsVersion
 
@@ -23,6 +23,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         raw = pipeline.latest(context, "raw_extract")
         as_of = pipeline.period(context.partition_key).as_of
         frame = raw.frame("rows")
+        require_columns(frame, spec.outcomes)
         if spec.features == "auto":
             inferred = infer_features(frame, key=key, ignore=[*spec.outcomes, *spec.exclude], as_of=as_of)
         else:

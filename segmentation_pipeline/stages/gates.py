@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.model import GateResult, StructureVerdict
+from segmentation_pipeline.model import GateResult, OutcomeEffect, StructureVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from segmentation_pipeline.spec import Gate, GatesSpec
 
-GATE_NAMES = ("counts_add_up", "structure", "min_segment_share", "max_row_drop", "max_rejected_share", "min_silhouette")
+GATE_NAMES = (
+    "counts_add_up",
+    "structure",
+    "min_segment_share",
+    "max_row_drop",
+    "max_rejected_share",
+    "min_silhouette",
+    "outcomes",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,7 @@ class Evidence:
     parent_partition: str | None
     parent_n_rows: int | None
     round_clusters: bool = True
+    outcomes: tuple[OutcomeEffect, ...] = ()
 
 
 def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
@@ -43,6 +52,7 @@ def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
         _max_row_drop(evidence, gates.max_row_drop),
         _max_rejected_share(evidence, gates.max_rejected_share),
         _min_silhouette(evidence, gates.min_silhouette),
+        _outcomes(evidence, gates.outcomes),
     )
 
 
@@ -127,6 +137,21 @@ def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
         message=f"silhouette {evidence.silhouette:.3f}"
         + ("" if evidence.round_clusters else ", not judged: the algorithm looks for shapes that are not round"),
         advice="The clusters hardly differ: other features, or no segments in these customers.",
+    )
+
+
+def _outcomes(evidence: Evidence, gate: Gate) -> GateResult:
+    measured = [each for each in evidence.outcomes if each.effect is not None]
+    best = max((each.effect or 0.0 for each in measured), default=None)
+    same = bool(measured) and not any(each.differ for each in measured)
+    weak = best is not None and gate.threshold is not None and best < gate.threshold
+    return _result(
+        "outcomes",
+        gate,
+        value=best,
+        failed=same or weak,
+        message="; ".join(each.sentence for each in evidence.outcomes) or "no outcomes are named",
+        advice="The segments are labels for the same customers: choose features that have to do with the outcome.",
     )
 
 

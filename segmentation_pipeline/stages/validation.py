@@ -54,7 +54,7 @@ def validate(
     Raises:
         SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
     """
-    _require_columns(frame, [key, *(feature.column for feature in features)])
+    require_columns(frame, [key, *(feature.column for feature in features)])
     frame = frame.reset_index(drop=True)
     reasons: dict[int, list[str]] = {}
     unreadable: dict[str, set[int]] = {}
@@ -169,7 +169,12 @@ def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> t
     return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
 
 
-def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
+def require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Refuse a frame that lacks a column.
+
+    Raises:
+        SourceError: naming the missing columns and those that are there.
+    """
     missing = [column for column in wanted if column not in frame.columns]
     if missing:
         message = (

@@ -64,7 +64,8 @@ def diagnose(
     anchors = np.asarray(centers, dtype=np.float64)
     sample = clusters.Clusters(points, labels[rows], anchors, encoding.names)
     shares = np.bincount(labels, minlength=len(centers)) / max(len(labels), 1)
-    findings += judge_columns(points, encoding)
+    if encoding.pca is None:  # a principal component is no feature that anybody could change
+        findings += judge_columns(points, encoding)
     findings += clusters.judge_outliers(sample, shares)
     findings += clusters.judge_overlap(sample)
     findings += clusters.judge_sizes(shares)
