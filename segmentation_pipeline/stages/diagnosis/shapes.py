@@ -89,8 +89,8 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
 
     k = len(centers)
     dip = float(neighbour_dips(points, centers, labels, rng=rng).p_values.mean())
-    points = _fill_steps(points, rng)
-    graph, spacing = _neighbours(points)
+    # groups are looked for in the values as they are, and have to hold once the steps between values are filled
+    graph, spacing = _neighbours(_fill_steps(points, rng))
     mixture, dense = _gaussian_mixture(points, k, rng), _hdbscan(points, k)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))
     partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, k, rng)}
@@ -171,7 +171,7 @@ def _gaussian_mixture(points: Points, k: int, rng: np.random.Generator) -> Label
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is near enough to compare
-        model = GaussianMixture(k, reg_covar=1e-4, random_state=int(rng.integers(2**31)))
+        model = GaussianMixture(k, n_init=3, reg_covar=1e-4, random_state=int(rng.integers(2**31)))
         labels: Labels = model.fit(points).predict(points)
     return labels
 

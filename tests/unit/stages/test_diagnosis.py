@@ -24,7 +24,7 @@ def _encoding(n_columns: int, **others: Any) -> Encoding:
 
 
 def _diagnose(points: Points, k: int, encoding: Encoding | None = None, **others: Any) -> dict[str, Finding]:
-    fit = KMeans(k, n_init=3, random_state=0).fit(points)
+    fit = KMeans(k, n_init=10, random_state=0).fit(points)
     options: dict[str, Any] = {
         "encoding": encoding or _encoding(points.shape[1]),
         "labels": fit.labels_,
