@@ -179,7 +179,7 @@ def stored(folder: Path) -> Iterator[Case]:
 def run(algorithm: str, points: Points, k: int) -> Labels:
     """The algorithm that is named, with the settings that the pipeline should use."""
     if algorithm == "hdbscan":
-        size = min_cluster_size(len(points), k)
+        size = min_cluster_size(len(points))
         return np.asarray(HDBSCAN(min_cluster_size=size, min_samples=5, copy=True).fit(points).labels_)
     if algorithm == "spectral":
         model = SpectralClustering(

@@ -98,14 +98,12 @@ def _shape(
         )
     kmeans, other = shapes.cut_links["kmeans"], shapes.cut_links[shapes.better]
     seen += f"; K-Means parts {kmeans:.1%} of the neighbours that chance would part, {shapes.better} {other:.1%}"
-    smallest = min_cluster_size(len(points), len(centers)) / len(points)
     return [
         Finding(
             name="shape",
             seen=seen,
             means="The groups are chains, rings, moons or of unlike density, and straight borders cut through them",
-            action=f"Set `fit: {{algorithm: {shapes.better}}}`"
-            + (f" (smallest cluster {smallest:.1%} of the customers)" if shapes.better == "hdbscan" else ""),
+            action=f"Set `fit: {{algorithm: {shapes.better}}}`",
             value=shapes.score,
             severity="warn",
             algorithm=shapes.better,

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 Algorithm = Literal["gaussian_mixture", "hdbscan", "spectral"]
 
 SCORE_LIMIT: Final = 0.5
-# HDBSCAN's and the literature's usual smoothing; more of it closes narrow valleys.
+# A density group that is worth a segment.
+SMALLEST_GROUP: Final = 0.05
+# HDBSCAN's smoothing: scikit-learn's own default for both sizes; more of it closes narrow valleys.
 MIN_SAMPLES: Final = 5
 # The graph of the ten nearest neighbours, scikit-learn's default for spectral clustering.
 N_NEIGHBORS: Final = 10
@@ -75,9 +77,12 @@ class Shapes:
         return own > 0 and links <= FEWER_CUTS * own
 
 
-def min_cluster_size(n_rows: int, k: int) -> int:
-    """HDBSCAN's smallest cluster: a third of an average segment, at most 5 % of the rows, at least 5."""
-    return max(MIN_SAMPLES, round(n_rows * min(0.05, 1 / (3 * k))))
+def min_cluster_size(n_rows: int) -> int:
+    """HDBSCAN's smallest cluster: 5 % of the rows, at least 5, whatever K-Means chose.
+
+    Where shapes are cut into pieces K is too large, and a size that shrinks with it finds pieces too.
+    """
+    return max(MIN_SAMPLES, round(n_rows * SMALLEST_GROUP))
 
 
 def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.random.Generator) -> Shapes:
@@ -89,9 +94,9 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
 
     k = len(centers)
     dip = float(neighbour_dips(points, centers, labels, rng=rng).p_values.mean())
-    points = _fill_steps(points, rng)
-    graph, spacing = _neighbours(points)
-    mixture, dense = _gaussian_mixture(points, k, rng), _hdbscan(points, k)
+    # groups are looked for in the values as they are, and have to hold once the steps between values are filled
+    graph, spacing = _neighbours(_fill_steps(points, rng))
+    mixture, dense = _gaussian_mixture(points, k, rng), _hdbscan(points)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))
     partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, k, rng)}
     inside = dense >= 0
@@ -171,15 +176,15 @@ def _gaussian_mixture(points: Points, k: int, rng: np.random.Generator) -> Label
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is near enough to compare
-        model = GaussianMixture(k, reg_covar=1e-4, random_state=int(rng.integers(2**31)))
+        model = GaussianMixture(k, n_init=3, reg_covar=1e-4, random_state=int(rng.integers(2**31)))
         labels: Labels = model.fit(points).predict(points)
     return labels
 
 
-def _hdbscan(points: Points, k: int) -> Labels:
+def _hdbscan(points: Points) -> Labels:
     from sklearn.cluster import HDBSCAN
 
-    size = min(min_cluster_size(len(points), k), len(points))
+    size = min(min_cluster_size(len(points)), len(points))
     model = HDBSCAN(min_cluster_size=size, min_samples=min(MIN_SAMPLES, len(points)), copy=True)
     labels: Labels = model.fit(points).labels_
     return labels
