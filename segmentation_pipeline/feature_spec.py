@@ -90,8 +90,8 @@ class FeatureSpec(Spec):
             self._refuse(f"{', '.join(wrong)} means nothing for a {self.kind} feature; remove it")
         fills = _FILLS[self.encode if self.kind == "categorical" else self.kind]
         if self.missing not in fills:
-            what = self.kind if self.encode == "one_hot" else f"{self.encode} {self.kind}"
-            self._refuse(f"missing: {self.missing} is not for a {what} feature; use {' or '.join(fills)}")
+            what = f"a {self.kind}" if self.encode == "one_hot" else f"{self.encode} encoding of a {self.kind}"
+            self._refuse(f"missing: {self.missing} is not for {what} feature; use {' or '.join(fills)}")
         return self
 
     @model_validator(mode="after")

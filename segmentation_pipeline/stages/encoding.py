@@ -30,6 +30,7 @@ from segmentation_pipeline.stages.categorical import (
 from segmentation_pipeline.stages.numeric import (
     Limits,
     as_numbers,
+    choose_transform,
     fit_number,
     number_column,
     removal_limits,
@@ -84,6 +85,7 @@ def fit_encoding(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, pca: f
     if frame.empty:
         message = "0 usable rows: nothing to encode. Look at the rejected rows and at the source query."
         raise UnusableDataError(message)
+    features = [_decided(frame[feature.column], feature) for feature in features]
     limits = {
         feature.column: removal_limits(as_numbers(frame[feature.column]), feature)
         for feature in features
@@ -142,6 +144,13 @@ def variance_shares(frame: pd.DataFrame, encoding: Encoding) -> dict[str, float]
     for variance, feature in zip(variances, decode_names(encoding).values(), strict=True):
         shares[feature.column] += float(variance) / total
     return shares
+
+
+def _decided(values: pd.Series, feature: FeatureSpec) -> FeatureSpec:
+    """Where outliers are removed, `transform: auto` decides by all values: it must take the outliers too."""
+    if feature.outliers != "remove" or feature.transform != "auto":
+        return feature
+    return feature.model_copy(update={"transform": choose_transform(as_numbers(values))})
 
 
 def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEncoding:

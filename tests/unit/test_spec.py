@@ -1,5 +1,6 @@
 """What a defs.yaml may say, and what is refused with which message."""
 
+import json
 from datetime import date
 from typing import Any
 
@@ -32,6 +33,10 @@ def _attributes(**changes: Any) -> dict[str, Any]:
 
 def _numeric(column: str, **changes: Any) -> dict[str, Any]:
     return {"column": column, "kind": "numeric"} | changes
+
+
+def _plan(**changes: Any) -> dict[str, Any]:
+    return {"column": "plan", "kind": "categorical"} | changes
 
 
 def test_the_smallest_description_has_the_documented_defaults() -> None:
@@ -262,6 +267,102 @@ def test_a_feature_that_contradicts_itself_is_refused(feature: dict[str, Any], m
     """A field that means nothing for the kind, or cannot hold together with another, is refused by name."""
     with pytest.raises(ValidationError) as refused:
         FeatureSpec(**feature)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        (_numeric("spend", missing="constant"), "spend: `missing: constant` and `fill` go together; give both or neither"),
+        (_numeric("spend", fill=0), "spend: `missing: constant` and `fill` go together"),
+        (_numeric("spend", missing="median", fill=0), "spend: `missing: constant` and `fill` go together"),
+        (
+            _numeric("spend", missing="constant", fill=-1, transform="log1p"),
+            "spend: fill -1 has no log1p; it must be above -1",
+        ),
+        (_numeric("spend", missing="constant", fill=-2, transform="sqrt"), "fill -2 has no sqrt; it must be at least 0"),
+        (_numeric("spend", winsorize=[0.05, 0.95]), "spend: winsorize only goes with `outliers: winsorize`, not with none"),
+        (_numeric("spend", outliers="remove", winsorize=[0.05, 0.95]), "not with remove"),
+        (_numeric("spend", fence=2), "spend: fence only goes with `outliers: remove`, not with none"),
+        (_numeric("spend", outliers="winsorize", fence=2), "not with winsorize"),
+        (_numeric("spend", outliers="remove", fence=0), "greater than 0"),
+        (_numeric("spend", outliers="winsorize", winsorize=[0.99, 0.01]), "must be two quantiles, the lower one first"),
+        (_numeric("spend", outliers="winsorize", winsorize=[0.5, 0.5]), "must be two quantiles, the lower one first"),
+        (_numeric("spend", outliers="winsorize", winsorize=[1, 99]), "less than or equal to 1"),
+        (_numeric("spend", outliers="winsorize", winsorize=[0.01]), "winsorize"),
+        (_numeric("spend", encode="frequency"), "spend: encode means nothing for a numeric feature"),
+        (_numeric("spend", order=["a", "b"]), "spend: order means nothing for a numeric feature"),
+        ({"column": "joined", "kind": "date", "allowed": ["a"]}, "joined: allowed means nothing for a date feature"),
+        ({"column": "joined", "kind": "date", "missing": "category"}, "missing: category is not for a date feature"),
+        (_plan(outliers="remove", encode="frequency"), "plan: outliers means nothing for a categorical feature"),
+        (_plan(scale="robust"), "plan: scale means nothing for a categorical feature"),
+        (_plan(encode="ordinal"), "plan: `encode: ordinal` and `order` go together; give both or neither"),
+        (_plan(order=["a", "b"]), "plan: `encode: ordinal` and `order` go together"),
+        (_plan(encode="ordinal", order=["a"]), "must be at least two different values"),
+        (_plan(encode="ordinal", order=["a", "b", "a"]), "must be at least two different values"),
+        (_plan(encode="ordinal", order=["a", "b"], allowed=["a", "c"]), "plan: allowed c has no place in order ['a', 'b']"),
+        (
+            _plan(encode="ordinal", order=["a", "b"], missing="category"),
+            "missing: category is not for ordinal encoding of a categorical feature; use reject or median or indicator",
+        ),
+        (_plan(encode="frequency", missing="median"), "use reject or category"),
+        (_plan(encode="frequency", max_categories=5), "max_categories only goes with `encode: one_hot`, not with frequency"),
+        ({"column": "active", "kind": "boolean", "encode": "ordinal"}, "active: encode means nothing for a boolean feature"),
+    ],
+)  # fmt: skip
+def test_options_of_a_feature_that_contradict_each_other_are_refused(feature: dict[str, Any], message: str) -> None:
+    """Two options that cannot hold together are refused, with both of them in the message."""
+    with pytest.raises(ValidationError) as refused:
+        FeatureSpec(**feature)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        _numeric("spend", transform="yeo-johnson", outliers="winsorize", winsorize=[0, 0.95], missing="indicator"),
+        _numeric("spend", transform="auto", outliers="remove", fence=1.5, missing="constant", fill=-1),
+        {"column": "joined", "kind": "date", "transform": "log1p", "max": 3650, "missing": "median", "scale": "robust"},
+        _plan(encode="ordinal", order=["a", "b"], allowed=["a"], scale="minmax", missing="indicator"),
+        _plan(encode="frequency", missing="category", scale="none"),
+    ],
+)  # fmt: skip
+def test_options_that_go_together_survive_the_way_through_plain_values(feature: dict[str, Any]) -> None:
+    """A feature reads back from its dump, where every field is set, to an equal one."""
+    spec = FeatureSpec(**feature)
+
+    assert FeatureSpec(**json.loads(json.dumps(spec.model_dump()))) == spec
+
+
+@pytest.mark.parametrize("columns", ["auto", [_numeric("spend")]])
+def test_features_can_be_a_mapping_with_a_pca(columns: Any) -> None:
+    """`features: {columns, pca}` is the two fields it stands for; the plain forms stay."""
+    mapped = SegmentationSpec(**_attributes(features={"columns": columns, "pca": 0.9}))
+
+    assert mapped == SegmentationSpec(**_attributes(features=columns, pca=0.9))
+    assert mapped.pca == 0.9
+    assert SegmentationSpec(**mapped.model_dump()) == mapped
+    assert SegmentationSpec(**_attributes(features={"columns": columns})).pca is None
+    assert SegmentationSpec(**_attributes(features={"pca": 0.5})).features == "auto"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": {"columns": "auto", "n": 3}}, "features: there is no n; a mapping has `columns` and `pca`"),
+        ({"features": {"pca": 0.9}, "pca": 0.8}, "pca is given twice, in `features` and beside it; remove one"),
+        ({"features": {"pca": 1}}, "less than 1"),
+        ({"pca": 0}, "greater than 0"),
+        ({"features": {"columns": []}}, "features is empty; list at least one column"),
+        ({"features": {"columns": [_numeric("spend", bins=3)]}}, "features.columns.0.bins"),
+    ],
+)
+def test_a_mapping_of_features_that_says_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
+    """Unknown fields, a share that is none and a PCA given twice are refused."""
+    with pytest.raises(ValidationError) as refused:
+        SegmentationSpec(**_attributes(**changes))
 
     assert message in str(refused.value)
 

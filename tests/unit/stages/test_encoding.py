@@ -16,7 +16,13 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 from segmentation_pipeline.errors import SourceError, UnusableDataError
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.encoding import CATEGORY_WEIGHT, decode_names, fit_encoding, transform
+from segmentation_pipeline.stages.encoding import (
+    CATEGORY_WEIGHT,
+    decode_names,
+    fit_encoding,
+    transform,
+    variance_shares,
+)
 
 SCALERS: dict[str, Any] = {"standard": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
 FUNCTIONS: dict[str, Any] = {"none": None, "log1p": np.log1p, "sqrt": np.sqrt}
@@ -357,3 +363,70 @@ def test_a_missing_column_is_named() -> None:
 
     with pytest.raises(SourceError, match="the encoding needs age, plan; the rows have spend, orders, country, active"):
         transform(frame.drop(columns=["age", "plan"]), encoding)
+
+
+def test_an_encoding_of_the_first_version_still_loads() -> None:
+    """What was saved before there were powers, outliers and axes reads back and encodes as it did."""
+    saved = {
+        "version": 1,
+        "features": [
+            {"column": "x", "kind": "numeric", "weight": 2.0, "transform": "log1p", "fill": 1.0, "center": 0.5,
+             "scale": 2.0, "categories": [], "infrequent": []},
+            {"column": "c", "kind": "categorical", "weight": 0.5, "transform": "none", "fill": None, "center": 0.0,
+             "scale": 1.0, "categories": ["a", "b"], "infrequent": ["z"]},
+        ],
+    }  # fmt: skip
+
+    encoding = Encoding.from_json(saved)
+    encoded = transform(pd.DataFrame({"x": [np.e - 1, None], "c": ["b", "new"]}), encoding)
+
+    assert encoding.names == ("x", "c=a", "c=b", "c=infrequent")
+    expected = [[0.5, 0, 0.5, 0], [np.log(2) - 0.5, 0, 0, 0.5]]
+    np.testing.assert_allclose(encoded.matrix, expected, rtol=1e-6)
+    assert (encoded.unknown, encoded.missing, encoded.outliers.any()) == ({"c": 1}, {"x": 1}, False)
+
+
+def test_every_kind_of_feature_survives_json_side_by_side() -> None:
+    """Powers, limits, orders, frequencies, indicators and axes come back equal and give the identical matrix."""
+    frame, _ = _mixed()
+    features = [
+        FeatureSpec(column="spend", kind="numeric", transform="yeo-johnson", missing="indicator", outliers="winsorize"),
+        FeatureSpec(column="orders", kind="date", transform="auto", outliers="remove"),
+        FeatureSpec(column="country", kind="categorical", encode="frequency"),
+        FeatureSpec(column="plan", kind="categorical", encode="ordinal", order=["a", "b"], missing="median"),
+        FeatureSpec(column="active", kind="boolean"),
+    ]
+    encoding = fit_encoding(frame, features, pca=0.99)
+
+    again = Encoding.from_json(json.loads(json.dumps(encoding.to_json(), allow_nan=False)))
+
+    assert again == encoding
+    assert again.encoded_names == (
+        "spend", "spend=missing", "orders", "country", "plan", "active=false", "active=true"
+    )  # fmt: skip
+    np.testing.assert_array_equal(transform(frame, again).matrix, transform(frame, encoding).matrix)
+
+
+def test_rows_that_are_all_outliers_leave_nothing_to_fit() -> None:
+    """Fences so close that nobody is inside are refused with what to raise."""
+    values = pd.DataFrame({"x": [-9.0, 1.0, 2.0, 9.0], "y": [1.0, 9.0, -9.0, 2.0]})
+    features = [FeatureSpec(column=column, kind="numeric", outliers="remove", fence=0.01) for column in values]
+
+    with pytest.raises(UnusableDataError, match="all 4 rows are outliers of x, y; raise `fence`"):
+        fit_encoding(values, features)
+
+
+def test_the_share_in_the_distances_is_the_share_of_variance() -> None:
+    """An unscaled feature among scaled ones is seen to dominate; the PCA does not hide it."""
+    frame = pd.DataFrame({"spend": [0.0, 3000.0, 6000.0], "age": [1.0, 2.0, 3.0], "plan": ["a", "b", "a"]})
+    features = [
+        FeatureSpec(column="spend", kind="numeric", scale="none"),
+        FeatureSpec(column="age", kind="numeric"),
+        FeatureSpec(column="plan", kind="categorical"),
+    ]
+
+    shares = variance_shares(frame, fit_encoding(frame, features, pca=0.5))
+
+    assert list(shares) == ["spend", "age", "plan"]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["spend"] > 0.999

@@ -1,6 +1,6 @@
 """`features: auto`: what each column becomes, and why one was left out."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -134,3 +134,72 @@ def test_the_features_found_reject_no_row_for_what_they_were_inferred_from() -> 
 
     assert len(inferred.features) == 5
     assert validated.reason_counts == {}
+
+
+AS_OF = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def _dated(values: Any) -> FeatureSpec | str:
+    frame = pd.DataFrame({"id": range(len(values)), "other": range(len(values)), "x": values})
+    inferred = infer_features(frame, key="id", as_of=AS_OF)
+    found = [feature for feature in inferred.features if feature.column == "x"]
+    return found[0] if found else inferred.left_out["x"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)], {}),
+        (pd.to_datetime(["2024-01-01", "2024-02-01", "2024-03-01"], utc=True), {}),
+        ([date(2024, 3, 31), date(2024, 3, 31), date(2024, 3, 30), date(2014, 1, 1)], {"transform": "log1p"}),
+        ([date(2024, 1, 1), None, date(2024, 3, 1)], {"missing": "indicator"}),
+    ],
+)
+def test_dates_become_days_before_as_of(values: Any, expected: dict[str, Any]) -> None:
+    """With an as_of, dates are features like numbers; a null, mostly a date that has not come yet, is marked."""
+    assert _dated(values) == FeatureSpec(column="x", kind="date", **expected)
+
+
+def test_dates_after_as_of_are_left_out() -> None:
+    """A column that knows what was not known then is left out, with how many dates say so."""
+    assert _dated([date(2024, 1, 1), date(2024, 4, 2)]) == "1 of 2 dates are after as_of, 2024-04-01"
+    assert _dated([date(2024, 1, 1), date(2024, 1, 1)]) == "constant"
+
+
+@pytest.mark.parametrize(
+    ("values", "transform"),
+    [
+        (np.random.default_rng(0).normal(50, 5, 200), "none"),
+        (np.random.default_rng(0).lognormal(3, 1, 200), "log1p"),
+        (np.random.default_rng(0).lognormal(3, 1, 200) - 10, "yeo-johnson"),
+    ],
+)
+def test_a_hundred_numbers_are_winsorized(values: Any, transform: str) -> None:
+    """Where a percentile means something, the extremes of every number are pulled in."""
+    assert _inferred(values) == FeatureSpec(column="x", kind="numeric", transform=transform, outliers="winsorize")
+    few = _inferred(values[:99])
+    assert isinstance(few, FeatureSpec)
+    assert few.outliers == "none"
+
+
+def test_a_number_that_is_nearly_always_the_same_is_left_out() -> None:
+    """Where 98 % are the same, winsorizing leaves a constant: the column says nothing, and that is said."""
+    assert _inferred(np.append(np.zeros(995), np.arange(5.0) + 1)) == "nearly constant: 99.5% of the values are 0"
+
+
+def test_customers_far_out_own_no_cluster() -> None:
+    """Money with returns and two extreme customers: no cluster of K-Means is below 1 % of the customers."""
+    from segmentation_pipeline.stages.clustering import assign, fit_kmeans
+    from segmentation_pipeline.stages.encoding import fit_encoding, transform
+
+    rng = np.random.default_rng(4)
+    spend = rng.lognormal(6, 1.2, 2000) - 30
+    spend[:4] = 280_000, 170_000, -4_300, -1_600
+    frame = pd.DataFrame({"id": range(2000), "spend": spend, "orders": rng.geometric(0.3, 2000)})
+    features = infer_features(frame, key="id").features
+
+    matrix = transform(frame, fit_encoding(frame, features)).matrix
+
+    for k in range(2, 9):
+        sizes = np.bincount(assign(matrix, fit_kmeans(matrix, k, n_init=10, seed=1).model).labels)
+        assert sizes.min() >= 20

@@ -183,7 +183,7 @@ def test_a_winsorized_column_with_nulls_is_filled_inside_its_quantiles() -> None
     assert fitted.fill == pytest.approx(50, abs=1)
 
 
-@pytest.mark.parametrize("function", ["none", "log1p", "sqrt", "yeo-johnson", "auto"])
+@pytest.mark.parametrize("function", ["none", "log1p", "sqrt", "yeo-johnson"])
 def test_removed_outliers_take_no_part_in_the_fit(function: str) -> None:
     """The encoding of rows with outliers is that of the rows without them, and it says which rows they are."""
     rng = np.random.default_rng(9)
@@ -198,6 +198,16 @@ def test_removed_outliers_take_no_part_in_the_fit(function: str) -> None:
     assert np.flatnonzero(encoded.outliers).tolist() == [500, 501, 502]
     assert np.isfinite(encoded.matrix).all()
     assert len(encoded.matrix) == 503
+
+
+def test_a_removed_outlier_is_encoded_all_the_same() -> None:
+    """`transform: auto` decides by the outliers as well: a negative one beside usual values that never are is finite."""
+    values = [*np.random.default_rng(2).lognormal(3, 0.3, 500), -1e5, 1e6]
+
+    encoded = _encoded(values, _feature(transform="auto", outliers="remove"), values)
+
+    assert np.flatnonzero(encoded.outliers).tolist() == [500, 501]
+    assert np.isfinite(encoded.matrix).all()
 
 
 def test_removal_follows_tukeys_fences() -> None:

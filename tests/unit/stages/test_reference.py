@@ -107,6 +107,15 @@ def test_columns_the_source_has_lost_are_named() -> None:
     assert missing_columns(snapshot, pd.DataFrame({"other": [1]})) == ["spend", "country"]
 
 
+def test_a_date_where_the_old_encoding_reads_days_is_lacking() -> None:
+    """A column of days then that is no feature today comes as dates, which say nothing without that as_of."""
+    features = [*FEATURES, FeatureSpec(column="joined", kind="date")]
+    snapshot = _snapshot(features, THEN.assign(joined=[1.0, 2.0, 50.0, 60.0]))
+
+    assert missing_columns(snapshot, _today(joined=[55.0, 1.0, 2.0])) == []
+    assert missing_columns(snapshot, _today(joined=pd.to_datetime(["2024-01-01"] * 3))) == ["joined"]
+
+
 @pytest.mark.parametrize(
     ("known", "today"),
     [

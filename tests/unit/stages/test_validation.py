@@ -1,6 +1,6 @@
 """Which rows can be used, and every reason why the others cannot."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -249,6 +249,41 @@ def test_a_date_is_no_number(dates: Any) -> None:
     """A date or a timestamp under a numeric feature is refused at once, with what to write in the query."""
     with pytest.raises(SourceError, match="x is a date, and a date is not a number"):
         _validated(dates, _numeric())
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [[date(2024, 3, 31), None, date(2024, 4, 2), date(2024, 1, 1)],
+     pd.to_datetime(["2024-03-31", None, "2024-04-02", "2024-01-01"], utc=True),
+     ["2024-03-31", None, "2024-04-02", "2024-01-01"]],
+)  # fmt: skip
+def test_dates_become_days_before_as_of(dates: Any) -> None:
+    """Nulls and dates after as_of reject the row; what is left is the days before as_of."""
+    frame = pd.DataFrame({"id": range(4), "x": dates})
+    feature = FeatureSpec(column="x", kind="date")
+
+    validated = validate(frame, [feature], key="id", as_of=datetime(2024, 4, 1, tzinfo=UTC))
+
+    assert _reasons(validated) == {1: ("x: null",), 2: ("x: after as_of",)}
+    assert validated.rows["x"].tolist() == [1.0, 91.0]
+    assert validated.rejected["x"].tolist()[1] == frame["x"][2]
+
+
+def test_the_reasons_of_a_date() -> None:
+    """A text that is no date is told as such, bounds are in days, and a null passes where it is filled."""
+    frame = pd.DataFrame({"id": range(4), "x": ["soon", "2024-03-31", None, "2000-01-01"]})
+    feature = FeatureSpec(column="x", kind="date", missing="indicator", max=3650)
+
+    validated = validate(frame, [feature], key="id", as_of=datetime(2024, 4, 1, tzinfo=UTC))
+
+    assert _reasons(validated) == {0: ("x: 'soon' is not a date",), 3: ("x: above 3650",)}
+    assert validated.rows["x"].isna().tolist() == [False, True]
+
+
+def test_yeo_johnson_and_auto_take_every_number() -> None:
+    """Neither transform has a floor, so negative numbers pass."""
+    for function in ("yeo-johnson", "auto"):
+        assert len(_validated([-5.0, -1.0, 3.0], _numeric(transform=function)).rows) == 3
 
 
 def test_no_rows_are_no_rows() -> None:

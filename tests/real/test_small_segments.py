@@ -1,0 +1,77 @@
+"""The extreme customers of Online Retail own no segment: recency, frequency and spend, at every K up to 10."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.stages.clustering import assign, fit_kmeans
+from segmentation_pipeline.stages.encoding import fit_encoding, transform
+from segmentation_pipeline.stages.features import infer_features
+from segmentation_pipeline.stages.validation import validate
+
+SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "online_retail.parquet"
+AS_OF = datetime(2011, 12, 10, tzinfo=UTC)
+EXTREME = [12346, 16446]  # each bought for a fortune and sent it back at once
+RFM = ("last_bought_at", "frequency", "spend")
+
+
+@pytest.fixture(scope="module")
+def customers() -> pd.DataFrame:
+    """Every customer who ever bought: the last purchase, the number of invoices, the money net of returns."""
+    if not SOURCE.exists():
+        pytest.skip(f"{SOURCE} is not there: the real orders do not ship with the project")
+    lines = pd.read_parquet(SOURCE).dropna(subset=["CustomerID"])
+    lines["amount"] = lines["Quantity"] * lines["UnitPrice"].astype(float)
+    bought = lines[lines["Quantity"] > 0].groupby("CustomerID")
+    frame = pd.DataFrame(
+        {
+            "last_bought_at": bought["InvoiceDate"].max(),
+            "frequency": bought["InvoiceNo"].nunique(),
+            "spend": lines.groupby("CustomerID")["amount"].sum(),
+        }
+    )
+    return frame.dropna().rename_axis("customer_id").reset_index()
+
+
+def _smallest_shares(customers: pd.DataFrame, features: list[FeatureSpec]) -> list[float]:
+    rows = validate(customers, features, key="customer_id", as_of=AS_OF).rows
+    assert len(rows) == len(customers)
+    assert set(EXTREME) <= set(rows["customer_id"].astype(int))
+    encoded = transform(rows, fit_encoding(rows, features))
+    shares = []
+    for k in range(2, 11):
+        fit = fit_kmeans(encoded.matrix[~encoded.outliers], k, n_init=10, seed=0)
+        shares.append(np.bincount(assign(encoded.matrix, fit.model).labels, minlength=k).min() / len(rows))
+    return shares
+
+
+def _features(**options: str) -> list[FeatureSpec]:
+    return [
+        FeatureSpec(column=column, kind="date" if column == "last_bought_at" else "numeric", **options)
+        for column in RFM
+    ]  # fmt: skip
+
+
+def test_raw_numbers_give_the_extreme_a_segment(customers: pd.DataFrame) -> None:
+    """Without transform and winsorizing no K is free of a segment of a few dozen customers or less."""
+    assert max(_smallest_shares(customers, _features())) < 0.01
+
+
+def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> None:
+    """With `features: auto` every segment has more than 5 % of the customers."""
+    inferred = list(infer_features(customers, key="customer_id", as_of=AS_OF).features)
+
+    assert [(each.column, each.transform) for each in inferred] == [
+        ("last_bought_at", "log1p"), ("frequency", "log1p"), ("spend", "yeo-johnson")
+    ]  # fmt: skip
+    assert min(_smallest_shares(customers, inferred)) > 0.05
+
+
+@pytest.mark.parametrize("options", [{"outliers": "winsorize"}, {"outliers": "remove"}])
+def test_outliers_pulled_in_or_left_out_give_no_small_segment(customers: pd.DataFrame, options: dict[str, str]) -> None:
+    """Without a transform, winsorizing or removing outliers is enough."""
+    assert min(_smallest_shares(customers, _features(**options))) > 0.01
