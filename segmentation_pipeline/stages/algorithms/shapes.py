@@ -16,6 +16,7 @@ import numpy as np
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.algorithms.result import Fitted, sample_rows
+from segmentation_pipeline.stages.diagnosis.shapes import MIN_SAMPLES, min_cluster_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 SHAPE_ROWS: Final = 10_000
 PROTOTYPES: Final = 2_000
 PROTOTYPES_PER_CLUSTER: Final = 200
-# A cluster below the share that the gate min_segment_share asks for would be refused anyway; of fewer rows than this a
-# density says nothing.
-SMALLEST_SHARE: Final = 0.01
-SMALLEST_CLUSTER: Final = 15
-NEIGHBOURS: Final = 5
 SPECTRAL_NEIGHBOURS: Final = 10
 # The share of a cluster's members whose gap to their neighbours its radius allows for.
 WITHIN: Final = 0.99
@@ -42,10 +38,10 @@ def hdbscan(matrix: NDArray[np.float32], *, seed: int) -> Fitted:
     from sklearn.cluster import HDBSCAN
 
     sample = sample_rows(matrix, SHAPE_ROWS, seed=seed)
-    smallest = max(SMALLEST_CLUSTER, round(SMALLEST_SHARE * len(sample)))
+    smallest = min_cluster_size(len(sample))  # as the diagnosis tried it before it named this algorithm
     labels = np.full(len(sample), -1)
     if len(sample) >= 2 * smallest:
-        labels = HDBSCAN(min_cluster_size=smallest, min_samples=NEIGHBOURS, copy=True).fit_predict(sample)
+        labels = HDBSCAN(min_cluster_size=smallest, min_samples=MIN_SAMPLES, copy=True).fit_predict(sample)
     if labels.max() < 1:
         message = (
             f"hdbscan finds no two dense groups of at least {smallest} in {len(sample):,} customers. Use kmeans, "
@@ -98,10 +94,10 @@ def _farthest_first(members: NDArray[np.float64], most: int) -> tuple[list[int],
 
 
 def _gap(members: NDArray[np.float64]) -> float:
-    """How far almost every member is from its NEIGHBOURS-th neighbour within the cluster."""
+    """How far almost every member is from its MIN_SAMPLES-th neighbour within the cluster."""
     from sklearn.neighbors import NearestNeighbors
 
-    n_neighbors = min(NEIGHBOURS, len(members) - 1)
+    n_neighbors = min(MIN_SAMPLES, len(members) - 1)
     if n_neighbors == 0:
         return 0.0
     distances, _ = NearestNeighbors(n_neighbors=n_neighbors).fit(members).kneighbors()
