@@ -50,6 +50,7 @@ test-slow: install  ## the long tests: many seeds, servers, kills, real data
 bench: install  ## the benchmarks
 	$(BIN)/python tests/benchmarks/silhouette.py
 	$(BIN)/python tests/benchmarks/choice_policies.py
+	$(BIN)/python tests/benchmarks/diagnosis.py
 
 lock: install  ## resolve the dependencies again (needs `pip install uv`)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \

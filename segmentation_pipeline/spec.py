@@ -235,6 +235,15 @@ Features = Annotated[
 ]
 
 
+class RetentionSpec(Spec):
+    """How many periods are kept; applied after each publication that becomes current. Snapshots are kept for ever."""
+
+    artifacts: int | None = Field(None, ge=2, description="Newest periods whose artifacts stay on disk. Default: all.")
+    assignments: int | None = Field(
+        None, ge=2, description="Newest published periods whose customers stay in `<name>_assignment`. Default: all."
+    )
+
+
 class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
@@ -258,6 +267,7 @@ class SegmentationSpec(Spec):
     fit: FitSpec = Field(default_factory=FitSpec)
     gates: GatesSpec = Field(default_factory=GatesSpec)
     publish: PublishSpec
+    retention: RetentionSpec = Field(default_factory=RetentionSpec)
     store_rows: bool = Field(True, description="Whether rejected rows are kept with their values.")
     owners: list[str] = Field([], description="Owners shown in the UI: e-mail addresses or team:name.")
 

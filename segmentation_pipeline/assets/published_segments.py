@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.assets.pipeline import Pipeline
-from segmentation_pipeline.storage import database, schema, writeback
+from segmentation_pipeline.storage import assignments, database, schema, snapshots, writeback
 from segmentation_pipeline.storage.artifacts import json_version
 
 
@@ -37,6 +37,23 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 f"{receipt.not_in_target:,} customers are not in {spec.publish.table}, for example "
                 f"{', '.join(receipt.examples_not_in_target)}"
             )
+        if receipt.became_current:
+            _retain(context, pipeline)
         return pipeline.result(artifact, metadata=receipt.to_json())
 
     return step
+
+
+def _retain(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
+    """Apply the retention settings, in a transaction of its own: publishing must not wait for readers."""
+    spec = pipeline.spec
+    if spec.retention.artifacts is not None:
+        gone = pipeline.store.keep_newest(spec.retention.artifacts)
+        if gone:
+            context.log.info(f"retention: artifacts of {', '.join(gone)} removed")
+    if spec.retention.assignments is not None:
+        with database.begin(spec.publish.url_env) as connection:
+            ledger = snapshots.lock(connection, spec.name)
+            dropped = assignments.keep_newest(connection, ledger, spec.retention.assignments) if ledger else []
+        if dropped:
+            context.log.info(f"retention: assignments of the snapshots {', '.join(map(str, dropped))} dropped")

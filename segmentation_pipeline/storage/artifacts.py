@@ -181,6 +181,15 @@ class ArtifactStore:
             raise
         artifact.folder = final
 
+    def keep_newest(self, n_partitions: int) -> list[str]:
+        """Remove the artifacts of all but the newest partitions; gives the names of those removed."""
+        partitions = sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
+        gone = partitions[:-n_partitions]
+        for partition in gone:
+            for folder in self.root.glob(f"*/{partition}"):
+                shutil.rmtree(folder)
+        return gone
+
     def open(self, stage: str, partition: str, run_id: str) -> Artifact:
         """Open what a run wrote.
 

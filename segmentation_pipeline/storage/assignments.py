@@ -153,6 +153,37 @@ def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> 
     return pd.Series(table["segment_id"].to_numpy(), index=pd.Index(table["key"].to_pandas()))
 
 
+def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) -> list[int]:
+    """Drop the customers of all but the newest published partitions; gives the snapshots whose rows are gone.
+
+    The current snapshot and its parent always stay: the views and the next alignment read them.
+    """
+    snapshot = schema.snapshot.c
+    mine = snapshot.segmentation == ledger.name
+    newest = (
+        sa.select(snapshot.partition)
+        .where(mine & (snapshot.status == "published"))
+        .order_by(snapshot.partition.desc())
+        .limit(n_partitions)
+    )
+    current = sa.select(snapshot.parent_snapshot_id).where(snapshot.snapshot_id == ledger.current_snapshot_id)
+    rows = connection.execute(
+        sa.select(snapshot.snapshot_id).where(
+            mine
+            & snapshot.partition.not_in(newest)
+            & (snapshot.snapshot_id != ledger.current_snapshot_id)
+            & (snapshot.snapshot_id != sa.func.coalesce(current.scalar_subquery(), -1))
+        )
+    )
+    gone = []
+    for (snapshot_id,) in rows.all():
+        table = assignment_table(ledger.name, snapshot_id)
+        if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is not None:
+            driver_connection(connection).execute(sql.SQL("DROP TABLE {}").format(table))
+            gone.append(int(snapshot_id))
+    return gone
+
+
 def record_rejected(
     connection: sa.Connection,
     name: str,

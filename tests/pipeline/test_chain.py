@@ -154,6 +154,22 @@ def test_materializations_carry_versions_and_the_source_version_follows_the_data
         assert tags["dagster/code_version"].startswith("0.")
 
 
+def test_retention_keeps_the_newest_periods(chain: Chain) -> None:
+    """Older artifacts and assignments are gone, newer ones and every snapshot stay, and the next month still aligns."""
+    write_defs(chain.defs, extra="retention: {artifacts: 2, assignments: 2}")
+    for month in MONTHS[:4]:
+        assert chain.run(month).success
+    from segmentation_pipeline.component import pipelines
+
+    folders = {folder.name for folder in (pipelines()["shop"].store.root / "final_fit").iterdir()}
+    assert folders == set(MONTHS[2:4])
+    kept = "SELECT DISTINCT s.partition FROM segmentation.shop_assignment JOIN segmentation.snapshot s USING (snapshot_id) ORDER BY 1"
+    assert chain.rows(kept) == [(MONTHS[2],), (MONTHS[3],)]
+    assert chain.rows(
+        "SELECT count(*), max(next_segment_id) FROM segmentation.snapshot, segmentation.segmentation"
+    ) == [(4, 4)]
+
+
 def test_two_segmentations_live_side_by_side(chain: Chain) -> None:
     """A second folder makes a second segmentation with its own snapshots, ids and column."""
     write_defs(chain.defs, "vip", features="auto", column="other_id")
