@@ -47,9 +47,9 @@ def validate(
 ) -> Validated:
     """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
 
-    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it. A date
-    becomes the days before `as_of`; a date after it rejects the row. Every reason of a row is collected before it is
-    rejected.
+    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it, but a
+    blank is a null where nulls are filled. A date becomes the days before `as_of`; a date after it rejects the row.
+    Every reason of a row is collected before it is rejected.
 
     Raises:
         SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
@@ -146,6 +146,9 @@ def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, ke
 def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> tuple[pd.Series, pd.Series]:
     """The column in the type its feature wants, and where that was impossible."""
     nowhere = pd.Series(data=False, index=values.index)
+    if feature.is_number and feature.missing != "reject" and _is_text(values):
+        # a blank is how a text file writes a null; where nulls are filled, so is it
+        values = values.mask(values.astype("string").str.strip() == "")
     if feature.kind == "date":
         days = days_before(values, as_of)
         return days, days.isna() & values.notna()
@@ -167,6 +170,10 @@ def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> t
         truth = words.astype("object").map(_TRUTH).astype("object")
         return truth, truth.isna() & values.notna()
     return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
+
+
+def _is_text(values: pd.Series) -> bool:
+    return types.infer_dtype(values, skipna=True) == "string"
 
 
 def require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:

@@ -387,7 +387,7 @@ def test_no_dense_groups_are_refused() -> None:
     """Where hdbscan finds fewer than two dense groups the fit fails and says what to use."""
     matrix = np.random.default_rng(0).normal(size=(25, 2)).astype(np.float32)
 
-    with pytest.raises(UnusableDataError, match=r"no two dense groups of at least 15 in 25 customers. Use kmeans"):
+    with pytest.raises(UnusableDataError, match=r"no two dense groups of at least 5 in 25 customers. Use kmeans"):
         _fit("hdbscan", matrix, _numeric(2))
 
 

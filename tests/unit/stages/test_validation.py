@@ -280,6 +280,15 @@ def test_the_reasons_of_a_date() -> None:
     assert validated.rows["x"].isna().tolist() == [False, True]
 
 
+@pytest.mark.parametrize("missing", ["median", "mean", "indicator"])
+def test_blanks_are_nulls_where_nulls_are_filled(missing: str) -> None:
+    """A blank among numbers that came as text is filled like a null; any other text still rejects its row."""
+    validated = _validated(["1.5", " ", "", None, "x"], _numeric(missing=missing))
+
+    assert _reasons(validated) == {4: ("x: 'x' is not a number",)}
+    assert validated.rows["x"].isna().tolist() == [False, True, True, True]
+
+
 def test_yeo_johnson_and_auto_take_every_number() -> None:
     """Neither transform has a floor, so negative numbers pass."""
     for function in ("yeo-johnson", "auto"):
