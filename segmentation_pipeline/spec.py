@@ -198,8 +198,8 @@ class GatesSpec(Spec):
     max_rejected_share: Annotated[Gate, _with_defaults(0.2, "block")] = _gate_field(
         0.2, "block", "At most this share of the extracted rows was rejected."
     )
-    min_silhouette: Annotated[Gate, _with_defaults(0.1, "block")] = _gate_field(
-        0.1, "block", "The silhouette of the fitted clusters is at least this."
+    min_silhouette: Annotated[Gate, _with_defaults(0.05, "block")] = _gate_field(
+        0.05, "block", "The silhouette of the fitted clusters is at least this."
     )
     outcomes: Annotated[Gate, _with_defaults(None, "warn")] = _gate_field(
         None, "warn", "The segments differ in at least one of `outcomes`, by this effect size or, without one, at all."

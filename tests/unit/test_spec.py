@@ -66,7 +66,7 @@ def test_the_smallest_description_has_the_documented_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("gate", "threshold"),
-    [("min_segment_share", 0.01), ("max_row_drop", 0.5), ("max_rejected_share", 0.2), ("min_silhouette", 0.1)],
+    [("min_segment_share", 0.01), ("max_row_drop", 0.5), ("max_rejected_share", 0.2), ("min_silhouette", 0.05)],
 )
 def test_every_gate_blocks_at_its_default_threshold(gate: str, threshold: float) -> None:
     """A gate that is not named has its default threshold and blocks."""
@@ -81,7 +81,7 @@ def test_every_gate_blocks_at_its_default_threshold(gate: str, threshold: float)
         (0.2, 0.2, "block"),
         (1, 1.0, "block"),
         ({"threshold": 0.3}, 0.3, "block"),
-        ({"severity": "warn"}, 0.1, "warn"),
+        ({"severity": "warn"}, 0.05, "warn"),
         ({"threshold": 0.3, "severity": "warn"}, 0.3, "warn"),
         ({"threshold": None}, None, "block"),
     ],
