@@ -244,6 +244,14 @@ class RetentionSpec(Spec):
     )
 
 
+def _mapping_too(schema: dict[str, Any]) -> None:
+    """Let the JSON schema, by which `dg check yaml` and editors go, know the mapping form as well."""
+    forms = schema.pop("oneOf")
+    share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    properties = {"columns": {"anyOf": forms}, "pca": {"anyOf": [share, {"type": "null"}]}}
+    schema["anyOf"] = [*forms, {"type": "object", "properties": properties, "additionalProperties": False}]
+
+
 class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
@@ -252,7 +260,9 @@ class SegmentationSpec(Spec):
     partitions: PartitionsSpec
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
     features: Features = Field(
-        "auto", description="The columns customers are compared by, or `auto` to decide per column."
+        "auto",
+        description="The columns customers are compared by, or `auto` to decide per column.",
+        json_schema_extra=_mapping_too,
     )
     pca: float | None = Field(
         None,

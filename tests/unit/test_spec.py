@@ -348,6 +348,14 @@ def test_features_can_be_a_mapping_with_a_pca(columns: Any) -> None:
     assert SegmentationSpec(**_attributes(features={"pca": 0.5})).features == "auto"
 
 
+def test_the_json_schema_knows_every_form_of_features() -> None:
+    """Editors and `dg check yaml` go by the JSON schema: it names the plain forms and the mapping."""
+    forms = SegmentationSpec.model_json_schema()["properties"]["features"]["anyOf"]
+
+    assert [form["type"] for form in forms] == ["string", "array", "object"]
+    assert list(forms[2]["properties"]) == ["columns", "pca"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
