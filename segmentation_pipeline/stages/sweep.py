@@ -86,6 +86,7 @@ def run_sweep(
             each,
             assignment,
             silhouette,
+            inertia=inertias[each.k],
             simplified=float(scores[each.k].mean()),
             dip_p_value=dip,
             held=stabilities.get(each.k),
@@ -166,6 +167,7 @@ def _candidate(
     assignment: Assignment,
     silhouette: _Silhouette,
     *,
+    inertia: float,
     simplified: float,
     dip_p_value: float,
     held: Stability | None,
@@ -176,7 +178,7 @@ def _candidate(
     shares = np.bincount(assignment.labels, minlength=fit.k) / len(assignment.labels)
     return SweepCandidate(
         k=fit.k,
-        inertia=float(np.square(assignment.distance).sum()),
+        inertia=inertia,
         silhouette=silhouette.mean,
         simplified_silhouette=simplified,
         davies_bouldin=float(davies_bouldin_score(matrix, assignment.labels)),

@@ -83,11 +83,6 @@ def driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple[obj
     return connection.connection.driver_connection  # type: ignore[return-value]  # typed as Any by SQLAlchemy
 
 
-def same_database(one: str, other: str) -> bool:
-    """Whether two environment variables name the same database."""
-    return one == other or database_url(one) == database_url(other)
-
-
 def qualified(table: str) -> tuple[str, str]:
     """Split `schema.table` (or `table`, in public); double quotes keep dots and capitals.
 
