@@ -276,14 +276,19 @@ class FitSummary:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which segment a cluster is, and the overlap that says so."""
+    """Which segment a cluster is, by what score, and how sure that is.
+
+    `confidence` is the part of the score that would be lost if this pair were not one: 0 where another matching is as
+    good, 1 where there is none. The rivals are what the cluster would be then, and which cluster would be the segment.
+    """
 
     cluster: int
     segment_id: int
-    overlap: float
+    score: float
     through: Literal["parent", "earlier_version", "later_snapshot", "retired", "new"]
-    runner_up: int | None = None
-    runner_up_overlap: float = 0.0
+    confidence: float = 1.0
+    rival_segment_id: int | None = None
+    rival_cluster: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +375,50 @@ class Snapshot:
     encoding: Json
     model: Json
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier snapshot that may know today's clusters, the segments it may pass on, and their sizes then."""
+
+    through: Literal["parent", "earlier_version", "later_snapshot", "retired"]
+    snapshot: Snapshot
+    segment_ids: tuple[int, ...]
+    sizes: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Customers who were in one segment and are in another, or the same; `to_segment_id` None is unassigned.
+
+    `n_moved` of them the parent's model too puts into another segment than before: they moved. For the others the new
+    fit has put the border elsewhere. None: the parent's model cannot say.
+    """
+
+    from_segment_id: int
+    to_segment_id: int | None
+    n_customers: int
+    n_moved: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CentroidShift:
+    """The mean of a segment's customers in one feature, in the parent and now; `z` in standard deviations of all."""
+
+    segment_id: int
+    column: str
+    before: float
+    now: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far today is from the parent: population stability indices of each feature and of the segment shares."""
+
+    features: Mapping[str, float]
+    shares: float
+    shifts: tuple[CentroidShift, ...]
 
 
 @dataclass(frozen=True, slots=True)

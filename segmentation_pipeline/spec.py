@@ -201,6 +201,9 @@ class GatesSpec(Spec):
     min_silhouette: Annotated[Gate, _with_defaults(0.05, "block")] = _gate_field(
         0.05, "block", "The silhouette of the fitted clusters is at least this."
     )
+    match_confidence: Annotated[Gate, _with_defaults(0.2, "warn")] = _gate_field(
+        0.2, "warn", "Every match with an earlier segment would lose this part of its score if it were another."
+    )
     outcomes: Annotated[Gate, _with_defaults(None, "warn")] = _gate_field(
         None, "warn", "The segments differ in at least one of `outcomes`, by this effect size or, without one, at all."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.model import GateResult, OutcomeEffect, StructureVerdict
+from segmentation_pipeline.model import GateResult, Match, OutcomeEffect, StructureVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ GATE_NAMES = (
     "max_row_drop",
     "max_rejected_share",
     "min_silhouette",
+    "match_confidence",
     "outcomes",
 )
 
@@ -41,6 +42,7 @@ class Evidence:
     parent_n_rows: int | None
     round_clusters: bool = True
     outcomes: tuple[OutcomeEffect, ...] = ()
+    matches: tuple[Match, ...] = ()
 
 
 def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
@@ -52,6 +54,7 @@ def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
         _max_row_drop(evidence, gates.max_row_drop),
         _max_rejected_share(evidence, gates.max_rejected_share),
         _min_silhouette(evidence, gates.min_silhouette),
+        _match_confidence(evidence, gates.match_confidence),
         _outcomes(evidence, gates.outcomes),
     )
 
@@ -138,6 +141,40 @@ def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
         + ("" if evidence.round_clusters else ", not judged: the algorithm looks for shapes that are not round"),
         advice="The clusters hardly differ: other features, or no segments in these customers.",
     )
+
+
+def _match_confidence(evidence: Evidence, gate: Gate) -> GateResult:
+    known = [each for each in evidence.matches if each.through != "new"]
+    weakest = min(known, key=lambda each: each.confidence, default=None)
+    doubtful = [each for each in known if gate.threshold is not None and each.confidence < gate.threshold]
+    message = "; ".join(_doubt(each, evidence) for each in doubtful)
+    if not message:
+        message = (
+            "no segment was matched with an earlier one"
+            if weakest is None
+            else f"the least certain match is segment {weakest.segment_id}'s: confidence {weakest.confidence:.2f}"
+        )
+    return _result(
+        "match_confidence",
+        gate,
+        value=weakest.confidence if weakest is not None else None,
+        failed=bool(doubtful),
+        message=message,
+        advice="Another matching is nearly as good: look at both before campaigns rely on the id.",
+    )
+
+
+def _doubt(match: Match, evidence: Evidence) -> str:
+    segment_of = {each.cluster: each.segment_id for each in evidence.matches}
+    sizes = evidence.segment_sizes
+    rivals = []
+    if match.rival_segment_id is not None:
+        rivals.append(f"these {sizes.get(match.segment_id, 0):,} customers could be segment {match.rival_segment_id}")
+    if match.rival_cluster is not None:
+        other = segment_of[match.rival_cluster]
+        rivals.append(f"the {sizes.get(other, 0):,} customers that are segment {other} could be {match.segment_id}")
+    told = " and ".join(rivals) or "nothing else comes near"
+    return f"segment {match.segment_id} is ambiguous (confidence {match.confidence:.2f}): {told}"
 
 
 def _outcomes(evidence: Evidence, gate: Gate) -> GateResult:

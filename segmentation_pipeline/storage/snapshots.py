@@ -118,15 +118,6 @@ def parent(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | 
     )
 
 
-def next_later(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | None:
-    """The first published snapshot with a later `as_of` (rule 9)."""
-    return _one(
-        connection,
-        (_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.status == "published") & (_SNAPSHOT.c.as_of > as_of),
-        _SNAPSHOT.c.as_of.asc(),
-    )
-
-
 def earlier_versions(connection: sa.Connection, name: str, partition: str) -> list[Snapshot]:
     """The snapshots of the same partition, the published one first, then the newest (rule 8)."""
     rows = connection.execute(
@@ -153,6 +144,18 @@ def last_seen(connection: sa.Connection, name: str, as_of: datetime) -> dict[int
     return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
 
 
+def first_seen_after(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
+    """For each segment of a published snapshot after `as_of`: the first such snapshot that holds it (rule 9)."""
+    rows = connection.execute(
+        sa.select(schema.centroid.c.segment_id, _SNAPSHOT.c.snapshot_id)
+        .join(_SNAPSHOT, _SNAPSHOT.c.snapshot_id == schema.centroid.c.snapshot_id)
+        .where((_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.status == "published") & (_SNAPSHOT.c.as_of > as_of))
+        .ext(distinct_on(schema.centroid.c.segment_id))
+        .order_by(schema.centroid.c.segment_id, _SNAPSHOT.c.as_of)
+    )
+    return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
+
+
 def sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
     """The customers of each segment of a snapshot."""
     centroid = schema.centroid.c
@@ -162,6 +165,24 @@ def sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
         .group_by(centroid.segment_id)
     )
     return {int(segment_id): int(n_customers) for segment_id, n_customers in rows}
+
+
+def profiles(connection: sa.Connection, snapshot_id: int) -> dict[int, Json]:
+    """The profile of each segment of a snapshot, in original units."""
+    centroid = schema.centroid.c
+    rows = connection.execute(
+        sa.select(centroid.segment_id, centroid.profile).where(
+            (centroid.snapshot_id == snapshot_id) & (centroid.ordinal == 0)
+        )
+    )
+    return {int(segment_id): profile for segment_id, profile in rows}
+
+
+def segment_names(connection: sa.Connection, name: str) -> dict[int, str]:
+    """The name of every segment that a segmentation ever had."""
+    segment = schema.segment.c
+    rows = connection.execute(sa.select(segment.segment_id, segment.name).where(segment.segmentation == name))
+    return {int(segment_id): str(text) for segment_id, text in rows}
 
 
 def record(

@@ -117,13 +117,15 @@ def test_the_parent_is_the_latest_earlier_published_snapshot(books: Books) -> No
         assert _id(snapshots.parent(connection, "other", month(5)[1])) is None
 
 
-def test_the_next_later_snapshot_is_the_first_published_after(books: Books) -> None:
-    """Rule 9: a month aligned late is held against the first published month after it."""
-    third, fourth = books.align(3, status="published"), books.align(4, status="published")
-    books.align(2, status="rejected")
+def test_a_segment_is_first_seen_in_the_nearest_later_published_snapshot_that_has_it(books: Books) -> None:
+    """Rule 9: what a late month shows is looked for in each later month that knows it, the nearest first."""
+    third = books.align(3, (1, 2), status="published")
+    fourth = books.align(4, (1, 3), status="published")
+    books.align(2, (4,), status="rejected")
     with books.engine.begin() as connection:
-        later = {number: _id(snapshots.next_later(connection, "shop", month(number)[1])) for number in (1, 3, 4)}
-    assert later == {1: third, 3: fourth, 4: None}
+        assert snapshots.first_seen_after(connection, "shop", month(1)[1]) == {1: third, 2: third, 3: fourth}
+        assert snapshots.first_seen_after(connection, "shop", month(3)[1]) == {1: fourth, 3: fourth}
+        assert snapshots.first_seen_after(connection, "shop", month(4)[1]) == {}
 
 
 def test_earlier_versions_begin_with_the_published_one(books: Books) -> None:

@@ -1,6 +1,6 @@
 """Clusters become segments: ids are kept, born, retired, returned, split and merged, and never reused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segmentation_pipeline.model import Alignment
-from segmentation_pipeline.stages.alignment import OVERLAP_FLOOR, UNASSIGNED, Reference, align, overlap_of
+from segmentation_pipeline.stages.alignment import align, as_segments
+from segmentation_pipeline.stages.evidence import OVERLAP_FLOOR, UNASSIGNED, Reference
 
 Pairs = Mapping[tuple[int, int], int]
 
@@ -66,19 +67,38 @@ def test_renumbered_clusters_keep_their_segments() -> None:
     alignment = _with_parent({(2, 4): 30, (0, 9): 20, (1, 7): 10})
 
     assert alignment.segment_of == {2: 4, 0: 9, 1: 7}
-    assert [match.overlap for match in alignment.matches] == [1.0, 1.0, 1.0]
+    assert [match.score for match in alignment.matches] == [1.0, 1.0, 1.0]
     assert _events(alignment) == {(4, "kept", None), (9, "kept", None), (7, "kept", None)}
     assert alignment.next_segment_id == 100
 
 
 def test_customers_who_move_do_not_move_the_names() -> None:
-    """Some customers in another segment change overlaps, not ids; the runner-up is told."""
+    """Some customers in another segment change the scores, not the ids, and leave no doubt."""
     alignment = _with_parent({(0, 1): 80, (0, 2): 10, (1, 2): 90, (1, 1): 20})
 
     assert alignment.segment_of == {0: 1, 1: 2}
-    first = alignment.matches[0]
-    assert (first.overlap, first.runner_up) == (80 / 110, 2)
-    assert first.runner_up_overlap == pytest.approx(10 / 180)
+    assert [match.score for match in alignment.matches] == pytest.approx([80 / 110, 90 / 120])
+    assert [match.confidence for match in alignment.matches] == [1.0, 1.0]
+
+
+def test_two_equal_heirs_are_an_ambiguous_match() -> None:
+    """Of a segment cut in half either part could be it: the match is told with no confidence and its rival."""
+    alignment = _with_parent({(0, 1): 50, (1, 1): 50, (2, 2): 80})
+
+    heir = next(match for match in alignment.matches if match.segment_id == 1)
+    assert heir.confidence == 0.0
+    assert heir.rival_cluster == 1 - heir.cluster
+    assert heir.rival_segment_id is None
+    assert alignment.matches[2].confidence == 1.0
+
+
+def test_a_merger_of_equals_is_an_ambiguous_match() -> None:
+    """A cluster that could be either of two segments names the one that it was not given."""
+    alignment = _with_parent({(0, 1): 50, (0, 2): 48, (1, 3): 80})
+
+    merged = alignment.matches[0]
+    assert (merged.segment_id, merged.rival_segment_id) == (1, 2)
+    assert merged.confidence == pytest.approx(1 - 48 / 50)
 
 
 def test_a_cluster_of_strangers_is_born() -> None:
@@ -239,7 +259,7 @@ def test_unassigned_customers_have_no_say() -> None:
     alignment = _align(clusters, [_reference(labels)], k=2)
 
     assert alignment.segment_of == {0: 1, 1: 2}
-    assert alignment.matches[0].overlap == 1.0
+    assert alignment.matches[0].score == 1.0
 
 
 def test_one_cluster_is_one_segment() -> None:
@@ -249,16 +269,56 @@ def test_one_cluster_is_one_segment() -> None:
     assert alignment.segment_of == {0: 3}
 
 
-def test_the_overlap_counts_customers() -> None:
-    """The overlap matrix counts customers, and its Jaccard index divides the shared by those of either."""
-    clusters, labels = _customers({(0, 5): 6, (0, 9): 2, (1, 9): 4, (1, UNASSIGNED): 3, (-1, 5): 7})
+def test_the_clusters_of_rows_become_segments() -> None:
+    """Each row gets its cluster's segment; who is unassigned stays so."""
+    alignment = _with_parent({(0, 7): 10, (1, 4): 5})
 
-    overlap = overlap_of(clusters, _reference(labels, ids=(9, 5)), k=2)
+    assert as_segments(np.array([1, -1, 0]), alignment).tolist() == [4, UNASSIGNED, 7]
 
-    assert overlap.segment_ids == (5, 9)
-    assert overlap.counts.tolist() == [[6, 2], [0, 4]]
-    assert (overlap.cluster_sizes.tolist(), overlap.segment_sizes.tolist()) == ([8, 4], [6, 6])
-    np.testing.assert_allclose(overlap.jaccard, [[6 / 8, 2 / 12], [0, 4 / 6]])
+
+def test_what_the_parent_does_not_know_but_an_older_month_did_has_returned() -> None:
+    """A segment found again through a replaced version has returned if an earlier month had published it."""
+    clusters, labels = _customers({(0, 1): 50, (1, UNASSIGNED): 40})
+    replaced = np.where(clusters == 1, 6, 1)
+
+    alignment = align(
+        clusters,
+        k=2,
+        references=[_reference(labels), _reference(replaced, "earlier_version", ids=(1, 6))],
+        next_segment_id=9,
+        evidence="a test",
+        seen_before=(1, 6),
+    )
+
+    assert _events(alignment) == {(1, "kept", None), (6, "returned", None)}
+
+
+def test_a_replaced_version_may_go_before_the_parent() -> None:
+    """Whoever comes first is asked first, and the lineage is still told against the parent."""
+    clusters, labels = _customers({(0, 1): 50, (1, 1): 45, (2, 2): 50})
+    replaced = np.array([3, 1, 2])[clusters]
+
+    alignment = _align(
+        clusters, [_reference(replaced, "earlier_version", ids=(1, 2, 3)), _reference(labels)], next_segment_id=9
+    )
+
+    assert alignment.segment_of == {0: 3, 1: 1, 2: 2}
+    assert {(1, "kept", None), (3, "split_from", 1)} <= _events(alignment)
+
+
+def test_references_are_not_drawn_once_all_is_known() -> None:
+    """Reading the customers of old snapshots costs: behind the parent they are asked only where somebody is left."""
+    clusters, labels = _customers({(0, 1): 50, (1, 2): 50})
+    asked = []
+
+    def references() -> Iterator[Reference]:
+        for each in (_reference(labels), _reference(labels, "later_snapshot"), _reference(labels, "retired")):
+            asked.append(each.through)
+            yield each
+
+    _align(clusters, references())  # type: ignore[arg-type]
+
+    assert asked == ["parent", "later_snapshot"]
 
 
 def test_an_alignment_can_be_written_down() -> None:
@@ -328,7 +388,7 @@ def test_an_id_is_one_segments_for_ever(today: tuple[int, list[tuple[int, int, i
     assert len(set(segments)) == k
     assert sorted(fresh) == list(range(10, 10 + len(fresh)))
     assert alignment.next_segment_id == 10 + len(fresh)
-    assert all(match.overlap >= OVERLAP_FLOOR for match in alignment.matches if match.through != "new")
+    assert all(match.score >= OVERLAP_FLOOR for match in alignment.matches if match.through != "new")
     beginnings = [event.segment_id for event in alignment.events if event.event in {"kept", "born", "returned"}]
     assert sorted(beginnings) == sorted(segments)
     retired = {event.segment_id for event in alignment.events if event.event == "retired"}

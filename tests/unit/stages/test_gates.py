@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_pipeline.model import GateResult, OutcomeEffect, StructureVerdict
+from segmentation_pipeline.model import GateResult, Match, OutcomeEffect, StructureVerdict
 from segmentation_pipeline.spec import GatesSpec
 from segmentation_pipeline.stages.gates import GATE_NAMES, Evidence, evaluate
 
@@ -36,7 +36,7 @@ def test_good_evidence_passes_every_gate() -> None:
 
     assert tuple(result.name for result in results) == GATE_NAMES
     assert all(result.passed for result in results)
-    assert {result.name: result.severity for result in results if result.severity == "warn"} == {"outcomes": "warn"}
+    assert [result.name for result in results if result.severity == "warn"] == ["match_confidence", "outcomes"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_gate_without_a_threshold_always_passes(name: str) -> None:
     """A threshold of null switches a gate off; its value is still reported."""
     bad: dict[str, Any] = {
         "n_extracted": 1, "n_rejected": 1, "silhouette": -1.0, "segment_sizes": {1: 1, 2: 899}, "parent_n_rows": 10**6,
-        "structure": StructureVerdict("none", -1.0, 0.1, "noise"),
+        "structure": StructureVerdict("none", -1.0, 0.1, "noise"), "matches": (Match(0, 1, 0.5, "parent", 0.0),),
     }  # fmt: skip
 
     off, on = _gate(name, {name: {"threshold": None}}, **bad), _gate(name, **bad)
@@ -200,3 +200,26 @@ def test_an_effect_below_the_threshold_fails() -> None:
     failed = _gate("outcomes", gates, outcomes=(_effect(0.05, differ=True),))
     assert (failed.passed, failed.severity) == (False, "block")
     assert _gate("outcomes", gates, outcomes=(_effect(0.15, differ=True),)).passed
+
+
+def test_an_ambiguous_match_is_a_warning_with_both_candidates() -> None:
+    """Where another matching is nearly as good, the gate names the customers and the segments that could be meant."""
+    matches = (
+        Match(0, 1, 0.5, "parent", confidence=0.04, rival_segment_id=3, rival_cluster=1),
+        Match(1, 2, 0.0, "new"),
+    )
+
+    gate = _gate("match_confidence", matches=matches)
+
+    assert (gate.passed, gate.severity, gate.value, gate.threshold) == (False, "warn", 0.04, 0.2)
+    assert "these 500 customers could be segment 3" in gate.message
+    assert "the 400 customers that are segment 2 could be 1" in gate.message
+
+
+def test_certain_matches_and_first_months_are_not_ambiguous() -> None:
+    """A clear match passes with its confidence; where everything is new there is nothing to doubt."""
+    clear = _gate("match_confidence", matches=(Match(0, 1, 0.9, "parent"), Match(1, 2, 0.8, "parent", 0.7, 1)))
+    first = _gate("match_confidence", matches=(Match(0, 1, 0.0, "new"), Match(1, 2, 0.0, "new")))
+
+    assert (clear.passed, clear.value) == (True, 0.7)
+    assert (first.passed, first.value) == (True, None)

@@ -1,0 +1,121 @@
+"""How far today is from the parent: features, segment shares, and where each segment lies.
+
+The population stability index of two distributions p and q over the same bins is the sum of (p - q) ln(p / q), the
+symmetric Kullback-Leibler divergence (Kullback and Leibler 1951, doi:10.1214/aoms/1177729694); scorecards read it as
+small below 0.1 and large above 0.25 (Siddiqi 2006, Credit Risk Scorecards).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from segmentation_pipeline.model import CentroidShift, Drift
+from segmentation_pipeline.stages.categorical import as_categories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.spec import FeatureSpec
+
+LARGE: Final = 0.25
+N_BINS: Final = 10
+MOST_CATEGORIES: Final = 50
+# what is in no bin of the other side: half a customer, so that the logarithm exists
+HALF: Final = 0.5
+
+
+def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
+    """The distribution of each feature of `frame`, shape (n, c), as it is saved with a snapshot.
+
+    A number: the inner edges of its deciles, the count in each bin and of nulls, mean and standard deviation. A
+    category: the count of each of the 50 most frequent values, and of the rest.
+    """
+    described: Json = {}
+    for feature in features:
+        values = frame[feature.column]
+        if feature.is_number:
+            numbers = values.dropna().to_numpy(dtype=np.float64)
+            inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
+            edges = np.unique(np.quantile(numbers, inner)).tolist() if len(numbers) else []
+            described[feature.column] = {
+                "edges": edges,
+                "counts": _in_bins(values, edges),
+                "mean": float(numbers.mean()) if len(numbers) else None,
+                "std": float(numbers.std()) if len(numbers) else None,
+            }
+        else:
+            counts = as_categories(values).value_counts()
+            most = {str(name): int(count) for name, count in counts.head(MOST_CATEGORIES).items()}
+            described[feature.column] = {"values": most, "rest": int(counts.sum()) - sum(most.values())}
+    return described
+
+
+def drift(
+    described: Mapping[str, Any],
+    frame: pd.DataFrame,
+    *,
+    sizes_before: Mapping[int, int],
+    sizes_now: Mapping[int, int],
+    profiles_before: Mapping[int, Json],
+    profiles_now: Mapping[int, Json],
+) -> Drift:
+    """Hold today's customers, `frame` (n, c), against what `describe` said of the parent's.
+
+    Sizes and profiles are by segment id; a column that the frame no longer has is left out.
+    """
+    features = {
+        column: stability_index(*_paired(then, frame[column]))
+        for column, then in described.items()
+        if column in frame.columns
+    }
+    every = sorted({*sizes_before, *sizes_now})
+    shares = stability_index([sizes_before.get(each, 0) for each in every], [sizes_now.get(each, 0) for each in every])
+    shifts = [
+        shift
+        for segment in sorted(profiles_before.keys() & profiles_now.keys())
+        for shift in _shifts(segment, profiles_before[segment], profiles_now[segment], described)
+    ]
+    return Drift(features=features, shares=shares, shifts=tuple(shifts))
+
+
+def stability_index(before: Sequence[int], now: Sequence[int]) -> float:
+    """The population stability index of two lists of counts over the same bins; 0 where either is empty."""
+    p, q = np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
+    if not p.sum() or not q.sum():
+        return 0.0
+    used = (p + q) > 0
+    p, q = (np.maximum(each[used], HALF) for each in (p, q))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def _in_bins(values: pd.Series, edges: Sequence[float]) -> list[int]:
+    numbers = values.dropna().to_numpy(dtype=np.float64)
+    counts = np.bincount(np.searchsorted(np.asarray(edges), numbers, side="right"), minlength=len(edges) + 1)
+    return [*map(int, counts), len(values) - len(numbers)]
+
+
+def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list[int]]:
+    """Counts of then and now over the same bins."""
+    if "edges" in then:
+        return list(then["counts"]), _in_bins(values, then["edges"])
+    counts = as_categories(values).value_counts()
+    now = [int(counts.get(name, 0)) for name in then["values"]]
+    return [*then["values"].values(), then["rest"]], [*now, int(counts.sum()) - sum(now)]
+
+
+def _shifts(segment: int, before: Json, now: Json, described: Mapping[str, Any]) -> list[CentroidShift]:
+    found = []
+    for column, figure in before.items():
+        then, today = figure.get("mean"), now.get(column, {}).get("mean")
+        spread = described.get(column, {}).get("std")
+        if then is None or today is None:
+            continue
+        z = (today - then) / spread if spread else 0.0
+        found.append(CentroidShift(segment, column, float(then), float(today), float(z)))
+    return found

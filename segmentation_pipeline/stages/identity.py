@@ -1,0 +1,147 @@
+"""One fit's clusters become segments: aligned with the past, profiled, and held against the parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segmentation_pipeline.stages.alignment import align, as_segments
+from segmentation_pipeline.stages.drift import drift
+from segmentation_pipeline.stages.evidence import UNASSIGNED
+from segmentation_pipeline.stages.profiling import SegmentProfile, profile_segments
+from segmentation_pipeline.stages.reference import missing_columns, refer
+from segmentation_pipeline.stages.transitions import transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import Alignment, Drift, FittedModel, Json, Past, Snapshot, Transition
+    from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.evidence import Reference
+
+    Remembered = tuple[Past, pd.Series | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fit and its n customers: `frame` (n, c) with their `keys`, `clusters` and `distance` of shape (n,)."""
+
+    frame: pd.DataFrame
+    keys: pd.Series
+    clusters: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    model: FittedModel
+    features: Sequence[FeatureSpec]
+    outcomes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the clusters are: `segments`, shape (n,), -1 for the unassigned, and `model` labelled by segment ids."""
+
+    alignment: Alignment
+    segments: NDArray[np.int64]
+    model: FittedModel
+    profiles: Mapping[int, SegmentProfile]
+    transitions: tuple[Transition, ...]
+    drift: Drift | None
+
+    @property
+    def n_shared(self) -> int:
+        """Customers who had a segment in the parent."""
+        return sum(each.n_customers for each in self.transitions)
+
+    @property
+    def n_changed(self) -> int:
+        """Those of them who are in another segment now, or in none."""
+        return sum(each.n_customers for each in self.transitions if each.from_segment_id != each.to_segment_id)
+
+
+def identify(
+    fitted: Fitted,
+    pasts: Iterable[Remembered],
+    *,
+    parent: Snapshot | None,
+    parent_profiles: Mapping[int, Json],
+    next_segment_id: int,
+    seen_before: Collection[int],
+) -> Identity:
+    """Align a fit with `pasts`, each with the segments of its customers by key, in order of precedence.
+
+    `pasts` is drawn from only as far as it is needed. `parent_profiles` are those of the parent's segments; `parent` is
+    among the pasts where there is one.
+    """
+    drawn: list[tuple[Past, Reference]] = []
+    alignment = align(
+        fitted.clusters,
+        k=fitted.model.k,
+        references=_references(fitted, pasts, drawn),
+        next_segment_id=next_segment_id,
+        evidence=evidence_of(parent, fitted.frame),
+        seen_before=seen_before,
+    )
+    segment_of = alignment.segment_of
+    segments = as_segments(fitted.clusters, alignment)
+    profiles = profile_segments(
+        fitted.frame, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
+    )
+    reference = next((each for past, each in drawn if past.through == "parent"), None)
+    nobody = np.full(len(segments), UNASSIGNED, dtype=np.int64)
+    before = reference.history if reference is not None and reference.history is not None else nobody
+    return Identity(
+        alignment=alignment,
+        segments=segments,
+        model=replace(fitted.model, labels=tuple(segment_of[each] for each in fitted.model.labels)),
+        profiles=profiles,
+        transitions=transitions(before, segments, reference.labels if reference is not None else None),
+        drift=_drift(fitted, profiles, parent, reference, parent_profiles),
+    )
+
+
+def evidence_of(parent: Snapshot | None, frame: pd.DataFrame) -> str:
+    """What the matching with the parent rests on, in a sentence."""
+    if parent is None:
+        return "no earlier snapshot is published: matched with other months where there are any, else new"
+    if missing := missing_columns(parent, frame):
+        return (
+            f"the customers' segments in {parent.partition} alone: its encoding needs {', '.join(missing)}, which the "
+            "source no longer has"
+        )
+    return (
+        f"today's customers labelled by the encoding and centroids of {parent.partition}, the segments they were in "
+        "then, and where the clusters lie"
+    )
+
+
+def _references(
+    fitted: Fitted, pasts: Iterable[Remembered], drawn: list[tuple[Past, Reference]]
+) -> Iterator[Reference]:
+    """The pasts' opinions, made one by one and kept in `drawn`."""
+    for past, history in pasts:
+        reference = refer(past, fitted.frame, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
+        drawn.append((past, reference))
+        yield reference
+
+
+def _drift(
+    fitted: Fitted,
+    profiles: Mapping[int, SegmentProfile],
+    parent: Snapshot | None,
+    reference: Reference | None,
+    parent_profiles: Mapping[int, Json],
+) -> Drift | None:
+    if parent is None or reference is None:
+        return None
+    return drift(
+        parent.metrics.get("distributions", {}),
+        fitted.frame,
+        sizes_before=reference.sizes,
+        sizes_now={segment: profile.n_customers for segment, profile in profiles.items()},
+        profiles_before=parent_profiles,
+        profiles_now={segment: profile.figures for segment, profile in profiles.items()},
+    )
