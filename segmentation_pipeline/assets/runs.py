@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from segmentation_pipeline.assets.liveness import PROCESS_TAG, process_tag
 from segmentation_pipeline.assets.pipeline import STAGES, Pipeline
 from segmentation_pipeline.model import Json
 from segmentation_pipeline.storage.home import dagster_home, home
@@ -49,7 +50,13 @@ def run_partition(
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> RunOutcome:
     """Run one partition through the whole chain; `on_stage` hears each stage that ends."""
-    result = job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=False, run_config=QUIET)
+    result = job.execute_in_process(
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+        run_config=QUIET,
+        tags={PROCESS_TAG: process_tag()},
+    )
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:
             on_stage(event.step_key)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +14,8 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 from world import MONTHS
 
+from segmentation_pipeline.assets import order
+from segmentation_pipeline.assets.liveness import PROCESS_TAG, is_gone, process_tag
 from segmentation_pipeline.assets.order import PARTITION_TAG, PATIENCE_VARIABLE
 from segmentation_pipeline.component import load_definitions
 
@@ -87,3 +93,74 @@ def test_the_schedule_skips_before_the_first_period_has_ended(chain: Chain) -> N
         tick = schedule.evaluate_tick(context)
     assert not tick.run_requests
     assert "no period of shop has ended yet" in (tick.skip_message or "")
+
+
+def test_a_run_whose_process_was_killed_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ghost of the command line, STARTED for ever, is marked as failed and the month goes on."""
+    monkeypatch.setenv(PATIENCE_VARIABLE, "30")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    tag = f"{socket.gethostname()}:{gone.pid}:1"
+    ghost = create_run_for_test(
+        chain.instance,
+        job_name="shop",
+        status=dg.DagsterRunStatus.STARTED,
+        tags={PARTITION_TAG: MONTHS[0], PROCESS_TAG: tag},
+    )
+
+    assert chain.run(MONTHS[1]).success
+    found = chain.instance.get_run_by_id(ghost.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of this very process is no ghost."""
+    monkeypatch.setenv(PATIENCE_VARIABLE, "1")
+    create_run_for_test(
+        chain.instance,
+        job_name="shop",
+        status=dg.DagsterRunStatus.STARTED,
+        tags={PARTITION_TAG: MONTHS[0], PROCESS_TAG: process_tag()},
+    )
+
+    assert not chain.run(MONTHS[1]).success
+
+
+@pytest.mark.parametrize(
+    ("tag", "gone"),
+    [
+        (process_tag(), False),
+        ("another-host:1:1", False),
+        ("", False),
+        ("nonsense", False),
+        (f"{socket.gethostname()}:{os.getpid()}:1", True),  # the pid was given out again
+        (f"{socket.gethostname()}:999999999:1", True),
+    ],
+)
+def test_only_a_process_of_this_host_can_be_gone(tag: str, gone: bool) -> None:
+    """What runs elsewhere, or says nothing, may well be alive; a pid that began at another time is another process."""
+    assert is_gone(tag) is gone
+
+
+def test_a_run_that_queues_behind_this_one_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one run at a time an earlier month launched later cannot start before this one ends: no deadlock."""
+    monkeypatch.setattr(order, "QUEUE_PATIENCE_SECONDS", 1.0)
+    real, queued = order._earlier_runs, []
+
+    def launched_meanwhile(context: dg.AssetExecutionContext, name: str) -> list[order._Earlier]:
+        if not queued:
+            queued.append(
+                create_run_for_test(
+                    chain.instance,
+                    job_name="shop",
+                    status=dg.DagsterRunStatus.NOT_STARTED,
+                    tags={PARTITION_TAG: MONTHS[0]},
+                )
+            )
+        return real(context, name)
+
+    monkeypatch.setattr(order, "_earlier_runs", launched_meanwhile)
+
+    assert chain.run(MONTHS[1]).success
+    assert queued
