@@ -35,7 +35,7 @@ SEASON, NEWBORN, LEFT, RIGHT = range(5, 9)
 # most plans that are this far apart in single features are far enough apart on all together
 CLEARANCE: Final = 1.2
 DRAWS: Final = 100
-ATTEMPTS: Final = 50_000
+ATTEMPTS: Final = 20_000
 
 Kind = Literal["birth", "split", "merge", "season", "season_end", "december"]
 
@@ -220,7 +220,7 @@ def _apart(path: Points, live: NDArray[np.bool_], kin: set[frozenset[int]], *, l
     for month in range(path.shape[1]):
         now = live[:, month]
         known = live[:, : month + 1].any(axis=1)
-        apart, _ = separations(path[:, month], now)
+        apart, _ = separations(_last_seen(path, live, month), now)
         pairs = np.outer(now, known)
         np.fill_diagonal(pairs, val=False)
         for first, second in (tuple(pair) for pair in kin):
@@ -231,9 +231,16 @@ def _apart(path: Points, live: NDArray[np.bool_], kin: set[frozenset[int]], *, l
     return nearest <= least + SLACK
 
 
+def _last_seen(path: Points, live: NDArray[np.bool_], month: int) -> Points:
+    """Where each persona is in `month`, or was when it last lived: that is where it is known to be."""
+    last = np.where(live[:, : month + 1], np.arange(month + 1), -1).max(axis=1)
+    seen: Points = path[np.arange(len(path)), last]
+    return seen
+
+
 def _nearest(path: Points, live: NDArray[np.bool_], persona: int, month: int) -> int:
     """Which persona known before `month` is nearest to where `persona` is in it."""
     known = np.flatnonzero(live[:, :month].any(axis=1))
-    before = np.concatenate([path[:, month - 1], path[persona, month][None, :]])
-    _, distance = separations(before, np.append(live[:, month - 1], False))
+    places = np.concatenate([_last_seen(path, live, month - 1), path[persona, month][None, :]])
+    _, distance = separations(places, np.append(live[:, month - 1], False))
     return int(known[distance[-1, known].argmin()])
