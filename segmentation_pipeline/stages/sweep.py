@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FIT_ROWS: Final = 50_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
+NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,19 @@ class _Silhouette:
 
 
 def run_sweep(
-    matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec, *, seed: int, parent_k: int | None = None
+    matrix: NDArray[np.float32],
+    sweep: SweepSpec,
+    fit: FitSpec,
+    *,
+    seed: int,
+    parent_k: int | None = None,
+    judge: bool = True,
 ) -> Sweep:
     """Fit K-Means for every K of the range on `matrix`, shape (n, D), choose one, and judge whether there is structure.
 
     K above what the distinct rows allow is left out. `fit.k` fixes the choice; the others are still shown. `parent_k`
-    is kept unless another K is clearly better.
+    is kept unless another K is clearly better. Without `judge` stability and structure, which take most of the time and
+    do not choose K, are not measured, and the verdict says that nobody looked.
 
     Raises:
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
@@ -68,8 +76,8 @@ def run_sweep(
     assignments = [assign(matrix, each.model) for each in fits]
     silhouettes = _silhouettes(matrix, [each.labels for each in assignments], rng)
     with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
-        stabilities = _stabilities(matrix, ks, rng)
-        structure = _structure(matrix, rng)
+        stabilities = _stabilities(matrix, ks, rng) if judge else {}
+        structure = _structure(matrix, rng) if judge else NOT_JUDGED
     scores = {
         each.k: simplified_silhouette(matrix, each.centers, assignment.labels)
         for each, assignment in zip(fits, assignments, strict=True)

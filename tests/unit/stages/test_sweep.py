@@ -13,7 +13,7 @@ from segmentation_pipeline.model import SweepResult
 from segmentation_pipeline.spec import FitSpec, SweepSpec
 from segmentation_pipeline.stages import sweep as sweep_module
 from segmentation_pipeline.stages.clustering import assign
-from segmentation_pipeline.stages.sweep import Sweep, run_sweep
+from segmentation_pipeline.stages.sweep import NOT_JUDGED, Sweep, run_sweep
 
 
 def _blobs(n: int = 100, seed: int = 0) -> NDArray[np.float32]:
@@ -144,3 +144,18 @@ def test_many_rows_are_fitted_on_a_sample_and_judged_on_all(monkeypatch: pytest.
     assert swept.result.chosen.silhouette == pytest.approx(
         metrics.silhouette_score(matrix, assignment.labels), abs=0.05
     )
+
+
+def test_what_does_not_choose_k_can_be_left_out() -> None:
+    """Without `judge` the fits are the same, and stability and structure say that nobody looked."""
+    matrix = _blobs()
+    sweep, fit = SweepSpec(k_max=5), FitSpec()
+
+    whole, quick = run_sweep(matrix, sweep, fit, seed=7), run_sweep(matrix, sweep, fit, seed=7, judge=False)
+
+    assert quick.result.k == whole.result.k
+    assert all(np.array_equal(quick.fit_of(k).centers, whole.fit_of(k).centers) for k in range(2, 6))
+    assert all(each.stability is not None for each in whole.result.candidates)
+    assert all(each.stability is None for each in quick.result.candidates)
+    assert whole.result.structure.verdict == "structure"
+    assert quick.result.structure == NOT_JUDGED

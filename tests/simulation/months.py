@@ -1,0 +1,85 @@
+"""One month through the stages up to the final fit, as the assets wire them, without a database and without Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.spec import FitSpec, SweepSpec
+from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm
+from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.stages.encoding import fit_encoding, transform
+from segmentation_pipeline.stages.sweep import run_sweep
+from simulation.world import FEATURES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import Encoding, SweepResult
+    from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.labelling import Assignment
+
+SWEEP: Final = SweepSpec(k_max=8)
+FIT: Final = FitSpec()
+# no memory is short at these sizes
+PLENTY: Final = 2**34
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthFit:
+    """What `aligned_segments` would get: the encoded rows (n, D), the fit, and each row's cluster."""
+
+    encoding: Encoding
+    matrix: NDArray[np.float32]
+    sweep: SweepResult
+    model: FittedModel
+    assigned: Assignment
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The raw cluster of each row, shape (n,)."""
+        return self.assigned.labels
+
+
+def fit_month(
+    frame: pd.DataFrame,
+    *,
+    seed: int,
+    parent_k: int | None = None,
+    features: Sequence[FeatureSpec] = FEATURES,
+    sweep: SweepSpec = SWEEP,
+    fit: FitSpec = FIT,
+    judge: bool = False,
+) -> MonthFit:
+    """Encode, sweep and fit one month; with `judge` the sweep also measures stability and structure, as the chain does.
+
+    `parent_k` is the K of the snapshot published before. Nothing is validated: the frame is taken as usable.
+    """
+    encoding = fit_encoding(frame, features)
+    encoded = transform(frame, encoding)
+    swept = run_sweep(encoded.matrix, sweep, fit, seed=seed, parent_k=parent_k, judge=judge)
+    resolved = resolve_algorithm(
+        fit.algorithm, n_rows=len(frame), n_columns=encoded.matrix.shape[1], available_bytes=PLENTY
+    )
+    fitted = fit_model(
+        encoded.matrix[~encoded.outliers],
+        algorithm=resolved.algorithm,
+        k=swept.result.k,
+        n_init=fit.n_init,
+        seed=seed,
+        encoding=encoding,
+        starts=[("the sweep's centers", swept.fit_of(swept.result.k).centers)],
+    )
+    model = FittedModel.from_json(fitted.model.to_json())
+    return MonthFit(
+        encoding=encoding,
+        matrix=encoded.matrix,
+        sweep=swept.result,
+        model=model,
+        assigned=assign(encoded.matrix, model),
+    )
