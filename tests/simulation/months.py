@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.spec import FitSpec, SweepSpec
 from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm
@@ -14,15 +16,15 @@ from segmentation_pipeline.stages.sweep import run_sweep
 from simulation.world import FEATURES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from segmentation_pipeline.model import Encoding, SweepResult
     from segmentation_pipeline.spec import FeatureSpec
     from segmentation_pipeline.stages.labelling import Assignment
+    from simulation.world import World
 
 SWEEP: Final = SweepSpec(k_max=8)
 FIT: Final = FitSpec()
@@ -83,3 +85,22 @@ def fit_month(
         model=model,
         assigned=assign(encoded.matrix, model),
     )
+
+
+def fit_months(world: World, *, seed: int) -> list[MonthFit]:
+    """Fit every month of a world in order, each with the K of the one before as its parent's."""
+    fits: list[MonthFit] = []
+    for month, frame in enumerate(world.frames):
+        fits.append(fit_month(frame, seed=seed + month, parent_k=fits[-1].model.k if fits else None))
+    return fits
+
+
+def assigned_rows(
+    world: World, fits: Sequence[MonthFit], labellings: Mapping[str, Sequence[NDArray[np.int64]]]
+) -> pd.DataFrame:
+    """What `score_run` reads: the truth with the raw cluster and, for each name, the ids (n,) of each month's rows."""
+    months = [
+        pd.DataFrame({"cluster": fit.labels, **{name: ids[month] for name, ids in labellings.items()}})
+        for month, fit in enumerate(fits)
+    ]
+    return pd.concat([world.truth, pd.concat(months, ignore_index=True)], axis=1)

@@ -6,8 +6,10 @@ import pandas as pd
 from segmentation_pipeline.spec import FitSpec
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.encoding import transform
-from simulation.months import fit_month
-from simulation.world import simulate
+from simulation.baselines import nearest_centroid_ids
+from simulation.months import assigned_rows, fit_month, fit_months
+from simulation.truth import score_run
+from simulation.world import NUMBERS, simulate
 
 
 def test_a_month_is_fitted_at_its_number_of_personas() -> None:
@@ -40,3 +42,28 @@ def test_a_seed_replays_the_month() -> None:
 
     assert one.model.k == 4
     assert np.array_equal(one.model.centers, again.model.centers)
+
+
+def test_a_world_is_scored_from_its_fits() -> None:
+    """Ids that the truth itself gives are without fault, from births to returns; the baselines beside them are not."""
+    world = simulate(0, n_customers=800)
+    fits = fit_months(world, seed=5)
+    # a merged persona and the children of a split are told apart by name, as segments are by id
+    split = next(event for event in world.events if event.kind == "split")
+    numbers = {name: number for number, name in enumerate(sorted(set(world.truth["persona"])), start=1)}
+    numbers[split.others[0]] = numbers[split.persona]
+    ideal = [
+        world.truth.loc[world.truth["month"] == month, "persona"].map(numbers).to_numpy() for month in range(len(fits))
+    ]
+    nearest = nearest_centroid_ids(world.frames, [fit.labels for fit in fits], columns=NUMBERS)
+
+    score = score_run(
+        assigned_rows(world, fits, {"segment_id": ideal, "nearest": nearest}), world.events, baselines=["nearest"]
+    )
+
+    assert score.segments.share == 1.0
+    assert (score.returns, score.returned_wrong) == (1, ())
+    assert (score.splits, score.split_wrong) == (1, ())
+    assert (score.shared, score.reused, score.taken_over) == ((), (), ())
+    assert score.others["cluster"].share < 0.5
+    assert score.others["nearest"].share < 1.0

@@ -43,11 +43,14 @@ def _matrix(world: World, month: int) -> NDArray[np.float32]:
     return transform(frame, fit_encoding(frame, FEATURES)).matrix
 
 
+def _logs(numbers: pd.DataFrame) -> pd.DataFrame:
+    return numbers.assign(discount_share=np.expm1(numbers["discount_share"])).apply(np.log1p)
+
+
 def _means(world: World, month: int) -> pd.DataFrame:
     """The mean of the logarithms (the plain mean of the discount) of each persona in a month."""
     numbers = world.frames[month][[*NUMBERS]].drop(columns="tenure_days")
-    logs = np.log1p(numbers.assign(discount_share=np.expm1(numbers["discount_share"])))
-    return logs.groupby(_truth(world, month).to_numpy()).mean()
+    return _logs(numbers).groupby(_truth(world, month).to_numpy()).mean()
 
 
 def test_the_arguments_decide_everything() -> None:
@@ -174,7 +177,7 @@ def test_habits_last(world: World) -> None:
     """Who has larger baskets than others of the same persona has so in the next month too, though not exactly."""
     rows = [world.frames[month].assign(persona=_truth(world, month).to_numpy()) for month in (0, 1)]
     both = rows[0].merge(rows[1], on=["customer_id", "persona"])
-    logs = np.log(both[["basket_x", "basket_y"]])
+    logs = both[["basket_x", "basket_y"]].apply(np.log)
     own = logs - logs.groupby(both["persona"]).transform("mean")
 
     assert 0.3 < own.corr().iloc[0, 1] < 0.8
@@ -254,7 +257,7 @@ def test_a_newborn_near_the_retired_is_another(seed: int) -> None:
     birth, gone = _event(world, "birth").month, _event(world, "season_end").month
     # what the encoding would see: logarithms over the spread of all customers
     numbers = world.frames[birth - 1][[*NUMBERS]].drop(columns="tenure_days")
-    spread = np.log1p(numbers.assign(discount_share=np.expm1(numbers["discount_share"]))).std()
+    spread = _logs(numbers).std()
     known = pd.concat([_means(world, birth - 1), _means(world, gone - 1).loc[["season"]]])
     away = np.square((known - _means(world, birth).loc["newborn"]) / spread).sum(axis=1)
 

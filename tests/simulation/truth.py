@@ -84,7 +84,7 @@ def score_run(assigned: pd.DataFrame, events: Sequence[Event] = (), *, baselines
     assigned: month, persona, segment_id, cluster and a column for each of `baselines`; one row per customer and month,
     the segment null where a customer has none. Months are numbers, those of the world and of `events`.
     """
-    months = sorted(assigned["month"].unique())
+    months = sorted(assigned["month"].unique().tolist())
     pure = _pure_months(assigned)
     homes = _homes(assigned, "segment_id")
     sharing = _sharing(homes)
@@ -112,7 +112,7 @@ def score_run(assigned: pd.DataFrame, events: Sequence[Event] = (), *, baselines
 def _homes(assigned: pd.DataFrame, column: str) -> Homes:
     frame = assigned.assign(segment_id=assigned[column], cluster=assigned[column])
     return {
-        each.persona: {cast("int", home.month): home.segment_id for home in each.homes}
+        each.persona: {int(cast("int", home.month)): home.segment_id for home in each.homes}
         for each in persona_stability(frame).personas
     }
 
@@ -121,7 +121,7 @@ def _pure_months(assigned: pd.DataFrame) -> set[int]:
     counts = assigned.groupby(["month", "cluster", "persona"]).size()
     clusters = counts.groupby(["month", "cluster"])
     pure = (clusters.max() / clusters.sum()).groupby("month").min() >= PURE
-    return set(pure.index[pure])
+    return set(pure.index[pure].tolist())
 
 
 def _kept(homes: Homes, months: Sequence[int], events: Iterable[Event], pure: set[int]) -> Kept:
