@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
+from segmentation_pipeline.assets.approval import approval_check, approval_result
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import PACKAGE, Pipeline, picture
 from segmentation_pipeline.errors import AlignmentError
@@ -29,13 +30,14 @@ from segmentation_pipeline.reporting.figures import scatter_figure
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.algorithms import SHAPES
 from segmentation_pipeline.stages.alignment import UNASSIGNED, Reference, align
+from segmentation_pipeline.stages.approval import Change, reasons_to_wait
 from segmentation_pipeline.stages.centroids import centroids_of
 from segmentation_pipeline.stages.gates import GATE_NAMES, Evidence, evaluate
 from segmentation_pipeline.stages.outcomes import outcome_effects
 from segmentation_pipeline.stages.profiling import SegmentProfile, profile_segments
 from segmentation_pipeline.stages.projection import project
 from segmentation_pipeline.stages.reference import by_history, by_model, missing_columns
-from segmentation_pipeline.storage import assignments, database, schema, snapshots
+from segmentation_pipeline.storage import assignments, database, decisions, schema, snapshots
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", PACKAGE)
@@ -80,6 +82,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         dg.AssetCheckSpec(name, asset=pipeline.key("aligned_segments"), blocking=True, description=f"The gate {name}.")
         for name in GATE_NAMES
     ]
+    checks.append(approval_check(pipeline))
 
     @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
@@ -110,7 +113,10 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "segments": dg.MetadataValue.md(_table(recorded)),
                 "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
             },
-            check_results=[_check_result(pipeline, gate) for gate in recorded.gates],
+            check_results=[
+                *(_check_result(pipeline, gate) for gate in recorded.gates),
+                approval_result(pipeline, recorded.snapshot_id, recorded.status, recorded.metrics["approval"]),
+            ],
         )
 
     return step
@@ -143,6 +149,7 @@ def _align_and_record(
     if ledger is None:
         message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
         raise AlignmentError(message)
+    decisions.require_none_pending(connection, spec.name, period)
     parent = snapshots.parent(connection, spec.name, period.as_of)
     references, evidence = _references(connection, ledger, period, parent, inputs, key=spec.source.key)
     clusters = inputs.labels["cluster"].to_numpy()
@@ -167,10 +174,13 @@ def _align_and_record(
     effects = outcome_effects(
         inputs.frame, segments, spec.outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
     )
-    gates = evaluate(_gate_evidence(inputs, profiles, parent, effects), spec.gates)
-    accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
     metrics = _metrics(connection, ledger, parent, inputs, segments, alignment, key=spec.source.key)
-    status: Status = "candidate" if accepted else "rejected"
+    gates = evaluate(_gate_evidence(inputs, profiles, parent, effects, metrics), spec.gates)
+    accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
+    change = _change(connection, pipeline, period, parent, alignment, metrics, k=model.k)
+    reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
+    metrics["approval"] = list(reasons)
+    status: Status = "rejected" if not accepted else "waiting" if reasons else "candidate"
     snapshot_id = snapshots.record(
         connection,
         ledger,
@@ -204,6 +214,9 @@ def _align_and_record(
         events=alignment.events,
         gates=gates,
     )
+    if status != "rejected":
+        who = f"run {context.run.run_id[:8]}"
+        decisions.replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
     return Recorded(snapshot_id, status, parent, alignment, segments, profiles, gates, metrics, model)
 
 
@@ -253,7 +266,11 @@ def _references(
 
 
 def _gate_evidence(
-    inputs: Inputs, profiles: dict[int, SegmentProfile], parent: Snapshot | None, effects: tuple[OutcomeEffect, ...]
+    inputs: Inputs,
+    profiles: dict[int, SegmentProfile],
+    parent: Snapshot | None,
+    effects: tuple[OutcomeEffect, ...],
+    metrics: Json,
 ) -> Evidence:
     n_unassigned = int(inputs.summary["n_unassigned"])
     return Evidence(
@@ -268,6 +285,35 @@ def _gate_evidence(
         outcomes=effects,
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
+        n_shared=metrics["n_shared"],
+        n_moved=metrics["n_moved"],
+    )
+
+
+def _change(
+    connection: sa.Connection,
+    pipeline: Pipeline,
+    period: Period,
+    parent: Snapshot | None,
+    alignment: Alignment,
+    metrics: Json,
+    *,
+    k: int,
+) -> Change:
+    """What publishing would change: against the parent or, without one, the published version of the partition."""
+    name, before = pipeline.spec.name, parent
+    if before is None:
+        versions = snapshots.earlier_versions(connection, name, period.partition)
+        before = next((each for each in versions if each.status == "published"), None)
+    return Change(
+        is_first=not snapshots.ever_accepted(connection, name),
+        has_parent=parent is not None,
+        events=alignment.events,
+        k=k,
+        k_before=before.k if before is not None else None,
+        partition_before=before.partition if before is not None else None,
+        n_shared=metrics["n_shared"],
+        n_moved=metrics["n_moved"],
     )
 
 
