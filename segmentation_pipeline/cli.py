@@ -20,8 +20,19 @@ DEMO = "shop"
 UNSET_PARTITION = "the latest complete one"
 
 
+class Command(click.Command):
+    """A command whose example keeps its lines: click wants a backspace there, a raw docstring holds two characters."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help with the marker that click knows."""
+        self.help = (self.help or "").replace("\\b", "\b")
+        super().format_help_text(ctx, formatter)
+
+
 class Commands(click.Group):
     """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
+
+    command_class = Command
 
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         """Run the command."""

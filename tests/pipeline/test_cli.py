@@ -63,6 +63,13 @@ def test_backfill_status_and_name(chain: Chain) -> None:
     assert "Grünes Gold" in _segmentation("status").stdout
 
 
+@pytest.mark.parametrize("command", ["run", "approve", "decline", "rollback"])
+def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
+    """The example can be copied as it stands."""
+    lines = [line.strip() for line in _segmentation(command, "--help").stdout.splitlines()]
+    assert lines[lines.index("Example:") + 1].startswith(f"segmentation {command} shop ")
+
+
 @pytest.mark.slow
 def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
     """What waits is done (code 0) and told with its commands; approve, decline and rollback work or say why not."""

@@ -220,10 +220,12 @@ def test_a_spoilt_month_is_left_out_and_the_others_go_on(server: Server) -> None
 
 @pytest.mark.parametrize("server", [4], indirect=True, ids=["four at a time"])
 def test_a_month_that_waits_ends_a_backfill_and_is_decided_from_the_launchpad(server: Server, tmp_path: Path) -> None:
-    """The waiting month's run succeeds, the later ones fail at once; declined, approved, renamed and rolled back by jobs."""
+    """Waiting, a run succeeds and its backfill ends (as failed: a month is missing), later ones fail; jobs then decide."""
     write_defs(tmp_path / "defs", approval="on_change")
     found_a_group(server.url, MONTHS[1:])
-    assert server.backfill(MONTHS[:4]) == "COMPLETED_FAILED"
+    assert server.backfill(MONTHS[:2]) == "COMPLETED_FAILED"
+    assert [run["status"] for run in server.runs()] == ["SUCCESS", "SUCCESS"]
+    assert server.backfill(MONTHS[2:4]) == "COMPLETED_FAILED"
     assert [run["status"] for run in server.runs()] == ["SUCCESS", "SUCCESS", "FAILURE", "FAILURE"]
     statuses = "SELECT partition, version, status FROM segmentation.snapshot ORDER BY 1, 2"
     assert server.rows(statuses) == [(MONTHS[0], 1, "published"), (MONTHS[1], 1, "waiting")]

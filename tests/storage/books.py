@@ -67,7 +67,7 @@ class Books:
                     parent_snapshot_id=parent if parent is not None else latest.snapshot_id if latest else None,
                     run_id=f"run-{number}", algorithm="kmeans", k=len(segments), seed=2**32 - 1,
                     n_rows=10, n_assigned=8, n_unassigned=0, n_rejected=2,
-                    metrics={"silhouette": silhouette, "worst": float("nan"), "approval": list(reasons)}, encoding={"features": []}, model={},
+                    metrics={"silhouette": silhouette, "worst": float("nan")} | ({"approval": list(reasons)} if reasons else {}), encoding={"features": []}, model={},
                     library_versions={"numpy": "2"}, code_version="1", data_version="a",
                 ),
                 next_segment_id=max(ledger.next_segment_id, *(each + 1 for each in segments)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,18 @@ def test_approving_twice_keeps_the_first_decision(books: Books, waiting: int) ->
     _approve(books, waiting)
     again = _approve(books, waiting, who="ben", reason="again")
     assert (again.already, again.decision.who) == (True, "anna")
+    assert books.decisions(waiting) == [("approve", "anna", None)]
+
+
+def test_approvals_at_once_are_one_decision(books: Books, waiting: int) -> None:
+    """Four people approve at the same moment: one decision is written, the others hear of it."""
+    found: list[decisions.Approved] = []
+    threads = [threading.Thread(target=lambda: found.append(_approve(books, waiting))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(each.already for each in found) == [False, True, True, True]
     assert books.decisions(waiting) == [("approve", "anna", None)]
 
 
