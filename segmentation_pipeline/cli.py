@@ -1,5 +1,6 @@
 """The `segmentation` command."""
 
+import getpass
 import json
 import os
 import sys
@@ -19,8 +20,19 @@ DEMO = "shop"
 UNSET_PARTITION = "the latest complete one"
 
 
+class Command(click.Command):
+    """A command whose example keeps its lines: click wants a backspace there, a raw docstring holds two characters."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help with the marker that click knows."""
+        self.help = (self.help or "").replace("\\b", "\b")
+        super().format_help_text(ctx, formatter)
+
+
 class Commands(click.Group):
     """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
+
+    command_class = Command
 
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         """Run the command."""
@@ -120,6 +132,7 @@ def status(name: str | None, as_json: bool) -> None:
       segmentation status shop --json
     """
     from segmentation_pipeline.storage import database, schema
+    from segmentation_pipeline.storage.status import decided
     from segmentation_pipeline.storage.status import status as read
     from segmentation_pipeline.terminal import show_status
 
@@ -128,12 +141,13 @@ def status(name: str | None, as_json: bool) -> None:
     for pipeline in pipelines:
         schema.migrate(pipeline.spec.publish.url_env)
         with database.begin(pipeline.spec.publish.url_env) as connection:
-            found.append(read(connection, pipeline.spec.name))
+            found.append((read(connection, pipeline.spec.name), decided(connection, pipeline.spec.name)))
     if as_json:
-        click.echo(json.dumps(found[0] if name else found, indent=1))
+        objects = [each for each, _ in found]
+        click.echo(json.dumps(objects[0] if name else objects, indent=1))
         return
-    for each in found:
-        show_status(each)
+    for each, decisions in found:
+        show_status(each, decisions)
 
 
 @main.command()
@@ -148,18 +162,91 @@ def name(name: str, segment_id: int, text: str, description: str | None) -> None
     Example:
       segmentation name shop 3 "Lapsing big spenders"
     """
-    from segmentation_pipeline.storage import database, schema, snapshots
+    from segmentation_pipeline.assets.decisions import rename
 
     if not text.strip():
         message = "TEXT is empty; give the segment a name"
         raise click.UsageError(message)
-    pipeline = _pipeline(name)
-    schema.migrate(pipeline.spec.publish.url_env)
-    with database.begin(pipeline.spec.publish.url_env) as connection:
-        named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
-    if not named:
-        _fail(f"{name} has no segment {segment_id}; `segmentation status {name}` lists them")
+    rename(_pipeline(name), segment_id, text=text, description=description)
     click.echo(f"{name}: segment {segment_id} is now called {text.strip()!r}")
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def approve(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Publish a snapshot of segmentation NAME that waits for a person.
+
+    \b
+    Example:
+      segmentation approve shop 7 --reason "the new segment is the spring campaign's"
+    """
+    from segmentation_pipeline.assets.decisions import approve, told
+    from segmentation_pipeline.assets.runs import dagster_instance
+    from segmentation_pipeline.storage.decisions import label
+    from segmentation_pipeline.terminal import published
+
+    pipeline = _pipeline(name)
+    with dagster_instance() as instance:
+        approved, outcome = approve(pipeline, snapshot_id, who=_who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {label(approved.snapshot)} {told(approved)}")
+    if not outcome.success:
+        _fail("\n".join(outcome.problems))
+    click.echo(f"{name} {outcome.partition}: {published(outcome)}")
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def decline(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Do not publish a snapshot of segmentation NAME that waits for a person; later periods may go on.
+
+    \b
+    Example:
+      segmentation decline shop 7 --reason "the import was wrong"
+    """
+    from segmentation_pipeline.assets.decisions import decline
+    from segmentation_pipeline.assets.runs import dagster_instance
+    from segmentation_pipeline.storage.decisions import label
+
+    pipeline = _pipeline(name)
+    with dagster_instance() as instance:
+        declined = decline(pipeline, snapshot_id, who=_who(), reason=reason, instance=instance)
+    click.echo(
+        f"{name}: {label(declined)} is declined. For a new version:  "
+        f"segmentation run {name} --partition {declined.partition}"
+    )
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Make an earlier published snapshot of segmentation NAME current again, in the target too.
+
+    \b
+    Example:
+      segmentation rollback shop 5 --reason "March had last year's prices"
+    """
+    from segmentation_pipeline.assets.decisions import rollback
+    from segmentation_pipeline.assets.runs import dagster_instance
+    from segmentation_pipeline.terminal import restored
+
+    pipeline = _pipeline(name)
+    with dagster_instance() as instance:
+        receipt = rollback(pipeline, snapshot_id, who=_who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {restored(receipt)}")
+
+
+def _who() -> str:
+    """The person at the keyboard, for the decisions they make."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
 
 
 def _pipelines() -> "dict[str, Pipeline]":

@@ -14,6 +14,7 @@ from dagster.components.core.component_tree import ComponentTree, ComponentTreeE
 from pydantic import BaseModel, ValidationError
 
 from segmentation_pipeline.assets.aligned_segments import aligned_segments
+from segmentation_pipeline.assets.decisions import decision_jobs
 from segmentation_pipeline.assets.encoded_features import encoded_features
 from segmentation_pipeline.assets.final_fit import final_fit
 from segmentation_pipeline.assets.k_sweep import k_sweep
@@ -58,7 +59,7 @@ class Segmentation(dg.Component):
         return cls(Pipeline(attributes, context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
-        """Build the seven assets, their checks, the job and the schedule."""
+        """Build the seven assets, their checks, the job, the jobs of people's decisions and the schedule."""
         spec = self.pipeline.spec
         job = dg.define_asset_job(
             spec.name,
@@ -69,7 +70,7 @@ class Segmentation(dg.Component):
         )
         return dg.Definitions(
             assets=[build(self.pipeline) for build in BUILDERS],
-            jobs=[job],
+            jobs=[job, *decision_jobs(self.pipeline)],
             schedules=[_schedule(spec, job)],
         )
 

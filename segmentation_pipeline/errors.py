@@ -10,6 +10,7 @@ SegmentationError
 ├── AlignmentError          the clusters cannot be aligned now
 │   ├── EarlierRunUnfinishedError
 │   └── DecisionPendingError
+├── DecisionRefusedError    a person's decision makes no sense for this snapshot
 └── PublicationError        nothing was written
     ├── NotAcceptedError    the snapshot's gates or a person said no
     ├── ParentChangedError  the parent is no longer the one it was aligned with
@@ -57,6 +58,10 @@ class EarlierRunUnfinishedError(AlignmentError):
 
 class DecisionPendingError(AlignmentError):
     """An earlier snapshot waits for a person, so later ones cannot be aligned."""
+
+
+class DecisionRefusedError(SegmentationError):
+    """The snapshot is not one that can be approved, declined or rolled back to; nothing was changed."""
 
 
 class PublicationError(SegmentationError):

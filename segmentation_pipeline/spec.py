@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from segmentation_pipeline.feature_spec import FeatureSpec, Spec
 
 __all__ = [
+    "Approval",
     "FeatureSpec",
     "FitSpec",
     "Gate",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 Severity = Literal["warn", "block"]
+Approval = Literal["auto", "on_change", "manual"]
 Algorithm = Literal[
     "auto",
     "kmeans",
@@ -207,6 +209,9 @@ class GatesSpec(Spec):
     outcomes: Annotated[Gate, _with_defaults(None, "warn")] = _gate_field(
         None, "warn", "The segments differ in at least one of `outcomes`, by this effect size or, without one, at all."
     )
+    max_moved: Annotated[Gate, _with_defaults(0.3, "warn")] = _gate_field(
+        0.3, "warn", "At most this share of the customers whom the parent knew changed segment."
+    )
 
 
 class PublishSpec(Spec):
@@ -219,7 +224,13 @@ class PublishSpec(Spec):
     mode: Literal["update", "create"] = Field(
         "update", description="`update` writes to rows that exist; `create` also makes the table and missing rows."
     )
-    approval: Literal["auto"] = Field("auto", description="`auto` publishes what passes its gates.")
+    approval: Approval = Field(
+        "auto",
+        description=(
+            "`auto` publishes what passes its gates, `manual` only what a person approves; `on_change` asks a person "
+            "where K changed, a segment was born, came back or retired, or more customers than `gates.max_moved` moved."
+        ),
+    )
     absent: Literal["keep", "clear"] = Field(
         "keep", description="Customers of the target that are not in the source: keep their segment or empty it."
     )

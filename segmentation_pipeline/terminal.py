@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
     from segmentation_pipeline.assets.runs import RunOutcome
     from segmentation_pipeline.demo.truth import Stability
-    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.storage.rollback import RollbackReceipt
 
 PLAIN_WIDTH = 140
 
@@ -43,8 +44,12 @@ class Told:
         """A partition ended: a line each, and the problems in full."""
         self._done += 1
         out = self._bar.console if self._bar is not None else console()
-        if outcome.success:
-            out.print(f"{self._name} {outcome.partition}: {_published(outcome)}")
+        if outcome.waiting is not None:
+            out.print(f"{self._name} {outcome.partition}: [bold]waits for approval, not published[/bold]")
+            for line in _waiting_lines(outcome.waiting):
+                out.print(f"  {line}", markup=False, soft_wrap=True)
+        elif outcome.success:
+            out.print(f"{self._name} {outcome.partition}: {published(outcome)}")
         else:
             out.print(f"{self._name} {outcome.partition}: [bold]failed, not published[/bold]")
             for problem in outcome.problems:
@@ -65,8 +70,8 @@ def progress(name: str, n_partitions: int) -> Iterator[Told]:
         yield Told(name, n_partitions, bar)
 
 
-def show_status(status: "Json") -> None:
-    """Print what `status --json` gives, for people."""
+def show_status(status: "Json", decided: "Json") -> None:
+    """Print what `status --json` gives, for people, and what waits for them or was decided by them."""
     out = console()
     out.print(f"[bold]{status['segmentation']}[/bold]")
     if not status["snapshots"]:
@@ -88,6 +93,7 @@ def show_status(status: "Json") -> None:
         )
     out.print(table)
     _show_segments(out, status["segments"])
+    _show_decisions(out, decided)
 
 
 def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
@@ -145,6 +151,28 @@ def _show_segments(out: Console, segments: "list[Json]") -> None:
     out.print(table)
 
 
+def _show_decisions(out: Console, decided: "Json") -> None:
+    for each in decided["decisions"]:
+        reason = f": {each['reason']}" if each["reason"] else ""
+        said = f"{each['at']:%Y-%m-%d %H:%M} {each['who']}: {each['action']} {each['label']}{reason}"
+        out.print(said, markup=False, soft_wrap=True)
+    for each in decided["waiting"]:
+        if each["approved_by"] is not None:
+            said = f"{each['label']} is approved by {each['approved_by']} and not published yet; publish it:"
+            out.print(said, f"  {each['commands'][0]}", sep="\n", markup=False, soft_wrap=True)
+            continue
+        out.print(f"{each['label']} waits for a person:", markup=False, soft_wrap=True)
+        for line in (*each["reasons"], *each["commands"]):
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _waiting_lines(snapshot: "Snapshot") -> list[str]:
+    """Why a snapshot waits and the commands that decide."""
+    from segmentation_pipeline.storage.decisions import commands, reasons_of
+
+    return [*reasons_of(snapshot), *commands(snapshot.segmentation, snapshot.snapshot_id)]
+
+
 def _show_stability(out: Console, stability: "Stability") -> None:
     out.print(
         f"True personas kept their segment id in [bold]{stability.kept_by_segment:.1%}[/bold] of {stability.steps} "
@@ -158,7 +186,8 @@ def _show_stability(out: Console, stability: "Stability") -> None:
             )
 
 
-def _published(outcome: "RunOutcome") -> str:
+def published(outcome: "RunOutcome") -> str:
+    """What a publication did, in a phrase."""
     receipt = outcome.receipt or {}
     if receipt.get("already_published"):
         return "published already, 0 rows changed"
@@ -166,6 +195,17 @@ def _published(outcome: "RunOutcome") -> str:
         return "published to the history; the target shows a later period"
     absent = f", {receipt['not_in_target']:,} customers are not in the target" if receipt["not_in_target"] else ""
     return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
+
+
+def restored(receipt: "RollbackReceipt") -> str:
+    """What a rollback did, in a sentence."""
+    others = {"rolled back": receipt.rolled_back, "declined": receipt.declined}
+    newer = "; ".join(f"{what}: {', '.join(map(str, ids))}" for what, ids in others.items() if ids)
+    return (
+        f"snapshot {receipt.snapshot_id} ({receipt.partition}) is current again; {receipt.changed:,} rows changed, "
+        f"{receipt.unchanged:,} unchanged, {receipt.emptied:,} emptied that it does not know, "
+        f"{receipt.not_in_target:,} of its customers are not in the target; {newer}"
+    )
 
 
 def _table(*columns: str) -> Table:

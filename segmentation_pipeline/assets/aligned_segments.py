@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation_pipeline.assets.alignment_tables import drift_table, segments_table, transitions_table
+from segmentation_pipeline.assets.approval import approval_check, approval_result
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.assets.snapshot_record import Inputs, Recorded, align_and_record, read_inputs
@@ -30,6 +31,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         dg.AssetCheckSpec(name, asset=pipeline.key("aligned_segments"), blocking=True, description=f"The gate {name}.")
         for name in GATE_NAMES
     ]
+    checks.append(approval_check(pipeline))
 
     @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
@@ -64,7 +66,10 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "drift": dg.MetadataValue.md(drift_table(identity.drift)),
                 "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
             },
-            check_results=[_check_result(pipeline, gate) for gate in recorded.gates],
+            check_results=[
+                *(_check_result(pipeline, gate) for gate in recorded.gates),
+                approval_result(pipeline, recorded.snapshot_id, recorded.status, recorded.reasons),
+            ],
         )
 
     return step

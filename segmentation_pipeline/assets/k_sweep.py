@@ -16,7 +16,7 @@ from segmentation_pipeline.reporting.figures import sweep_figure
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.diagnosis import diagnose
 from segmentation_pipeline.stages.sweep import Sweep, run_sweep
-from segmentation_pipeline.storage import database, snapshots
+from segmentation_pipeline.storage import database, decisions, snapshots
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 
@@ -31,8 +31,10 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
         # a fixed seed in production hides that the result depends on it: each run draws and records its own
         seed = spec.fit.seed if spec.fit.seed is not None else secrets.randbits(32)
         wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
+        period = pipeline.period(context.partition_key)
         with database.begin(spec.publish.url_env) as connection:
-            parent = snapshots.parent(connection, spec.name, pipeline.period(context.partition_key).as_of)
+            decisions.require_none_pending(connection, spec.name, period)
+            parent = snapshots.parent(connection, spec.name, period.as_of)
         parent_k = parent.k if parent is not None else None
         sweep = run_sweep(matrix, spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
         findings = _diagnosis(matrix, encoded, sweep, parent, k_max=spec.sweep.k_max)

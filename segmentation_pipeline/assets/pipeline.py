@@ -15,7 +15,7 @@ import dagster as dg
 
 from segmentation_pipeline.assets.partitions import partitions_definition, period_of
 from segmentation_pipeline.errors import ArtifactError, SegmentationError
-from segmentation_pipeline.model import Period
+from segmentation_pipeline.model import Period, Snapshot
 from segmentation_pipeline.spec import SegmentationSpec
 from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore, json_version
 from segmentation_pipeline.storage.extraction import query_text
@@ -32,7 +32,7 @@ STAGES = (
 )
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"
-Step = Callable[..., dg.MaterializeResult[Any]]
+Step = Callable[..., dg.MaterializeResult[Any] | None]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,18 @@ class Pipeline:
         return json_version([self.code_version(stage) for stage in STAGES])
 
     def asset(
-        self, stage: str, *, kinds: set[str], description: str, check_specs: Sequence[dg.AssetCheckSpec] = ()
+        self,
+        stage: str,
+        *,
+        kinds: set[str],
+        description: str,
+        check_specs: Sequence[dg.AssetCheckSpec] = (),
+        optional: bool = False,
     ) -> Callable[[Step], dg.AssetsDefinition]:
-        """Turn a function of the context into the asset of `stage`, which hangs off the stage before it."""
+        """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
+
+        A step of an `optional` asset may give None: then the run succeeds and nothing was materialized.
+        """
         position = STAGES.index(stage)
 
         def wrap(step: Step) -> dg.AssetsDefinition:
@@ -96,9 +105,25 @@ class Pipeline:
                 code_version=self.code_version(stage),
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,
-            )(_telling(step))
+                output_required=not optional,
+            )(_yielding(_telling(step)) if optional else _telling(step))
 
         return wrap
+
+    def artifact_of(self, stage: str, snapshot: Snapshot) -> Artifact:
+        """The artifact of `stage` that was written with a snapshot.
+
+        Raises:
+            ArtifactError: it is gone, or of another snapshot.
+        """
+        artifact = self.store.open(stage, snapshot.partition, snapshot.run_id)
+        if (found := artifact.manifest.get("snapshot_id")) != snapshot.snapshot_id:
+            message = (
+                f"the artifact {stage} of the run {snapshot.run_id[:8]} is of snapshot {found}, not of "
+                f"{snapshot.snapshot_id}; run {snapshot.partition} again"
+            )
+            raise ArtifactError(message)
+        return artifact
 
     def latest(self, context: dg.AssetExecutionContext, stage: str) -> Artifact:
         """The artifact of the latest materialization of `stage` for the context's partition.
@@ -165,16 +190,30 @@ def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec
     return features if isinstance(features, str) else [feature.model_dump() for feature in features]
 
 
+def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]]]:
+    """Make a generator of a step: only what is not yielded is left out, a returned None Dagster materializes."""
+
+    @functools.wraps(step)
+    def yielded(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        result = step(context)
+        if result is not None:
+            yield result
+
+    return yielded
+
+
 def _telling(step: Step) -> Step:
     """Show an error of this package as its message alone, and note how long the step took."""
 
     @functools.wraps(step)
-    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | None:
         started = time.monotonic()
         try:
             result = step(context)
         except SegmentationError as error:
             raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+        if result is None:
+            return None
         return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})
 
     # Dagster reads the signature; a generic return type it takes for several outputs

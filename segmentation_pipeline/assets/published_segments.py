@@ -5,19 +5,25 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.assets.pipeline import Pipeline
-from segmentation_pipeline.storage import assignments, database, schema, snapshots, writeback
-from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.errors import NotAcceptedError
+from segmentation_pipeline.storage import assignments, database, decisions, schema, snapshots, writeback
+from segmentation_pipeline.storage.artifacts import Artifact, json_version
+
+# a run that publishes what a person approved names it: the latest artifact may be of a later version
+SNAPSHOT_TAG = "segmentation/snapshot_id"
 
 
 def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Build the asset."""
     spec = pipeline.spec
 
-    @pipeline.asset("published_segments", kinds={"postgres"}, description=__doc__ or "")
-    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        aligned = pipeline.latest(context, "aligned_segments")
-        snapshot_id = int(aligned.manifest["snapshot_id"])
+    @pipeline.asset("published_segments", kinds={"postgres"}, description=__doc__ or "", optional=True)
+    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | None:
         schema.migrate(spec.publish.url_env)
+        aligned = _aligned(context, pipeline)
+        snapshot_id = int(aligned.manifest["snapshot_id"])
+        if aligned.manifest["run_id"] == context.run.run_id and _waits(context, pipeline, snapshot_id):
+            return None
         with database.begin(spec.publish.url_env) as connection:
             receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, aligned.table("assignments"))
         with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:
@@ -42,6 +48,34 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         return pipeline.result(artifact, metadata=receipt.to_json())
 
     return step
+
+
+def _aligned(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Artifact:
+    """What to publish: the snapshot that the run names, or the latest of the partition."""
+    named = context.run.tags.get(SNAPSHOT_TAG)
+    if named is None:
+        return pipeline.latest(context, "aligned_segments")
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        snapshot = snapshots.snapshot(connection, int(named))
+    if snapshot is None or (snapshot.segmentation, snapshot.partition) != (pipeline.spec.name, context.partition_key):
+        message = (
+            f"the run's tag names snapshot {named}, which is not one of {context.partition_key}; nothing is published"
+        )
+        raise NotAcceptedError(message)
+    return pipeline.artifact_of("aligned_segments", snapshot)
+
+
+def _waits(context: dg.AssetExecutionContext, pipeline: Pipeline, snapshot_id: int) -> bool:
+    """Whether the snapshot of this very run waits for a person; that ends the run well, with nothing published."""
+    name = pipeline.spec.name
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        pending = {each.snapshot_id: each for each in decisions.waiting(connection, name)}.get(snapshot_id)
+        if pending is None or decisions.approval_of(connection, snapshot_id) is not None:
+            return False
+    approve, decline = decisions.commands(name, snapshot_id)
+    reasons = "; ".join(decisions.reasons_of(pending))
+    context.log.warning(f"{decisions.label(pending)} waits for a person: {reasons}. Decide:  {approve}  or  {decline}")
+    return True
 
 
 def _retain(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:

@@ -1,7 +1,7 @@
 """Running partitions from a program: one run after the other in this process, recorded where the UI sees them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ import dagster as dg
 
 from segmentation_pipeline.assets.liveness import PROCESS_TAG, process_tag
 from segmentation_pipeline.assets.pipeline import STAGES, Pipeline
-from segmentation_pipeline.model import Json
+from segmentation_pipeline.model import Json, Snapshot
+from segmentation_pipeline.storage import database, snapshots
 from segmentation_pipeline.storage.home import dagster_home, home
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -18,13 +19,14 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a partition's run ended: the receipt of the publication, or what went wrong."""
+    """How a partition's run ended: the receipt of the publication, the snapshot that waits, or what went wrong."""
 
     partition: str
     run_id: str
     success: bool
     problems: tuple[str, ...]
     receipt: Json | None
+    waiting: Snapshot | None = None
 
     @property
     def changed(self) -> int:
@@ -48,22 +50,28 @@ def run_partition(
     *,
     instance: dg.DagsterInstance,
     on_stage: Callable[[str], None] = lambda _: None,
+    tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """Run one partition through the whole chain; `on_stage` hears each stage that ends."""
+    """Run one partition through the job's assets; `on_stage` hears each stage that ends."""
     result = job.execute_in_process(
         partition_key=partition,
         instance=instance,
         raise_on_error=False,
         run_config=QUIET,
-        tags={PROCESS_TAG: process_tag()},
+        tags={**(tags or {}), PROCESS_TAG: process_tag()},
     )
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:
             on_stage(event.step_key)
-    receipt = None
-    if result.success:
+    receipt = waiting = None
+    if result.success and pipeline.key(STAGES[-1]) in {
+        each.asset_key for each in result.get_asset_materialization_events()
+    }:
         receipt = pipeline.store.open(STAGES[-1], partition, result.run_id).json("receipt")
-    return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt)
+    elif result.success:
+        with database.begin(pipeline.spec.publish.url_env) as connection:
+            waiting = snapshots.of_run(connection, pipeline.spec.name, result.run_id)
+    return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.assets.pipeline import PACKAGE, Pipeline
 from segmentation_pipeline.errors import AlignmentError
-from segmentation_pipeline.model import FittedModel, GateResult, Json, Past, Snapshot, Status, SweepResult
+from segmentation_pipeline.model import FittedModel, GateResult, Json, Past, Period, Snapshot, Status, SweepResult
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.algorithms import SHAPES
+from segmentation_pipeline.stages.approval import Change, reasons_to_wait
 from segmentation_pipeline.stages.centroids import centroids_of
 from segmentation_pipeline.stages.drift import describe
 from segmentation_pipeline.stages.evidence import UNASSIGNED
@@ -21,7 +22,7 @@ from segmentation_pipeline.stages.gates import Evidence, evaluate
 from segmentation_pipeline.stages.identity import Fitted, Identity, identify
 from segmentation_pipeline.stages.naming import new_segments
 from segmentation_pipeline.stages.outcomes import outcome_effects
-from segmentation_pipeline.storage import assignments, snapshots
+from segmentation_pipeline.storage import assignments, decisions, snapshots
 from segmentation_pipeline.storage.artifacts import Artifact
 from segmentation_pipeline.storage.past import pasts
 
@@ -55,6 +56,7 @@ class Recorded:
     parent: Snapshot | None
     identity: Identity
     gates: tuple[GateResult, ...]
+    reasons: tuple[str, ...]
     names: dict[int, str]
 
 
@@ -89,12 +91,14 @@ def align_and_record(
 
     Raises:
         AlignmentError: the segmentation was never registered.
+        DecisionPendingError: an earlier partition waits for a person.
     """
     spec, period = pipeline.spec, pipeline.period(context.partition_key)
     ledger = snapshots.lock(connection, spec.name)
     if ledger is None:
         message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
         raise AlignmentError(message)
+    decisions.require_none_pending(connection, spec.name, period)
     parent = snapshots.parent(connection, spec.name, period.as_of)
     found = identify(
         Fitted(
@@ -114,7 +118,9 @@ def align_and_record(
     )
     gates = evaluate(_gate_evidence(inputs, found, parent, spec.outcomes), spec.gates)
     accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
-    status: Status = "candidate" if accepted else "rejected"
+    change = _change(connection, spec.name, period, parent, found)
+    reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
+    status: Status = "rejected" if not accepted else "waiting" if reasons else "candidate"
     known = snapshots.segment_names(connection, spec.name)
     made = new_segments(found.alignment, found.profiles, known)
     n_assigned = int((found.segments != UNASSIGNED).sum())
@@ -134,7 +140,7 @@ def align_and_record(
             n_assigned=n_assigned,
             n_unassigned=len(found.segments) - n_assigned,
             n_rejected=int(inputs.valid.manifest["rejected"]),
-            metrics=_metrics(inputs, found),
+            metrics=_metrics(inputs, found) | {"approval": list(reasons)},
             encoding=inputs.encoded.json("encoding"),
             model=found.model.to_json(),
             library_versions={name: metadata.version(name) for name in LIBRARIES},
@@ -147,8 +153,11 @@ def align_and_record(
         events=found.alignment.events,
         gates=gates,
     )
+    if status != "rejected":
+        who = f"run {context.run.run_id[:8]}"
+        decisions.replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
     names = known | {each.segment_id: each.name for each in made}
-    return Recorded(snapshot_id, status, parent, found, gates, names)
+    return Recorded(snapshot_id, status, parent, found, gates, reasons, names)
 
 
 def _remembered(
@@ -177,6 +186,26 @@ def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, out
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
         matches=found.alignment.matches,
+        n_shared=found.n_shared,
+        n_moved=found.n_changed,
+    )
+
+
+def _change(connection: sa.Connection, name: str, period: Period, parent: Snapshot | None, found: Identity) -> Change:
+    """What publishing would change: against the parent or, without one, the published version of the partition."""
+    before = parent
+    if before is None:
+        versions = snapshots.earlier_versions(connection, name, period.partition)
+        before = next((each for each in versions if each.status == "published"), None)
+    return Change(
+        is_first=not snapshots.ever_accepted(connection, name),
+        has_parent=parent is not None,
+        events=found.alignment.events,
+        k=found.model.k,
+        k_before=before.k if before is not None else None,
+        partition_before=before.partition if before is not None else None,
+        n_shared=found.n_shared,
+        n_moved=found.n_changed,
     )
 
 

@@ -29,6 +29,12 @@ UNASSIGNED: Final = -1
 # Of a segment split in four equal parts none is its heir; of one split in three, the largest is.
 OVERLAP_FLOOR: Final = 0.25
 PLACE_VOTE: Final = 0.25
+# The customers are the same where a quarter of those the history knows come from the segment, and a quarter of the
+# segment's are among them: a part that split off and a merger pass. Below a tenth of a cluster known, or five people,
+# nobody can say.
+SAME_CUSTOMERS: Final = 0.25
+LEAST_KNOWN: Final = 0.1
+LEAST_CUSTOMERS: Final = 5
 # The overlap of two normals whose means are 3.3 standard deviations apart: a valley lies between them (two equal
 # normals have one from 2 on; Ashman, Bird and Zepf 1994, doi:10.1086/117248, ask for 2 of a mixture's D, which is 2.8
 # here).
@@ -104,7 +110,7 @@ def weigh(clusters: NDArray[np.int64], reference: Reference, *, k: int) -> Evide
         known = (overlap.cluster_sizes / np.maximum(sizes, 1))[:, None]
         worth = one_to_one(overlap.jaccard, sizes)
         total, weight = total + worth * known * overlap.jaccard, weight + worth * known
-        confirmed = overlap.jaccard * known >= OVERLAP_FLOOR
+        confirmed = _same_customers(overlap) & (known >= LEAST_KNOWN)
         witnesses.append((worth * float(overlap.cluster_sizes.sum() / max(sizes.sum(), 1)), overlap))
     if reference.likeness is not None:
         worth = PLACE_VOTE * one_to_one(reference.likeness, sizes)
@@ -116,6 +122,16 @@ def weigh(clusters: NDArray[np.int64], reference: Reference, *, k: int) -> Evide
         nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int64)
         witnesses = [(0.0, overlap_of(clusters, nobody, ids, k=k))]
     return Evidence(ids, score, max(witnesses, key=lambda each: each[0])[1])
+
+
+def _same_customers(overlap: Overlap) -> NDArray[np.bool_]:
+    """Where cluster and segment share enough of the customers that the history knows, shape (k, S)."""
+    same: NDArray[np.bool_] = (
+        (overlap.counts >= SAME_CUSTOMERS * overlap.cluster_sizes[:, None])
+        & (overlap.counts >= SAME_CUSTOMERS * overlap.segment_sizes[None, :])
+        & (overlap.counts >= LEAST_CUSTOMERS)
+    )
+    return same
 
 
 def overlap_of(

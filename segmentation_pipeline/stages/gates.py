@@ -21,6 +21,7 @@ GATE_NAMES = (
     "min_silhouette",
     "match_confidence",
     "outcomes",
+    "max_moved",
 )
 
 
@@ -28,6 +29,7 @@ GATE_NAMES = (
 class Evidence:
     """The numbers that the gates look at; `segment_sizes` maps segment id to customers.
 
+    Of the `n_shared` customers whom the parent had in a segment, `n_moved` are in another one or in none.
     Without `round_clusters` the silhouette and the structure, which measure round clusters, are told and block nothing.
     """
 
@@ -43,6 +45,8 @@ class Evidence:
     round_clusters: bool = True
     outcomes: tuple[OutcomeEffect, ...] = ()
     matches: tuple[Match, ...] = ()
+    n_shared: int = 0
+    n_moved: int = 0
 
 
 def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
@@ -56,6 +60,7 @@ def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
         _min_silhouette(evidence, gates.min_silhouette),
         _match_confidence(evidence, gates.match_confidence),
         _outcomes(evidence, gates.outcomes),
+        _max_moved(evidence, gates.max_moved),
     )
 
 
@@ -189,6 +194,22 @@ def _outcomes(evidence: Evidence, gate: Gate) -> GateResult:
         failed=same or weak,
         message="; ".join(each.sentence for each in evidence.outcomes) or "no outcomes are named",
         advice="The segments are labels for the same customers: choose features that have to do with the outcome.",
+    )
+
+
+def _max_moved(evidence: Evidence, gate: Gate) -> GateResult:
+    if not evidence.n_shared:
+        message = "no customers in common with a parent snapshot"
+        return _result("max_moved", gate, value=None, failed=False, message=message, advice="")
+    share = evidence.n_moved / evidence.n_shared
+    return _result(
+        "max_moved",
+        gate,
+        value=share,
+        failed=gate.threshold is not None and share > gate.threshold,
+        message=f"{evidence.n_moved:,} of {evidence.n_shared:,} customers known to {evidence.parent_partition} change "
+        f"segment ({share:.1%})",
+        advice="Compare features and source with that month; the profiles of the segments show what changed.",
     )
 
 

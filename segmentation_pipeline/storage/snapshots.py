@@ -156,6 +156,22 @@ def first_seen_after(connection: sa.Connection, name: str, as_of: datetime) -> d
     return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
 
 
+def ever_accepted(connection: sa.Connection, name: str) -> bool:
+    """Whether a snapshot was ever published or laid before a person."""
+    accepted = ("waiting", "published", "declined", "superseded", "rolled_back")
+    where = (_SNAPSHOT.c.segmentation == name) & _SNAPSHOT.c.status.in_(accepted)
+    return connection.scalar(sa.select(sa.exists().where(where))) is True
+
+
+def of_run(connection: sa.Connection, name: str, run_id: str) -> Snapshot | None:
+    """The snapshot that a run recorded last."""
+    return _one(
+        connection,
+        (_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.run_id == run_id),
+        _SNAPSHOT.c.snapshot_id.desc(),
+    )
+
+
 def sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
     """The customers of each segment of a snapshot."""
     centroid = schema.centroid.c

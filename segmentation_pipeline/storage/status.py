@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from segmentation_pipeline.storage import schema
+from segmentation_pipeline.storage import decisions, schema
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Json
@@ -40,6 +40,40 @@ def status(connection: sa.Connection, name: str) -> Json:
             {**row._mapping, "as_of": row.as_of.isoformat(), "created_at": row.created_at.isoformat()} for row in rows
         ],
         "segments": _segments(connection, name, current),
+    }
+
+
+def decided(connection: sa.Connection, name: str) -> Json:
+    """What waits for a person, with the reasons, and what people decided: for people, beside `status`."""
+    versions = schema.snapshot.c
+    labels = {
+        row.snapshot_id: f"snapshot {row.snapshot_id} ({row.partition} v{row.version})"
+        for row in connection.execute(
+            sa.select(versions.snapshot_id, versions.partition, versions.version).where(versions.segmentation == name)
+        )
+    }
+    made = decisions.decisions_of(connection, name)
+    approved = {each.snapshot_id: each.who for each in made if each.action == "approve"}
+    return {
+        "waiting": [
+            {
+                "label": decisions.label(each),
+                "reasons": decisions.reasons_of(each),
+                "commands": list(decisions.commands(name, each.snapshot_id)),
+                "approved_by": approved.get(each.snapshot_id),
+            }
+            for each in decisions.waiting(connection, name)
+        ],
+        "decisions": [
+            {
+                "label": labels[each.snapshot_id],
+                "action": each.action,
+                "who": each.who,
+                "at": each.at,
+                "reason": each.reason,
+            }
+            for each in made
+        ],
     }
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg import errors, sql
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
-from segmentation_pipeline.storage import assignments, snapshots
+from segmentation_pipeline.storage import assignments, decisions, snapshots
 from segmentation_pipeline.storage.database import driver_connection, qualified
 
 if TYPE_CHECKING:
@@ -131,12 +131,13 @@ def publish(
             cleared=-1,
         )
     snapshots.set_current(connection, name, snapshot_id)
-    return _update_target(connection, publish_spec, ledger.key_name, loaded, snapshot_id)
+    return rewrite_target(connection, publish_spec, ledger.key_name, loaded, snapshot_id)
 
 
-def _update_target(
+def rewrite_target(
     connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier, snapshot_id: int
 ) -> Receipt:
+    """Bring the target to what `loaded` (a snapshot's assignments) says, touching only the rows that differ."""
     parts: dict[str, sql.Composable] = {
         "target": sql.Identifier(*qualified(publish.table)),
         "loaded": loaded,
@@ -194,6 +195,8 @@ def _update_target(
 
 def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
     if candidate.status == "candidate":
+        return
+    if candidate.status == "waiting" and decisions.approval_of(connection, candidate.snapshot_id) is not None:
         return
     what = f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is {candidate.status}"
     advice = {

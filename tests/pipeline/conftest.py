@@ -49,6 +49,15 @@ class Chain:
             raise_on_error=False,
         )
 
+    def decide(self, action: str, **config: Any) -> dg.ExecuteInProcessResult:
+        """Run the job of a decision with the form's values, as the launchpad does."""
+        from segmentation_pipeline.component import load_definitions
+
+        job = load_definitions().resolve_job_def(f"shop_{action}")
+        return job.execute_in_process(
+            run_config={"ops": {f"{action}_shop": {"config": config}}}, instance=self.instance, raise_on_error=False
+        )
+
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the database."""
         with psycopg.connect(self.url) as connection:

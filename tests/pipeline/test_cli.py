@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from world import MONTHS, drop_most_of, write_defs
+from world import MONTHS, drop_most_of, found_a_group, write_defs
 
 from segmentation_pipeline.storage.home import DAGSTER_YAML
 
@@ -63,6 +63,52 @@ def test_backfill_status_and_name(chain: Chain) -> None:
     assert "Grünes Gold" in _segmentation("status").stdout
 
 
+@pytest.mark.parametrize("command", ["run", "approve", "decline", "rollback"])
+def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
+    """The example can be copied as it stands."""
+    lines = [line.strip() for line in _segmentation(command, "--help").stdout.splitlines()]
+    assert lines[lines.index("Example:") + 1].startswith(f"segmentation {command} shop ")
+
+
+@pytest.mark.slow
+def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
+    """What waits is done (code 0) and told with its commands; approve, decline and rollback work or say why not."""
+    write_defs(chain.defs, approval="on_change")
+    found_a_group(chain.url, MONTHS[1:])
+    done = _segmentation("backfill", "shop", "--from", MONTHS[0], "--to", MONTHS[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    for told in (
+        "shop 2024-02-01: waits for approval, not published", "K is 4; it was 3 in 2024-01-01", "segment 4 is born",
+        "segmentation approve shop 2", "segmentation decline shop 2",
+    ):  # fmt: skip
+        assert told in done.stdout
+    assert "snapshot 2 (2024-02-01 v1) waits for a person" in _segmentation("status", "shop").stdout
+    blocked = _segmentation("run", "shop", "--partition", MONTHS[2])
+    assert blocked.returncode == 1
+    assert "snapshot 2 (2024-02-01 v1) waits for a person, so 2024-03-01 cannot be aligned" in blocked.stdout
+
+    refused = _segmentation("decline", "shop", "1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Error: snapshot 1 (2024-01-01 v1) is published, so it cannot be declined" in refused.stderr
+    approved = _segmentation("approve", "shop", "2", "--reason", "spring campaign")
+    assert approved.returncode == 0, approved.stderr
+    assert "snapshot 2 (2024-02-01 v1) is approved by " in approved.stdout
+    assert "shop 2024-02-01: published, 50 rows changed, 250 unchanged" in approved.stdout
+    back = _segmentation("rollback", "shop", "1", "--reason", "too early")
+    assert back.returncode == 0, back.stderr
+    assert "snapshot 1 (2024-01-01) is current again; 50 rows changed, 250 unchanged, 0 emptied" in back.stdout
+    shown = _segmentation("status", "shop").stdout
+    assert "approve snapshot 2 (2024-02-01 v1): spring campaign" in shown
+    assert "rollback snapshot 1 (2024-01-01 v1): too early" in shown
+    assert "rolled_back" in shown
+
+    assert "waits for approval" in _segmentation("run", "shop", "--partition", MONTHS[2]).stdout
+    declined = _segmentation("decline", "shop", "3", "--reason", "no")
+    assert declined.returncode == 0, declined.stderr
+    assert "segmentation run shop --partition 2024-03-01" in declined.stdout
+    assert "Traceback" not in "".join(each.stdout + each.stderr for each in (done, blocked, refused, approved, back))
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -70,6 +116,8 @@ def test_backfill_status_and_name(chain: Chain) -> None:
         (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is no finished monthly period of shop"),
         (("backfill", "shop", "--from", MONTHS[2], "--to", MONTHS[0]), "is after --to"),
         (("name", "shop", "0", "x"), "0 is not in the range"),
+        (("approve", "shop", "0"), "0 is not in the range"),
+        (("rollback", "shop"), "Missing argument 'SNAPSHOT_ID'"),
         (("run",), "Missing argument 'NAME'"),
     ],
 )

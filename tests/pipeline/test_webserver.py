@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from world import MONTHS, drop_most_of, make_source, write_defs
+from world import MONTHS, drop_most_of, found_a_group, make_source, write_defs
 
 from segmentation_pipeline.assets.pipeline import STAGES
 from segmentation_pipeline.storage.home import dagster_home
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
+PARTITION = "dagster/partition"
 
 LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
@@ -70,11 +71,23 @@ class Server:
 
         return _wait_for(ended)
 
+    def decide(self, action: str, **config: Any) -> str:
+        """Launch the job of a decision from its form; gives how the run ended."""
+        params = {
+            "selector": {
+                "repositoryLocationName": "segmentation_pipeline",
+                "repositoryName": "__repository__",
+                "pipelineName": f"shop_{action}",
+            },
+            "runConfigData": {"ops": {f"{action}_shop": {"config": config}}},
+        }
+        return self._launch(params)
+
     def runs(self) -> list[dict[str, Any]]:
-        """All runs, by start."""
-        runs = self.ask(RUNS)["runsOrError"]["results"]
+        """All runs of a month, by start."""
+        runs = [run for run in self.ask(RUNS)["runsOrError"]["results"] if PARTITION in _tags(run)]
         for run in runs:
-            run["partition"] = next(tag["value"] for tag in run["tags"] if tag["key"] == "dagster/partition")
+            run["partition"] = _tags(run)[PARTITION]
         return sorted(runs, key=lambda run: run["startTime"])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -92,8 +105,11 @@ class Server:
                 "assetSelection": [{"path": ["shop", stage]}],
                 "assetCheckSelection": [],
             },
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": month}]},
+            "executionMetadata": {"tags": [{"key": PARTITION, "value": month}]},
         }
+        return self._launch(params)
+
+    def _launch(self, params: dict[str, Any]) -> str:
         launched = self.ask(REEXECUTE, params=params)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id = launched["run"]["runId"]
@@ -103,6 +119,10 @@ class Server:
             return str(status) if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
         return _wait_for(ended)
+
+
+def _tags(run: dict[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in run["tags"]}
 
 
 def _wait_for(ready: Callable[[], str | None]) -> str:
@@ -196,3 +216,30 @@ def test_a_spoilt_month_is_left_out_and_the_others_go_on(server: Server) -> None
         (MONTHS[4], "published", MONTHS[3]),
         (MONTHS[5], "published", MONTHS[4]),
     ]
+
+
+@pytest.mark.parametrize("server", [4], indirect=True, ids=["four at a time"])
+def test_a_month_that_waits_ends_a_backfill_and_is_decided_from_the_launchpad(server: Server, tmp_path: Path) -> None:
+    """Waiting, a run succeeds and its backfill ends (as failed: a month is missing), later ones fail; jobs then decide."""
+    write_defs(tmp_path / "defs", approval="on_change")
+    found_a_group(server.url, MONTHS[1:])
+    assert server.backfill(MONTHS[:2]) == "COMPLETED_FAILED"
+    assert [run["status"] for run in server.runs()] == ["SUCCESS", "SUCCESS"]
+    assert server.backfill(MONTHS[2:4]) == "COMPLETED_FAILED"
+    assert [run["status"] for run in server.runs()] == ["SUCCESS", "SUCCESS", "FAILURE", "FAILURE"]
+    statuses = "SELECT partition, version, status FROM segmentation.snapshot ORDER BY 1, 2"
+    assert server.rows(statuses) == [(MONTHS[0], 1, "published"), (MONTHS[1], 1, "waiting")]
+
+    assert server.decide("decline", snapshot_id=1, who="anna") == "FAILURE"
+    assert server.decide("approve", snapshot_id=2, who="anna", reason="spring campaign") == "SUCCESS"
+    assert server.decide("rename", segment_id=4, name="Spring") == "SUCCESS"
+    assert server.backfill(MONTHS[2:4]) == "COMPLETED_SUCCESS"
+    assert server.decide("rollback", snapshot_id=2, who="anna", reason="prices") == "SUCCESS"
+    assert [row[2] for row in server.rows(statuses)] == ["published", "published", "rolled_back", "rolled_back"]
+    assert server.rows("SELECT action, who, reason FROM segmentation.decision ORDER BY decision_id") == [
+        ("approve", "anna", "spring campaign"),
+        ("rollback", "anna", "prices"),
+    ]
+    assert server.rows("SELECT name FROM segmentation.segment WHERE segment_id = 4") == [("Spring",)]
+    published = [run for run in server.runs() if "segmentation/snapshot_id" in _tags(run)]
+    assert [(run["partition"], run["status"]) for run in published] == [(MONTHS[1], "SUCCESS")]

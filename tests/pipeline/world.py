@@ -26,7 +26,7 @@ attributes:
   features: {features}
   sweep: {{k_max: 6}}
   {extra}
-  publish: {{table: public.target, key: user_id, column: {column}, updated_column: last_updated}}
+  publish: {{table: public.target, key: user_id, column: {column}, updated_column: last_updated, approval: {approval}}}
 """
 FEATURES = """
     - {column: visits, kind: numeric, transform: log1p, min: 0}
@@ -54,11 +54,17 @@ def make_source(url: str, *, seed: int = 1) -> None:
 
 
 def write_defs(
-    folder: Path, name: str = "shop", *, features: str = FEATURES, extra: str = "", column: str = "segment_id"
+    folder: Path,
+    name: str = "shop",
+    *,
+    features: str = FEATURES,
+    extra: str = "",
+    column: str = "segment_id",
+    approval: str = "auto",
 ) -> Path:
     """Write a defs.yaml for the facts; gives the defs folder."""
     (folder / name).mkdir(parents=True, exist_ok=True)
-    text = DEFS.format(name=name, features=features, extra=extra, column=column)
+    text = DEFS.format(name=name, features=features, extra=extra, column=column, approval=approval)
     (folder / name / "defs.yaml").write_text(text)
     return folder
 
@@ -72,3 +78,12 @@ def drop_most_of(url: str, month: str) -> None:
 def group_of(customer: int) -> int:
     """The true group of a customer."""
     return customer % 3
+
+
+def found_a_group(url: str, months: tuple[str, ...]) -> None:
+    """From these months on every sixth customer lives otherwise: a fourth group is born, of half of the first."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "UPDATE facts SET visits = visits * 40, spend = spend * 0.2 WHERE month = ANY(%s::date[]) AND customer_id %% 6 = 0",
+            [list(months)],
+        )

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from segmentation_pipeline.model import Period
@@ -24,6 +23,7 @@ from simulation.world import FEATURES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     import sqlalchemy as sa
 
     from segmentation_pipeline.spec import FeatureSpec

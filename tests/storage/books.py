@@ -50,6 +50,7 @@ class Books:
         parent: int | None = None,
         silhouette: float | None = 0.5,
         gates: tuple[GateResult, ...] = (),
+        reasons: tuple[str, ...] = (),
     ) -> int:
         """Record a snapshot of a month with these segments; ids not seen before are born. Gives the snapshot id."""
         partition, as_of = month(number)
@@ -66,7 +67,7 @@ class Books:
                     parent_snapshot_id=parent if parent is not None else latest.snapshot_id if latest else None,
                     run_id=f"run-{number}", algorithm="kmeans", k=len(segments), seed=2**32 - 1,
                     n_rows=10, n_assigned=8, n_unassigned=0, n_rejected=2,
-                    metrics={"silhouette": silhouette, "worst": float("nan")}, encoding={"features": []}, model={},
+                    metrics={"silhouette": silhouette, "worst": float("nan")} | ({"approval": list(reasons)} if reasons else {}), encoding={"features": []}, model={},
                     library_versions={"numpy": "2"}, code_version="1", data_version="a",
                 ),
                 next_segment_id=max(ledger.next_segment_id, *(each + 1 for each in segments)),
@@ -95,6 +96,11 @@ class Books:
                 "margin": [1 / 3] * n,
             }
         )
+
+    def decisions(self, snapshot_id: int) -> list[tuple[str, str, str | None]]:
+        """What was decided about a snapshot: (action, who, reason), in order."""
+        query = "SELECT action, who, reason FROM segmentation.decision WHERE snapshot_id = %s ORDER BY decision_id"
+        return self.rows(query, snapshot_id)
 
     def execute(self, statement: str, *parameters: Any) -> None:
         """Change the database."""

@@ -6,14 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from books import month
+from books import Books, month
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.storage import snapshots
 
 if TYPE_CHECKING:
-    from books import Books
+    from segmentation_pipeline.model import Status
 
 
 def _id(found: object) -> int | None:
@@ -182,3 +182,36 @@ def test_a_snapshot_that_cannot_be_recorded_leaves_no_trace(books: Books) -> Non
         books.align(2, (3, 3))
     assert books.rows("SELECT count(*), max(partition) FROM segmentation.snapshot") == [(1, "2024-01-01")]
     assert books.scalar("SELECT next_segment_id FROM segmentation.segmentation") == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "accepted"),
+    [
+        ("candidate", False),
+        ("rejected", False),
+        ("waiting", True),
+        ("published", True),
+        ("declined", True),
+        ("superseded", True),
+        ("rolled_back", True),
+    ],
+)
+def test_what_a_person_or_a_publication_saw_was_accepted(books: Books, status: Status, accepted: bool) -> None:
+    """A snapshot after a rejected or an unpublished one is still the first ever; another segmentation's do not count."""
+    other = Books(books.engine, name="other")
+    other.register()
+    other.align(1, status="published")
+    books.align(1, status=status)
+    with books.engine.begin() as connection:
+        assert snapshots.ever_accepted(connection, "shop") is accepted
+
+
+def test_the_snapshot_of_a_run_is_the_one_it_recorded_last(books: Books) -> None:
+    """A step that was retried in its run recorded twice; a run of another segmentation is not looked at."""
+    books.align(1)
+    again = books.align(1)
+    books.align(2)
+    with books.engine.begin() as connection:
+        assert _id(snapshots.of_run(connection, "shop", "run-1")) == again
+        assert snapshots.of_run(connection, "other", "run-1") is None
+        assert snapshots.of_run(connection, "shop", "run-9") is None

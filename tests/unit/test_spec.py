@@ -75,6 +75,11 @@ def test_every_gate_blocks_at_its_default_threshold(gate: str, threshold: float)
     assert (default.threshold, default.severity) == (threshold, "block")
 
 
+def test_movers_only_warn_unless_the_spec_says_otherwise() -> None:
+    """Under `on_change` too many movers make a person look; by default they do not block."""
+    assert (GatesSpec().max_moved.threshold, GatesSpec().max_moved.severity) == (0.3, "warn")
+
+
 @pytest.mark.parametrize(
     ("given", "threshold", "severity"),
     [

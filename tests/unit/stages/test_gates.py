@@ -21,6 +21,8 @@ GOOD = Evidence(
     structure=StructureVerdict("structure", z=12.0, score=0.5, reason="cluster structure: clear"),
     parent_partition="2024-01-01",
     parent_n_rows=1100,
+    n_shared=800,
+    n_moved=40,
 )
 
 
@@ -36,7 +38,8 @@ def test_good_evidence_passes_every_gate() -> None:
 
     assert tuple(result.name for result in results) == GATE_NAMES
     assert all(result.passed for result in results)
-    assert [result.name for result in results if result.severity == "warn"] == ["match_confidence", "outcomes"]
+    warning = [result.name for result in results if result.severity == "warn"]
+    assert warning == ["match_confidence", "outcomes", "max_moved"]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,8 @@ def test_good_evidence_passes_every_gate() -> None:
         ("structure", 3.0, {"structure": StructureVerdict("none", 2.9, 0.4, "noise")}, 2.9, False),
         ("min_silhouette", 0.25, {"silhouette": 0.25}, 0.25, True),
         ("min_silhouette", 0.25, {"silhouette": 0.2499}, 0.2499, False),
+        ("max_moved", 0.3, {"n_shared": 100, "n_moved": 30}, 0.3, True),
+        ("max_moved", 0.3, {"n_shared": 1000, "n_moved": 301}, 0.301, False),
     ],
 )
 def test_a_gate_fails_beyond_its_threshold_and_not_at_it(
@@ -94,6 +99,7 @@ def test_a_gate_without_a_threshold_always_passes(name: str) -> None:
     bad: dict[str, Any] = {
         "n_extracted": 1, "n_rejected": 1, "silhouette": -1.0, "segment_sizes": {1: 1, 2: 899}, "parent_n_rows": 10**6,
         "structure": StructureVerdict("none", -1.0, 0.1, "noise"), "matches": (Match(0, 1, 0.5, "parent", 0.0),),
+        "n_moved": 800,
     }  # fmt: skip
 
     off, on = _gate(name, {name: {"threshold": None}}, **bad), _gate(name, **bad)
@@ -223,3 +229,15 @@ def test_certain_matches_and_first_months_are_not_ambiguous() -> None:
 
     assert (clear.passed, clear.value) == (True, 0.7)
     assert (first.passed, first.value) == (True, None)
+
+
+def test_customers_who_move_are_told_against_those_the_parent_knew() -> None:
+    """The message has both counts and the parent's partition; without shared customers there is nothing to judge."""
+    result = _gate("max_moved", n_moved=400)
+
+    assert not result.passed
+    assert result.severity == "warn"
+    assert "400 of 800 customers known to 2024-01-01 change segment (50.0%) (limit 0.3)" in result.message
+    nobody = _gate("max_moved", n_shared=0, n_moved=0)
+    assert nobody.passed
+    assert nobody.value is None
