@@ -131,23 +131,24 @@ def status(name: str | None, as_json: bool) -> None:
     Example:
       segmentation status shop --json
     """
-    from segmentation_pipeline.storage import database, schema
+    from segmentation_pipeline.storage import database, schema, snapshots
     from segmentation_pipeline.storage.status import decided
     from segmentation_pipeline.storage.status import status as read
     from segmentation_pipeline.terminal import show_status
 
     pipelines = [_pipeline(name)] if name else list(_pipelines().values())
-    found = []
+    found, stale = [], []
     for pipeline in pipelines:
         schema.migrate(pipeline.spec.publish.url_env)
         with database.begin(pipeline.spec.publish.url_env) as connection:
             found.append((read(connection, pipeline.spec.name), decided(connection, pipeline.spec.name)))
+            stale.append([each.partition for each in snapshots.built_on_older_parent(connection, pipeline.spec.name)])
     if as_json:
         objects = [each for each, _ in found]
         click.echo(json.dumps(objects[0] if name else objects, indent=1))
         return
-    for each, decisions in found:
-        show_status(each, decisions)
+    for (each, decisions), partitions in zip(found, stale, strict=True):
+        show_status(each, decisions, partitions)
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -70,8 +70,11 @@ def progress(name: str, n_partitions: int) -> Iterator[Told]:
         yield Told(name, n_partitions, bar)
 
 
-def show_status(status: "Json", decided: "Json") -> None:
-    """Print what `status --json` gives, for people, and what waits for them or was decided by them."""
+def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> None:
+    """Print what `status --json` gives, for people, and what waits for them or was decided by them.
+
+    `stale` are the partitions built on an older parent.
+    """
     out = console()
     out.print(f"[bold]{status['segmentation']}[/bold]")
     if not status["snapshots"]:
@@ -94,6 +97,12 @@ def show_status(status: "Json", decided: "Json") -> None:
     out.print(table)
     _show_segments(out, status["segments"])
     _show_decisions(out, decided)
+    if stale:
+        first, last = stale[0], stale[-1]
+        out.print(
+            f"{', '.join(stale)} built on an older parent. Rebuild:  "
+            f"[bold]segmentation backfill {status['segmentation']} --from {first} --to {last}[/bold]"
+        )
 
 
 def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:

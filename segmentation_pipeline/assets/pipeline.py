@@ -32,7 +32,7 @@ STAGES = (
 )
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"
-Step = Callable[..., dg.MaterializeResult[Any] | None]
+Step = Callable[..., dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Pipeline:
     ) -> Callable[[Step], dg.AssetsDefinition]:
         """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
 
-        A step of an `optional` asset may give None: then the run succeeds and nothing was materialized.
+        A step of an `optional` asset may give its check alone: then the run succeeds and nothing was materialized.
         """
         position = STAGES.index(stage)
 
@@ -190,14 +190,12 @@ def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec
     return features if isinstance(features, str) else [feature.model_dump() for feature in features]
 
 
-def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]]]:
-    """Make a generator of a step: only what is not yielded is left out, a returned None Dagster materializes."""
+def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]]:
+    """Make a generator of a step: only what is not yielded is left out."""
 
     @functools.wraps(step)
-    def yielded(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        result = step(context)
-        if result is not None:
-            yield result
+    def yielded(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        yield step(context)
 
     return yielded
 
@@ -206,14 +204,14 @@ def _telling(step: Step) -> Step:
     """Show an error of this package as its message alone, and note how long the step took."""
 
     @functools.wraps(step)
-    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | None:
+    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         started = time.monotonic()
         try:
             result = step(context)
         except SegmentationError as error:
             raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
-        if result is None:
-            return None
+        if isinstance(result, dg.AssetCheckResult):
+            return result
         return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})
 
     # Dagster reads the signature; a generic return type it takes for several outputs

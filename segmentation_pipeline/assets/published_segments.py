@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.parentage import parentage_check, parentage_result
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.errors import NotAcceptedError
 from segmentation_pipeline.storage import assignments, database, decisions, schema, snapshots, writeback
@@ -17,13 +18,19 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Build the asset."""
     spec = pipeline.spec
 
-    @pipeline.asset("published_segments", kinds={"postgres"}, description=__doc__ or "", optional=True)
-    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | None:
+    @pipeline.asset(
+        "published_segments",
+        kinds={"postgres"},
+        description=__doc__ or "",
+        check_specs=[parentage_check(pipeline)],
+        optional=True,
+    )
+    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         schema.migrate(spec.publish.url_env)
         aligned = _aligned(context, pipeline)
         snapshot_id = int(aligned.manifest["snapshot_id"])
         if aligned.manifest["run_id"] == context.run.run_id and _waits(context, pipeline, snapshot_id):
-            return None
+            return parentage_result(pipeline)
         with database.begin(spec.publish.url_env) as connection:
             receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, aligned.table("assignments"))
         with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:
@@ -45,7 +52,7 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             )
         if receipt.became_current:
             _retain(context, pipeline)
-        return pipeline.result(artifact, metadata=receipt.to_json())
+        return pipeline.result(artifact, metadata=receipt.to_json(), check_results=[parentage_result(pipeline)])
 
     return step
 

@@ -118,6 +118,13 @@ def parent(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | 
     )
 
 
+def built_on_older_parent(connection: sa.Connection, name: str) -> list[Snapshot]:
+    """The published snapshots whose parent is not the latest published one before them, by as_of (rule 9)."""
+    published = [each for each in snapshots(connection, name) if each.status == "published"]
+    before = [None, *(each.snapshot_id for each in published)]
+    return [each for each, expected in zip(published, before, strict=False) if each.parent_snapshot_id != expected]
+
+
 def earlier_versions(connection: sa.Connection, name: str, partition: str) -> list[Snapshot]:
     """The snapshots of the same partition, the published one first, then the newest (rule 8)."""
     rows = connection.execute(

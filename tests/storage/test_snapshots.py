@@ -215,3 +215,16 @@ def test_the_snapshot_of_a_run_is_the_one_it_recorded_last(books: Books) -> None
         assert _id(snapshots.of_run(connection, "shop", "run-1")) == again
         assert snapshots.of_run(connection, "other", "run-1") is None
         assert snapshots.of_run(connection, "shop", "run-9") is None
+
+
+def test_months_built_on_an_older_parent_are_known(books: Books) -> None:
+    """A month published late, or a parent that was replaced, leaves the next month built on an older parent."""
+    first = books.align(1, status="published")
+    books.align(2, status="rejected")
+    third = books.align(3, status="published", parent=first)
+    books.align(4, status="published", parent=third)
+    with books.engine.begin() as connection:
+        assert snapshots.built_on_older_parent(connection, "shop") == []
+    books.align(2, status="published", parent=first)
+    with books.engine.begin() as connection:
+        assert [each.partition for each in snapshots.built_on_older_parent(connection, "shop")] == [month(3)[0]]
