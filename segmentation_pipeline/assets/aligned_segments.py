@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import PACKAGE, Pipeline, picture
+from segmentation_pipeline.assets.segment_pictures import show_segments
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.model import (
     Alignment,
@@ -93,6 +94,15 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
             artifact.write_json("model", recorded.model.to_json())
             artifact.write_table("assignments", _assignments(key, inputs, recorded))
+            pictures = show_segments(
+                artifact,
+                inputs.frame,
+                recorded.segments,
+                recorded.profiles,
+                features=[FeatureSpec(**feature) for feature in inputs.valid.json("features")],
+                names={segment: profile.name for segment, profile in recorded.profiles.items()},
+                seed=int(inputs.summary["seed"]),
+            )
             artifact.manifest |= {
                 "rows": len(recorded.segments),
                 "snapshot_id": recorded.snapshot_id,
@@ -109,6 +119,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "unassigned": int((recorded.segments == UNASSIGNED).sum()),
                 "segments": dg.MetadataValue.md(_table(recorded)),
                 "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
+                **pictures,
             },
             check_results=[_check_result(pipeline, gate) for gate in recorded.gates],
         )
