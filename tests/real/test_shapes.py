@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "labelled"
-SUITABLE = ("hepta", "s1", "r15", "unbalance", "wine")
+SUITABLE = ("hepta", "s1", "s3", "unbalance", "r15", "wine", "g2mg_16_50", "g2mg_2_50")
 # adjusted Rand that the named algorithm reaches at least; whatever it is, it has to be better than K-Means
 LEAST = {"chainlink": 0.9, "jain": 0.0, "smile": 0.9, "target": 0.0}
 
@@ -39,7 +39,7 @@ def _load(chain: OneMonth, name: str) -> tuple[np.ndarray, str]:
 
 def _run(chain: OneMonth, name: str, features: str, fit: str) -> tuple[RunOutcome, dict[int, int]]:
     """One run, and each customer's cluster."""
-    outcome = chain.run(name, "customer_id", f"features: [{features}]\n  sweep: {{k_max: 15}}\n  fit: {{{fit}}}")
+    outcome = chain.run(name, "customer_id", f"features: [{features}]\n  sweep: {{k_max: 20}}\n  fit: {{{fit}}}")
     labels = chain.artifact(name, "final_fit", outcome).frame("labels")
     return outcome, dict(zip(labels["customer_id"].tolist(), labels["cluster"].tolist(), strict=True))
 
