@@ -165,7 +165,7 @@ class StructureVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """All candidates, the chosen K and why."""
+    """All candidates, the chosen K and why, and the mean silhouette of each of its clusters."""
 
     candidates: tuple[SweepCandidate, ...]
     k: int
@@ -178,6 +178,7 @@ class SweepResult:
     n_rows: int
     n_sampled: int
     inertia_of_one: float
+    cluster_silhouettes: tuple[float, ...] = ()
 
     def to_json(self) -> Json:
         """Give plain values that `from_json` reads back."""
@@ -191,6 +192,7 @@ class SweepResult:
                 **data,
                 "candidates": tuple(SweepCandidate(**each) for each in data["candidates"]),
                 "vetoed": tuple(data["vetoed"]),
+                "cluster_silhouettes": tuple(data.get("cluster_silhouettes", ())),
                 "structure": StructureVerdict(**data["structure"]),
             }
         )
@@ -199,6 +201,18 @@ class SweepResult:
     def chosen(self) -> SweepCandidate:
         """The candidate of the chosen K."""
         return next(each for each in self.candidates if each.k == self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class SilhouetteSample:
+    """Silhouettes of single customers under one clustering, for a picture: three arrays of shape (m,).
+
+    The customers are random within their cluster; `weights` is how many of the cluster each one stands for.
+    """
+
+    clusters: NDArray[np.int64]
+    silhouettes: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

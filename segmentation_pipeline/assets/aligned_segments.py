@@ -11,6 +11,7 @@ from segmentation_pipeline.assets.alignment_tables import drift_table, segments_
 from segmentation_pipeline.assets.approval import approval_check, approval_result
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
+from segmentation_pipeline.assets.segment_pictures import show_segments
 from segmentation_pipeline.assets.snapshot_record import Inputs, Recorded, align_and_record, read_inputs
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.reporting.figures import scatter_figure
@@ -46,6 +47,15 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
             artifact.write_json("model", identity.model.to_json())
             artifact.write_table("assignments", _assignments(key, inputs, recorded))
+            pictures = show_segments(
+                artifact,
+                inputs.frame,
+                identity.segments,
+                identity.profiles,
+                features=inputs.features,
+                names=recorded.names,
+                seed=int(inputs.summary["seed"]),
+            )
             artifact.manifest |= {
                 "rows": len(identity.segments),
                 "snapshot_id": recorded.snapshot_id,
@@ -65,6 +75,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
                 "drift": dg.MetadataValue.md(drift_table(identity.drift)),
                 "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
+                **pictures,
             },
             check_results=[
                 *(_check_result(pipeline, gate) for gate in recorded.gates),

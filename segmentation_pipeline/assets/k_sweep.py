@@ -6,14 +6,14 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.model import Encoding, Finding, FittedModel, Snapshot, SweepCandidate
-from segmentation_pipeline.reporting.figures import sweep_figure
-from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.reporting.figures import silhouette_figure, sweep_figure
 from segmentation_pipeline.stages.diagnosis import diagnose
 from segmentation_pipeline.stages.sweep import Sweep, run_sweep
 from segmentation_pipeline.storage import database, decisions, snapshots
@@ -44,6 +44,7 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
         with pipeline.writing(context, "k_sweep", made_from=[encoded]) as artifact:
             artifact.write_json("findings", [asdict(finding) for finding in findings])
             artifact.write_json("sweep", sweep.result.to_json())
+            artifact.write_table("silhouettes", _silhouettes(sweep))
             artifact.write_json("centers", {fit.k: fit.centers.tolist() for fit in sweep.fits})
             artifact.manifest |= {
                 "data_version": json_version([encoded.data_version, sweep.result.to_json()]),
@@ -59,6 +60,10 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "diagnosis": dg.MetadataValue.md(_findings_table(findings)),
                 "candidates": dg.MetadataValue.md(_table(sweep.result.candidates)),
                 "inertia_and_silhouette": picture(sweep_figure(sweep.result), "inertia and silhouette for each K"),
+                "silhouettes": picture(
+                    silhouette_figure(sweep.silhouettes, sweep.result),
+                    f"silhouettes of the customers in the {sweep.result.k} clusters of this fit",
+                ),
             },
         )
 
@@ -74,7 +79,7 @@ def _diagnosis(
     return diagnose(
         matrix,
         encoding=Encoding.from_json(encoded.json("encoding")),
-        labels=assign(matrix, fit.model).labels,
+        labels=sweep.labels,
         centers=fit.centers,
         inertias={1: result.inertia_of_one, **{each.k: each.inertia for each in result.candidates}},
         n_iter=fit.n_iter,
@@ -83,6 +88,12 @@ def _diagnosis(
         parent_centers=before if before is not None and before.shape == fit.centers.shape else None,
         k_wanted=k_max,
     )
+
+
+def _silhouettes(sweep: Sweep) -> pa.Table:
+    """What the silhouette plot shows; by cluster, as no segment is known here."""
+    sample = sweep.silhouettes
+    return pa.table({"cluster": sample.clusters, "silhouette": sample.silhouettes, "weight": sample.weights})
 
 
 def _findings_table(findings: tuple[Finding, ...]) -> str:

@@ -1,34 +1,33 @@
-"""The plots, as PNG bytes: readable at UI size, colour-blind safe, the same colour for the same segment everywhere."""
+"""The plots of a sweep and of single customers, as PNG bytes: readable at UI size, colour-blind safe."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.reporting import style
+from segmentation_pipeline.reporting.style import GREY, INK, PALETTE, SLATE, segment_colour
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.model import SweepResult
+    from segmentation_pipeline.model import SilhouetteSample, SweepResult
 
-# Okabe and Ito (2008), Color Universal Design; black is left for text
-PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-GREY: Final = "#999999"
+__all__ = ["scatter_figure", "segment_colour", "silhouette_figure", "sweep_figure"]
 
-
-def segment_colour(segment_id: int) -> str:
-    """The colour of a segment, for as long as it lives; unassigned (-1) is grey."""
-    return GREY if segment_id < 1 else PALETTE[(segment_id - 1) % len(PALETTE)]
+_LINE: Final = 0.15  # inches that a line of a cluster's label needs
+_FEW: Final = 6  # up to it labels have two lines
+_AROUND: Final = 0.9  # inches of title and axis
+_GAP: Final = 0.01  # between clusters, as a share of all customers
 
 
 def sweep_figure(sweep: SweepResult) -> bytes:
     """Inertia and silhouette against K in one figure, the chosen K marked."""
-    figure = _figure(7.2, 3.6)
+    figure = style.canvas(3.6)
     left = figure.subplots()
     ks = [each.k for each in sweep.candidates]
     left.plot(ks, [each.inertia for each in sweep.candidates], color=PALETTE[0], marker="o", label="inertia (left)")
@@ -50,7 +49,7 @@ def sweep_figure(sweep: SweepResult) -> bytes:
     left.set_title(f"chosen: K = {sweep.k}", fontsize=11)
     handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     left.legend(handles=handles, frameon=False, loc="upper right")
-    return _png(figure)
+    return style.png(figure)
 
 
 def scatter_figure(
@@ -61,35 +60,83 @@ def scatter_figure(
     names: Mapping[int, str],
 ) -> bytes:
     """Customers on the first two principal axes, `points` (n, 2) and `segments` (n,), coloured by segment."""
-    figure = _figure(7.2, 5.0)
+    figure = style.canvas(4.2 + 0.17 * len(np.unique(segments)))
     axes = figure.subplots()
     for segment in np.unique(segments):
         inside = segments == segment
         identity = int(segment)
-        name = names.get(identity, "")
         axes.scatter(
             points[inside, 0],
             points[inside, 1],
-            s=9,
-            alpha=0.6,
-            linewidths=0,
+            s=12,
+            alpha=0.7,
+            edgecolors=INK,
+            linewidths=0.2,  # light colours need it on white
             color=segment_colour(identity),
-            marker=MARKERS[(identity - 1) % len(MARKERS)],
-            label=f"{identity}: {name[:40]}" if identity > 0 else "unassigned",
+            marker=style.segment_marker(identity),
+            label=style.segment_label(identity, names, width=60),
         )
     axes.set_xlabel(f"first principal axis ({explained[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({explained[1]:.0%})")
     axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
-    return _png(figure)
+    return style.png(figure)
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure  # slow to import, and not through pyplot: no global state
+def silhouette_figure(sample: SilhouetteSample, sweep: SweepResult, *, names: Mapping[int, str] | None = None) -> bytes:
+    """Each customer's silhouette, cluster by cluster and sorted, and the mean of all that the sweep found.
 
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+    A cluster is as thick as it has customers; its label stands beside it, as near as the others allow. With `names` the
+    groups are segments in their colours, without they are clusters of one fit, which have none.
+    """
+    groups = [int(each) for each in np.unique(sample.clusters)]
+    lines = 2 if len(groups) <= _FEW else 1
+    room = max(2.6, 0.3 * len(groups))
+    figure = style.canvas(room + _AROUND)
+    axes = figure.subplots()
+    sizes = np.array([float(sample.weights[sample.clusters == group].sum()) for group in groups])
+    heights = sizes / sizes.sum()
+    tops = np.concatenate([[0.0], np.cumsum(heights[:-1] + _GAP)])
+    bottom = float(tops[-1] + heights[-1])
+    places = _apart(tops + heights / 2, least=lines * _LINE / room * bottom, most=bottom)
+    for position, group in enumerate(groups):
+        own = sample.clusters == group
+        colour = SLATE[position % 2] if names is None else segment_colour(group)
+        hatch = "" if names is None else style.segment_hatch(group)
+        _band(axes, sample.silhouettes[own], tops[position], heights[position], colour, hatch)
+        label = (
+            f"cluster {group}" if names is None else style.segment_label(group, names, width=30 if lines > 1 else 22)
+        )
+        label += f"\n{round(sizes[position]):,} customers" if lines > 1 else f" ({round(sizes[position]):,})"
+        if names is None and sweep.cluster_silhouettes:
+            label += f", mean {sweep.cluster_silhouettes[position]:.2f}"
+        axes.text(1.015, places[position], label, fontsize=8, va="center", color=INK,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+    mean = sweep.chosen.silhouette
+    axes.axvline(mean, color=PALETTE[5], linestyle="--", linewidth=1.5)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set(xlim=(min(-0.2, float(sample.silhouettes.min()) - 0.02), 1), ylim=(bottom + _GAP, -_GAP), yticks=[])
+    axes.set_xlabel("below 0: nearer to another cluster    0: on a border    1: well inside", fontsize=9)
+    axes.set_title(f"K = {sweep.k}: mean silhouette {mean:.2f} (dashed)", fontsize=11)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return style.png(figure)
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+def _apart(places: NDArray[np.float64], *, least: float, most: float) -> NDArray[np.float64]:
+    """Move ascending places until neighbours are `least` apart and the last is within `most`."""
+    moved = places.copy()
+    for position in range(1, len(moved)):
+        moved[position] = max(moved[position], moved[position - 1] + least)
+    moved[-1] = min(moved[-1], most)
+    for position in range(len(moved) - 2, -1, -1):
+        moved[position] = min(moved[position], moved[position + 1] - least)
+    return moved
+
+
+def _band(axes: Axes, silhouettes: NDArray[np.float64], top: float, height: float, colour: str, hatch: str) -> None:
+    """One cluster: its silhouettes from the largest, evenly over the band."""
+    ordered = np.sort(silhouettes)[::-1]
+    edges = np.linspace(top, top + height, len(ordered) + 1)
+    axes.fill_betweenx(
+        edges, 0, np.append(ordered, ordered[-1]), step="post", facecolor=colour, edgecolor="white", hatch=hatch,
+        linewidth=0,
+    )  # fmt: skip

@@ -26,8 +26,10 @@ from segmentation_pipeline.stages.dip import UNIMODAL_P, VALLEY_P
 
 Policy = Literal["default", "silhouette", "davies_bouldin", "gap", "fixed"]
 
-# Simplified silhouettes nearer than this are practically the same; 0.02 to 0.05 give the same choices.
-MARGIN = 0.03
+# Simplified silhouettes nearer than this are practically the same where the valleys are proven. Personas nest, and the
+# silhouette pays for few far groups: of 360 simulated months with 4 to 7 personas the true K was taken in 346 at 0.03,
+# in 360 at 0.07 and 0.10, and at 0.10 a K too many began to be taken where personas overlap.
+MARGIN = 0.07
 # A new K has to gain this much beyond its error: a birth shows at once, noise in large data does not flicker.
 WORTH_A_CHANGE = 0.01
 # Hennig 2007, doi:10.1016/j.csda.2006.11.025: below it a clustering dissolves under resampling.
@@ -177,6 +179,8 @@ def _keep_parent(
         return found
     if policy == "default" and found > parent and valleys_proven(by_k[found]):
         return found  # a group that is plainly there was born
+    if policy == "default" and found < parent and valleys_proven(by_k[parent]):
+        return parent  # all of its groups are plainly still there: none has gone, however few far groups look better
     error = 0.0
     if policy == "silhouette":
         error = float(np.hypot(by_k[parent].silhouette_error, by_k[found].silhouette_error))

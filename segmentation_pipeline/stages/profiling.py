@@ -98,12 +98,44 @@ def automatic_name(figures: Mapping[str, Json]) -> str:
         elif figure["shares"]:
             value, share = max(figure["shares"].items(), key=lambda item: item[1] - figure["everybody"][item[0]])
             common = figure["everybody"][value]
-            spread = float(np.sqrt(common * (1 - common)))
-            lift = (share - common) / spread if spread > 0 else 0.0
+            lift = _lift(share, common)
             label = {"true": plain, "false": f"not {plain}"}.get(value, f"{plain} {value}")
             words.append((lift, f"mostly {label}" if share > 1 / 2 else f"more {label}"))
     notable = [word for weight, word in sorted(words, reverse=True) if weight >= NOTABLE]
     return ", ".join(notable[:WORDS_IN_A_NAME]) or "average customers"
+
+
+def standard_scores(
+    profiles: Mapping[int, SegmentProfile], *, features: Sequence[FeatureSpec]
+) -> dict[int, dict[str, float]]:
+    """How far each segment is from everybody, by feature, in standard deviations of everybody; NaN without a value.
+
+    A category has an entry for each value, "country is DE", whose standard deviation is that of a 0/1 column. One of
+    two values says it all, and true is the one that is shown.
+    """
+    scores: dict[int, dict[str, float]] = {segment: {} for segment in profiles}
+    for feature in features:
+        column = feature.column
+        if feature.is_number:
+            for segment, profile in profiles.items():
+                scores[segment][column] = profile.figures[column]["z"]
+            continue
+        everybody: dict[str, float] = {}
+        for profile in profiles.values():
+            everybody |= profile.figures[column]["everybody"]
+        values = sorted(everybody, key=lambda value: (value == "false", -everybody[value], value))
+        for value in values[:1] if len(values) == 2 else values:
+            name = column if value == "true" else f"{column} is {value}"
+            for segment, profile in profiles.items():
+                share = profile.figures[column]["shares"].get(value, 0.0)
+                scores[segment][name] = _lift(share, everybody[value])
+    return scores
+
+
+def _lift(share: float, common: float) -> float:
+    """A share less everybody's, in standard deviations of a 0/1 column."""
+    spread = float(np.sqrt(common * (1 - common)))
+    return (share - common) / spread if spread > 0 else 0.0
 
 
 def _shares(values: pd.Series) -> dict[str, float]:

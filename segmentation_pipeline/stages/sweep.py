@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
-from segmentation_pipeline.model import StructureVerdict, SweepCandidate, SweepResult
+from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.stages.choice import choose_k
 from segmentation_pipeline.stages.clustering import Assignment, Fit, assign, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.stages.dip import neighbour_dips
-from segmentation_pipeline.stages.silhouette import silhouette_estimate, silhouette_samples, simplified_silhouette
+from segmentation_pipeline.stages.silhouette import (
+    silhouette_estimate,
+    silhouette_samples,
+    simplified_silhouette,
+    stratified_sample,
+)
 from segmentation_pipeline.stages.stability import Stability, stability
 from segmentation_pipeline.stages.structure import gap_statistics, judge_structure
 
@@ -28,14 +33,22 @@ FIT_ROWS: Final = 50_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
+# So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
+SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The candidates with the choice, and the fit behind each of them, in order of K."""
+    """The candidates with the choice, and the fit behind each of them, in order of K.
+
+    Of the chosen K also the label of each row, shape (n,), and the silhouettes of some of them, which were not computed
+    anew: they are among those whose mean is the candidate's.
+    """
 
     result: SweepResult
     fits: tuple[Fit, ...]
+    labels: NDArray[np.int64]
+    silhouettes: SilhouetteSample
 
     def fit_of(self, k: int) -> Fit:
         """The fit of one K."""
@@ -47,6 +60,8 @@ class _Silhouette:
     mean: float
     error: float
     negative_share: float
+    rows: NDArray[np.intp]
+    values: NDArray[np.float64]
 
 
 def run_sweep(
@@ -111,6 +126,8 @@ def run_sweep(
         row_scores=scores,
         inertia_of_one=inertia_of_one,
     )
+    chosen = next(position for position, each in enumerate(candidates) if each.k == choice.k)
+    labels, silhouette = assignments[chosen].labels, silhouettes[chosen]
     result = SweepResult(
         candidates=candidates,
         k=choice.k,
@@ -123,8 +140,9 @@ def run_sweep(
         n_rows=len(matrix),
         n_sampled=len(sample),
         inertia_of_one=inertia_of_one,
+        cluster_silhouettes=_by_cluster(silhouette, labels, choice.k),
     )
-    return Sweep(result, fits)
+    return Sweep(result, fits, labels, _shown(silhouette, labels, rng))
 
 
 def _feasible(matrix: NDArray[np.float32], sweep: SweepSpec, fit: FitSpec) -> list[int]:
@@ -164,9 +182,29 @@ def _silhouettes(
     """The mean silhouette of each labeling: exact up to EXACT_ROWS, on a stratified sample above."""
     if len(matrix) <= EXACT_ROWS:
         exact = silhouette_samples(matrix, labelings)
-        return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean())) for each in exact]
+        rows = np.arange(len(matrix), dtype=np.intp)
+        return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean()), rows, each) for each in exact]
     estimates = [silhouette_estimate(matrix, labels, rng=rng) for labels in labelings]
-    return [_Silhouette(each.mean, each.standard_error, each.negative_share) for each in estimates]
+    return [
+        _Silhouette(each.mean, each.standard_error, each.negative_share, each.indices, each.samples)
+        for each in estimates
+    ]
+
+
+def _by_cluster(found: _Silhouette, labels: NDArray[np.int64], k: int) -> tuple[float, ...]:
+    """The mean silhouette of each cluster, of all rows that have one: they are a uniform sample within it."""
+    own = labels[found.rows]
+    sums, counts = np.bincount(own, weights=found.values, minlength=k), np.bincount(own, minlength=k)
+    return tuple(float(each) for each in sums / np.maximum(counts, 1))
+
+
+def _shown(found: _Silhouette, labels: NDArray[np.int64], rng: np.random.Generator) -> SilhouetteSample:
+    """A stratified sample of the silhouettes there are, with what each stands for among all rows."""
+    own = labels[found.rows]
+    picked = stratified_sample(own, size=SHOWN_ROWS, floor=SHOWN_FLOOR, rng=rng).indices
+    sizes, drawn = np.bincount(labels), np.bincount(own[picked], minlength=int(labels.max()) + 1)
+    clusters = own[picked]
+    return SilhouetteSample(clusters, found.values[picked], (sizes / np.maximum(drawn, 1))[clusters])
 
 
 def _candidate(

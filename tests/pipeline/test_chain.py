@@ -235,13 +235,19 @@ def test_the_saved_model_gives_the_written_labels_again(chain: Chain) -> None:
     assert np.array_equal(labels, [written[customer] for customer in frame["customer_id"]])
 
 
-@pytest.mark.parametrize("stage", ["k_sweep", "aligned_segments"])
-def test_plots_are_on_the_materializations(chain: Chain, stage: str) -> None:
-    """The sweep's figure and the scatter of the segments are PNG images in the metadata."""
+@pytest.mark.parametrize(
+    ("stage", "plots"),
+    [
+        ("k_sweep", {"inertia_and_silhouette", "silhouettes"}),
+        ("aligned_segments", {"customers", "sizes", "profiles"}),
+    ],
+)
+def test_plots_are_on_the_materializations(chain: Chain, stage: str, plots: set[str]) -> None:
+    """The figures of the sweep and of the segments are PNG images in the metadata."""
     chain.run(MONTHS[0])
     metadata = _latest(chain, stage).metadata
-    pictures = [value for value in metadata.values() if "data:image/png;base64,iVBOR" in str(value.value)]
-    assert len(pictures) == 1
+    pictures = {name for name, value in metadata.items() if "data:image/png;base64,iVBOR" in str(value.value)}
+    assert pictures == plots
 
 
 def _latest(chain: Chain, stage: str) -> dg.AssetMaterialization:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -19,6 +20,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    import pandas as pd
+
+    from segmentation_pipeline.assets.runs import RunOutcome
+    from segmentation_pipeline.storage.artifacts import Artifact
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT.parent / "shared" / "data" / "online_retail.parquet"
@@ -31,6 +37,18 @@ CREATE TABLE user_analytics (user_id bigint PRIMARY KEY, segment_id integer, las
 """
 TARGET = """INSERT INTO user_analytics (user_id)
             SELECT DISTINCT "CustomerID" FROM online_retail WHERE "CustomerID" IS NOT NULL"""
+
+
+DEFS = """\
+type: segmentation_pipeline.Segmentation
+attributes:
+  name: {name}
+  source: {{table: public.{name}, key: {key}}}
+  partitions: {{cadence: monthly, start: "2024-01-01", end: "2024-02-01"}}
+  publish: {{table: public.{name}_target, key: user_id, updated_column: last_updated}}
+  {rest}
+"""
+PARTITION = "2024-01-01"
 
 
 @dataclass(frozen=True)
@@ -92,3 +110,63 @@ def _load(url: str) -> None:
                 copy.write(text.getvalue())
         connection.execute(TARGET)
         connection.execute("ANALYZE")
+
+
+@dataclass(frozen=True)
+class OneMonth:
+    """A table as it comes, and one month of a segmentation of it, run in this process."""
+
+    url: str
+    defs: Path
+    instance: dg.DagsterInstance
+
+    def load(self, name: str, frame: pd.DataFrame, key: str) -> None:
+        """Make the table and an empty target with a row a customer; text stays text."""
+        types = {"i": "bigint", "u": "bigint", "f": "float8"}
+        columns = ", ".join(f'"{column}" {types.get(frame[column].dtype.kind, "text")}' for column in frame)
+        with psycopg.connect(self.url) as connection:
+            connection.execute(f"CREATE TABLE {name} ({columns})")
+            with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
+                for row in frame.itertuples(index=False):
+                    copy.write_row(row)
+            connection.execute(
+                f'CREATE TABLE {name}_target AS SELECT "{key}" AS user_id, NULL::integer AS segment_id, '
+                f"NULL::timestamptz AS last_updated FROM {name}"
+            )
+
+    def run(self, name: str, key: str, rest: str) -> RunOutcome:
+        """Write the defs.yaml with the rest of its attributes, and run the month as the command line does."""
+        from segmentation_pipeline.assets.runs import run_partition
+        from segmentation_pipeline.component import load_definitions, pipelines
+
+        (self.defs / name).mkdir(parents=True, exist_ok=True)
+        (self.defs / name / "defs.yaml").write_text(DEFS.format(name=name, key=key, rest=rest))
+        job = load_definitions().resolve_job_def(name)
+        return run_partition(pipelines()[name], job, PARTITION, instance=self.instance)
+
+    def artifact(self, name: str, stage: str, outcome: RunOutcome) -> Artifact:
+        """What a stage of a run wrote."""
+        from segmentation_pipeline.component import pipelines
+
+        return pipelines()[name].store.open(stage, PARTITION, outcome.run_id)
+
+    def metadata(self, name: str, stage: str) -> dict[str, dg.MetadataValue[Any]]:
+        """What the UI shows of a stage's latest materialization."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey([name, stage]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return dict(event.asset_materialization.metadata)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def one_month(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OneMonth]:
+    """An empty database and an empty folder of segmentations."""
+    (tmp_path / "defs").mkdir()
+    monkeypatch.setenv("SEGMENTATION_DEFS", str(tmp_path / "defs"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield OneMonth(database, tmp_path / "defs", instance)

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.stages.algorithms import fit_model
 from segmentation_pipeline.stages.clustering import assign, fit_kmeans
+from segmentation_pipeline.stages.diagnosis import diagnose
 from segmentation_pipeline.stages.encoding import fit_encoding, transform
 from segmentation_pipeline.stages.features import infer_features
 from segmentation_pipeline.stages.validation import validate
@@ -75,3 +77,30 @@ def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> No
 def test_outliers_pulled_in_or_left_out_give_no_small_segment(customers: pd.DataFrame, options: dict[str, str]) -> None:
     """Without a transform, winsorizing or removing outliers is enough."""
     assert min(_smallest_shares(customers, _features(**options))) > 0.01
+
+
+@pytest.mark.slow
+def test_medoids_give_no_small_segment_that_the_diagnosis_does_not_name(customers: pd.DataFrame) -> None:
+    """On raw numbers k-medoids keeps every segment above 1 % up to K = 6; from 7 on the outliers' own is named."""
+    features = _features()
+    rows = validate(customers, features, key="customer_id", as_of=AS_OF).rows
+    encoding = fit_encoding(rows, features)
+    matrix = transform(rows, encoding).matrix
+    small = {}
+    for k in range(2, 11):
+        fit = fit_model(matrix, algorithm="kmedoids", k=k, n_init=10, seed=0, encoding=encoding)
+        labels = assign(matrix, fit.model).labels
+        if np.bincount(labels).min() < 0.01 * len(rows):
+            findings = diagnose(
+                matrix,
+                encoding=encoding,
+                labels=labels,
+                centers=fit.model.centers,
+                inertias={},
+                n_iter=fit.n_iter,
+                converged=fit.converged,
+                rng=np.random.default_rng(0),
+            )
+            small[k] = {finding.name for finding in findings if finding.severity == "warn"}
+    assert set(small).isdisjoint(range(2, 7))
+    assert all("outlier_cluster" in names for names in small.values())

@@ -89,6 +89,14 @@ def test_a_group_that_is_plainly_there_is_born_at_once() -> None:
     assert choose_k([_candidate(4, 0.500), _candidate(5, 0.501, dip=0.0)], parent_k=4).k == 5
 
 
+def test_groups_that_are_plainly_there_are_not_merged_away() -> None:
+    """Where the parent's K still has a valley between all neighbours, fewer and farther groups do not replace it."""
+    found = [_candidate(2, 0.70), _candidate(4, 0.55, dip=0.0)]
+    assert choose_k(found).k == 2
+    assert choose_k(found, parent_k=4).k == 4
+    assert choose_k([found[0], replace(found[1], dip_p_value=0.3)], parent_k=4).k == 2
+
+
 def test_a_gain_within_its_paired_error_keeps_the_parents_k() -> None:
     """A gain that the same rows do not show consistently is no gain."""
     both = [_candidate(4, 0.40), _candidate(5, 0.50)]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.profiling import SegmentProfile, automatic_name, profile_segments
+from segmentation_pipeline.stages.profiling import SegmentProfile, automatic_name, profile_segments, standard_scores
 
 SPEND = FeatureSpec(column="spend", kind="numeric")
 COUNTRY = FeatureSpec(column="country", kind="categorical", missing="category")
@@ -154,3 +154,31 @@ def test_categories_and_booleans_name_segments() -> None:
 def test_nobody_assigned_is_nobody_profiled() -> None:
     """Without an assigned customer there are no profiles."""
     assert _profiles({"spend": [1.0, 2.0]}, [-1, -1], features=[SPEND]) == {}
+
+
+def test_scores_compare_segments_in_standard_deviations() -> None:
+    """Numbers have their z, each value of a category that of its 0/1 column, and of two values one says it all."""
+    features = [SPEND, COUNTRY, FeatureSpec(column="active", kind="boolean")]
+    columns = {
+        "spend": [1.0, 1.0, 3.0, 3.0],
+        "country": ["UK", "DE", "DE", "FR"],
+        "active": [True, True, False, False],
+        "profit": [1.0, 2.0, 3.0, 4.0],
+    }
+    profiles = _profiles(columns, [1, 1, 2, 2], features=features, outcomes=["profit"])
+
+    scores = standard_scores(profiles, features=features)
+
+    assert list(scores[1]) == ["spend", "country is DE", "country is FR", "country is UK", "active"]
+    assert (scores[1]["spend"], scores[2]["spend"]) == (-1.0, 1.0)
+    assert (scores[1]["active"], scores[2]["active"]) == (1.0, -1.0)
+    # nobody of segment 1 is from FR, of everybody a quarter is
+    assert scores[1]["country is FR"] == pytest.approx(-0.25 / np.sqrt(0.25 * 0.75))
+    assert scores[1]["country is DE"] == scores[2]["country is DE"] == 0.0
+
+
+def test_a_segment_without_a_value_has_no_score() -> None:
+    """Nulls only are no number: the score is not a number either, and no zero."""
+    age = FeatureSpec(column="age", kind="numeric", missing="median")
+    profiles = _profiles({"age": [np.nan, np.nan, 30.0, 40.0]}, [1, 1, 2, 2], features=[age])
+    assert np.isnan(standard_scores(profiles, features=[age])[1]["age"])

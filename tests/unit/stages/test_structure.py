@@ -40,6 +40,17 @@ def test_one_gaussian_has_no_structure_however_elongated(d: int, seed: int) -> N
     assert _judge(points @ rng.normal(size=(d, d)), seed).verdict == "none"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("d", range(2, 21))
+def test_noise_of_any_width_has_no_structure_as_it_ships(d: int, seed: int) -> None:
+    """With the settings that the sweep uses, neither uniform noise nor one Gaussian passes, at 2 to 20 features."""
+    rng = np.random.default_rng([d, seed])
+    for points in (rng.uniform(size=(800, d)), rng.normal(size=(800, d))):
+        standardised = ((points - points.mean(axis=0)) / points.std(axis=0)).astype(np.float32)
+        assert judge_structure(standardised, rng=np.random.default_rng(seed)).verdict == "none"
+
+
 @pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 5), (5, 12)])
 def test_groups_with_valleys_are_structure(k: int, d: int) -> None:
     """Groups well apart beat every null and show their valleys on rows that were held out."""

@@ -1,6 +1,7 @@
 """Trying a range of K: the figures are scikit-learn's, the choice is sound, a seed repeats it."""
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from segmentation_pipeline.model import SweepResult
 from segmentation_pipeline.spec import FitSpec, SweepSpec
 from segmentation_pipeline.stages import sweep as sweep_module
 from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.stages.silhouette import silhouette_estimate
 from segmentation_pipeline.stages.sweep import NOT_JUDGED, Sweep, run_sweep
 
 
@@ -159,3 +161,30 @@ def test_what_does_not_choose_k_can_be_left_out() -> None:
     assert all(each.stability is None for each in quick.result.candidates)
     assert whole.result.structure.verdict == "structure"
     assert quick.result.structure == NOT_JUDGED
+
+
+@pytest.mark.parametrize("n_judged", [None, 600])
+def test_the_silhouettes_that_are_shown_are_the_candidates_own(
+    n_judged: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample's values are those of the chosen K's rows, stratified, and its weights add up to each cluster."""
+    if n_judged is not None:  # as on large data: the silhouettes are an estimate
+        monkeypatch.setattr(sweep_module, "EXACT_ROWS", n_judged)
+        monkeypatch.setattr(sweep_module, "silhouette_estimate", partial(silhouette_estimate, size=n_judged))
+    monkeypatch.setattr(sweep_module, "SHOWN_ROWS", 200)
+    matrix = np.concatenate([_blobs(400), _blobs(20, seed=1)[:20] + 9]).astype(np.float32)
+
+    swept = _sweep(matrix, fit={"k": 4})
+
+    shown, labels = swept.silhouettes, swept.labels
+    np.testing.assert_array_equal(labels, assign(matrix, swept.fit_of(4).model).labels)
+    assert len(shown.silhouettes) <= 240
+    assert np.bincount(shown.clusters).min() == np.bincount(labels).min() == 20  # a small one is taken whole
+    np.testing.assert_allclose(np.bincount(shown.clusters, weights=shown.weights), np.bincount(labels))
+    exact = metrics.silhouette_samples(matrix.astype(np.float64), labels)
+    by_cluster = [exact[labels == cluster].mean() for cluster in range(4)]
+    np.testing.assert_allclose(swept.result.cluster_silhouettes, by_cluster, atol=1e-5 if n_judged is None else 0.02)
+    total = np.average(swept.result.cluster_silhouettes, weights=np.bincount(labels))
+    assert total == pytest.approx(swept.result.chosen.silhouette)
+    if n_judged is None:
+        assert np.isin(np.round(shown.silhouettes, 5), np.round(exact, 5)).all()

@@ -1,0 +1,120 @@
+"""What the segments look like side by side: how large they are, and what sets each apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from segmentation_pipeline.reporting import style
+from segmentation_pipeline.reporting.style import GREY, INK, segment_colour, segment_hatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+# a difference of two standard deviations is as strong as colour gets
+_FULL: Final = 2.0
+MOST_FEATURES: Final = 24
+_ROW: Final = 0.27  # inches
+_FEATURE_WIDTH: Final = 32  # characters
+
+
+def size_figure(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigned: int = 0) -> bytes:
+    """A bar a segment in order of id, with the number of its customers and its share of the assigned."""
+    segments = sorted(sizes)
+    rows = [*segments, *([-1] if unassigned else [])]
+    counts = [*(sizes[segment] for segment in segments), *([unassigned] if unassigned else [])]
+    assigned = sum(sizes.values())
+    figure = style.canvas(0.7 + 0.42 * len(rows))
+    axes = figure.subplots()
+    bars = axes.barh(
+        range(len(rows)),
+        counts,
+        color=[segment_colour(segment) for segment in rows],
+        hatch=[segment_hatch(segment) for segment in rows],
+        edgecolor="white",
+        height=0.72,
+    )
+    shares = [f"{count:,}  ({count / assigned:.1%})" for count in counts[: len(segments)]]
+    axes.bar_label(bars, [*shares, *([f"{unassigned:,}"] if unassigned else [])], padding=4, fontsize=9, color=INK)
+    labels = [style.segment_label(segment, names, width=34, lines=2) for segment in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=9)
+    axes.set_xlim(0, 1.28 * max(counts))  # room for the numbers
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_title(f"{assigned:,} customers in {len(segments)} segments", fontsize=11)
+    return style.png(figure)
+
+
+def profile_figure(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[int, str]) -> bytes:
+    """A heatmap of features and segments: how far a segment's mean is from everybody's, in standard deviations.
+
+    `scores` is feature to z by segment; NaN, or a feature that is not there, is a segment without a value. What tells
+    the segments apart most comes first, at most MOST_FEATURES.
+    """
+    segments = sorted(scores)
+    everything = list(dict.fromkeys(feature for segment in segments for feature in scores[segment]))
+    table = np.array([[scores[segment].get(feature, np.nan) for segment in segments] for feature in everything])
+    strength = np.nan_to_num(np.abs(table)).max(axis=1)
+    order = np.argsort(-strength, kind="stable")[:MOST_FEATURES]
+    table = table[order]
+    features = [everything[index] for index in order]
+    # names fit above few columns only; ids always do
+    lines = 4 if len(segments) <= 6 else 0
+    figure = style.canvas(1.0 + 0.16 * lines + _ROW * len(features))
+    axes = figure.subplots()
+    _cells(axes, table)
+    _columns(axes, segments, names, lines=lines)
+    axes.set_yticks(range(len(features)), [_shortened(feature) for feature in features], fontsize=8.5)
+    left = len(everything) - len(features)
+    hint = "standard deviations above (+) or below (-) the average customer"
+    axes.set_xlabel(f"{hint}\n{left} features that say less are left out" if left else hint, fontsize=9)
+    return style.png(figure)
+
+
+def _cells(axes: Axes, table: NDArray[np.float64]) -> None:
+    """Colours and numbers of the heatmap; red to blue, which colour-blind people tell apart."""
+    from matplotlib import colormaps
+
+    colours = colormaps["RdBu_r"].with_extremes(bad="#E4E4E4")
+    axes.imshow(np.ma.masked_invalid(table), cmap=colours, vmin=-_FULL, vmax=_FULL, aspect="auto")
+    axes.set_yticks(np.arange(1, len(table)) - 0.5, minor=True)
+    axes.set_xticks(np.arange(1, table.shape[1]) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    size = 8.5 if table.shape[1] <= 12 else 6.5
+    for (row, column), value in np.ndenumerate(table):
+        red, green, blue, _ = colours((value + _FULL) / (2 * _FULL)) if np.isfinite(value) else (0.9, 0.9, 0.9, 1)
+        text = f"{value:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0") if np.isfinite(value) else "-"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=style.text_on(red, green, blue))
+
+
+def _columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, lines: int) -> None:
+    """The segments above the heatmap: the id on the segment's colour and, where there is room, the name."""
+    from matplotlib.colors import to_rgb
+
+    axes.set_xticks([])
+    size = 10 if len(segments) <= 12 else 7.5
+    for column, segment in enumerate(segments):
+        colour = segment_colour(segment)
+        axes.annotate(
+            str(segment), (column, 1), xytext=(0, 12), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="center", va="center", fontsize=size, fontweight="bold", color=style.text_on(*to_rgb(colour)),
+            bbox={"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": GREY, "linewidth": 0.5},
+        )  # fmt: skip
+        if lines and names.get(segment):
+            axes.annotate(
+                style.wrapped(names[segment], width=max(11, 66 // len(segments)), lines=lines), (column, 1),
+                xytext=(0, 26), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
+                va="bottom", fontsize=8, color=INK,
+            )  # fmt: skip
+
+
+def _shortened(feature: str) -> str:
+    return feature if len(feature) <= _FEATURE_WIDTH else f"{feature[: _FEATURE_WIDTH - 1]}…"

@@ -1,0 +1,83 @@
+"""What all figures share: the colour of a segment, the canvas, and a way to bytes."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), Color Universal Design; black is left for text
+PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+# The eighth segment has the colour of the first; the pattern, and in a scatter the marker, tell them apart.
+HATCHES: Final = ("", "////", "....", "xxxx", "----", "++++")
+GREY: Final = "#999999"
+# Clusters are not segments yet, so they have none of the segments' colours.
+SLATE: Final = ("#5B6770", "#97A3AC")
+INK: Final = "#222222"
+WIDTH: Final = 7.2  # inches: about 790 pixels, which the UI shows without shrinking
+_DPI: Final = 110
+_PAD: Final = 0.08  # inches
+
+
+def segment_colour(segment_id: int) -> str:
+    """The colour of a segment, for as long as it lives; unassigned (-1) is grey."""
+    return GREY if segment_id < 1 else PALETTE[(segment_id - 1) % len(PALETTE)]
+
+
+def segment_hatch(segment_id: int) -> str:
+    """The pattern of a segment's areas: none for the first seven."""
+    return "" if segment_id < 1 else HATCHES[(segment_id - 1) // len(PALETTE) % len(HATCHES)]
+
+
+def segment_marker(segment_id: int) -> str:
+    """The marker of a segment's points: two segments of one colour have different ones."""
+    return MARKERS[(segment_id - 1 + (segment_id - 1) // len(PALETTE)) % len(MARKERS)]
+
+
+def segment_label(segment_id: int, names: Mapping[int, str], *, width: int, lines: int = 1) -> str:
+    """Id and name, wrapped."""
+    if segment_id < 1:
+        return "unassigned"
+    name = names.get(segment_id, "")
+    text = f"{segment_id}: {name}" if name else f"segment {segment_id}"
+    return wrapped(text, width=width, lines=lines)
+
+
+def wrapped(text: str, *, width: int, lines: int) -> str:
+    """The text in at most so many lines of at most `width` characters; what does not fit ends in "…"."""
+    whole = textwrap.wrap(text, width)
+    if len(whole) <= lines:
+        return "\n".join(whole)
+    rest = " ".join(whole[lines - 1 :])[: width - 1]
+    words = rest.rpartition(" ")[0]
+    # between words, unless that would leave half the line empty
+    last = words if len(words) > width / 2 else rest
+    return "\n".join([*whole[: lines - 1], f"{last.rstrip(' ,')}…"])
+
+
+def text_on(red: float, green: float, blue: float) -> str:
+    """Black or white, whichever is easier to read on this colour (WCAG 2 relative luminance)."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else INK
+
+
+def canvas(height: float, *, width: float = WIDTH) -> Figure:
+    """An empty figure, in inches; not through pyplot, which has a global state and is slow to import."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=(width, height), dpi=_DPI, layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD))
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as it is shown and stored."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
