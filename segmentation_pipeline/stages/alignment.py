@@ -8,6 +8,7 @@ keeps strangers apart. What no reference knows is born under a fresh id.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -50,7 +51,8 @@ def align(
     ranked = np.where(clusters >= 0, place[clusters], UNASSIGNED)
     found: dict[int, Match] = {}
     parent: tuple[Reference, Evidence] | None = None
-    for reference in references:
+    for given in references:
+        reference = given if given.likeness is None else replace(given, likeness=given.likeness[order])
         free = [cluster for cluster in range(k) if cluster not in found]
         if reference.through == "parent":
             parent = reference, weigh(ranked, reference, k=k)

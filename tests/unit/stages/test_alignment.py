@@ -1,6 +1,7 @@
 """Clusters become segments: ids are kept, born, retired, returned, split and merged, and never reused."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -304,6 +305,17 @@ def test_a_replaced_version_may_go_before_the_parent() -> None:
 
     assert alignment.segment_of == {0: 3, 1: 1, 2: 2}
     assert {(1, "kept", None), (3, "split_from", 1)} <= _events(alignment)
+
+
+def test_the_place_speaks_of_the_clusters_by_their_own_numbers() -> None:
+    """The likeness of cluster 2 is that of cluster 2, whatever the order of sizes in which clusters are matched."""
+    clusters, labels = _customers({(0, 4): 10, (1, 7): 20, (2, 9): 30})
+    likeness = np.array([[0.9, 0.0, 0.0], [0.0, 0.8, 0.0], [0.0, 0.0, 0.01]])
+
+    alignment = _align(clusters, [replace(_reference(labels), likeness=likeness)])
+
+    # the third lies elsewhere and nobody's history vouches for it
+    assert alignment.segment_of == {0: 4, 1: 7, 2: 100}
 
 
 def test_references_are_not_drawn_once_all_is_known() -> None:
