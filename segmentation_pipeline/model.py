@@ -373,6 +373,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a segment's customers were from its prototypes at the fit: `limit` is a quantile of `n_customers`."""
+
+    n_customers: int
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing the diagnosis noticed about a clustering, and what to do about it.
 

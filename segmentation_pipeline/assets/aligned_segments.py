@@ -302,6 +302,7 @@ def _metrics(
         "n_shared": n_shared,
         "n_moved": n_moved,
         "evidence": alignment.evidence,
+        "features": inputs.valid.json("features"),
     }
 
 
