@@ -114,8 +114,8 @@ class ScheduleSpec(Spec):
     hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How long late data may take to arrive.")
     score: str | None = Field(
         None,
-        description='When new and changed customers are scored between two fits, as a cron line such as "0 7 * * *" in the '
-        "time zone of the partitions. Default: the schedule is there and switched off.",
+        description="When new and changed customers are scored between two fits: a cron line, in the partitions' time "
+        "zone. Default: the schedule is there, at 7 every day, and switched off.",
     )
 
     @field_validator("score")

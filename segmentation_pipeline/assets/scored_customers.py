@@ -82,8 +82,8 @@ def _require(pipeline: Pipeline, fit: scoring.Fit, no_longer: list[str]) -> None
     name, snapshot = pipeline.spec.name, fit.snapshot
     message = (
         f"the features no longer match snapshot {snapshot.snapshot_id} ({snapshot.partition}), which customers of "
-        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: segmentation run {name}; or give the "
-        "source and the defs.yaml their features back."
+        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: segmentation run {name}; or give "
+        "the source and the defs.yaml their features back."
     )
     raise FeaturesChangedError(message)
 

@@ -70,6 +70,7 @@ def test_backfill_status_and_name(chain: Chain) -> None:
         (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is no finished monthly period of shop"),
         (("backfill", "shop", "--from", MONTHS[2], "--to", MONTHS[0]), "is after --to"),
         (("name", "shop", "0", "x"), "0 is not in the range"),
+        (("score", "shpo"), "no segmentation is called 'shpo'; there is shop"),
         (("run",), "Missing argument 'NAME'"),
     ],
 )
