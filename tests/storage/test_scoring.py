@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from psycopg import sql
 from segmentation_pipeline.errors import ScoringError, SnapshotChangedError, TargetError
 from segmentation_pipeline.model import Reach
 from segmentation_pipeline.spec import PublishSpec
-from segmentation_pipeline.storage import assignments, scoring
+from segmentation_pipeline.storage import assignments, scoring, writeback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,6 +226,30 @@ def test_a_snapshot_that_is_no_longer_current_is_refused(books: Books) -> None:
     assert _versions(books) == before
 
 
+def test_scoring_waits_for_a_publication_and_sees_what_it_did(books: Books) -> None:
+    """A publication that is under way is let through first; the labels of the snapshot before it are then refused."""
+    first = books.align(1)
+    books.publish(first, FITTED)
+    second = books.align(2)
+    refused: list[Exception] = []
+
+    def score() -> None:
+        try:
+            _score(books, first, {1: 2, 5: 1})
+        except SnapshotChangedError as error:
+            refused.append(error)
+
+    scoring_thread = threading.Thread(target=score)
+    with books.engine.begin() as connection:
+        writeback.publish(connection, PUBLISH, "shop", second, books.labels(FITTED))
+        scoring_thread.start()
+        scoring_thread.join(0.5)
+        assert scoring_thread.is_alive()
+    scoring_thread.join(20)
+    assert len(refused) == 1
+    assert books.target() == FITTED | {5: None, 6: None}
+
+
 def test_a_target_that_cannot_take_segments_is_refused(books: Books) -> None:
     """A column that went since the publication is named, and nothing is written."""
     snapshot_id = books.align(1)
@@ -314,8 +339,6 @@ def test_the_fit_is_read_with_the_reach_of_every_segment(books: Books) -> None:
     rows = books.labels({1: 1, 2: 1, 3: 1, 4: 2, 5: None})
     rows = rows.set_column(2, "distance", pa.array([0.0, 1.0, 2.0, 7.0, 99.0]))
     with books.engine.begin() as connection:
-        from segmentation_pipeline.storage import writeback
-
         writeback.publish(connection, PUBLISH, "shop", snapshot_id, rows)
         fit = scoring.current_fit(connection, "shop", quantile=0.75)
     assert fit.reaches == {1: Reach(3, 1.5), 2: Reach(1, 7.0)}

@@ -80,6 +80,15 @@ def test_customers_who_moved_away_are_a_warning(scale: float, drifted: bool) -> 
     assert "1.1% are expected" in drift.message
 
 
+def test_a_small_drift_of_many_customers_does_not_matter() -> None:
+    """Thirty thousand customers a tenth farther away are beyond chance, and still no reason to refit."""
+    rng = np.random.default_rng(3)
+    fit, today = _customers(30_000, rng), _customers(30_000, rng, scale=1.1)
+    drift = distance_drift(*today, _reaches(*fit))
+    assert drift.z > 5
+    assert not drift.drifted
+
+
 def test_a_few_customers_prove_nothing() -> None:
     """One far customer of five is 20 %, and an accident all the same; five of five are none."""
     reaches = {1: Reach(200, 1.0)}
