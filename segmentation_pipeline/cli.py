@@ -122,6 +122,28 @@ def backfill(name: str, first: str, last: str) -> None:
 
 
 @main.command()
+@click.argument("name")
+def score(name: str) -> None:
+    r"""Give new and changed customers of NAME their segment by what is published, without a fit.
+
+    \b
+    Example:
+      segmentation score shop
+    """
+    from segmentation_pipeline.assets.runs import dagster_instance, run_scoring
+    from segmentation_pipeline.component import load_definitions, score_job
+    from segmentation_pipeline.terminal import show_scoring
+
+    pipeline = _pipeline(name)
+    job = load_definitions().resolve_job_def(score_job(name))
+    with dagster_instance() as instance:
+        outcome = run_scoring(pipeline, job, instance=instance)
+    show_scoring(pipeline, outcome)
+    if not outcome.success:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, or an array of them without NAME.")
 def status(name: str | None, as_json: bool) -> None:

@@ -19,9 +19,10 @@ from segmentation_pipeline.assets.encoded_features import encoded_features
 from segmentation_pipeline.assets.final_fit import final_fit
 from segmentation_pipeline.assets.k_sweep import k_sweep
 from segmentation_pipeline.assets.partitions import cron_of, delay_of, latest_partition
-from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.pipeline import SCORING, STAGES, Pipeline
 from segmentation_pipeline.assets.published_segments import published_segments
 from segmentation_pipeline.assets.raw_extract import raw_extract
+from segmentation_pipeline.assets.scored_customers import scored_customers
 from segmentation_pipeline.assets.validated_rows import validated_rows
 from segmentation_pipeline.errors import ConfigurationError, SpecError
 from segmentation_pipeline.spec import SegmentationSpec, field_names
@@ -35,7 +36,10 @@ BUILDERS = (
     final_fit,
     aligned_segments,
     published_segments,
+    scored_customers,
 )
+# when today's customers are scored, once somebody switches the schedule on
+SCORE_CRON = "0 7 * * *"
 
 
 class Segmentation(dg.Component):
@@ -59,20 +63,31 @@ class Segmentation(dg.Component):
         return cls(Pipeline(attributes, context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
-        """Build the seven assets, their checks, the job, the jobs of people's decisions and the schedule."""
+        """Build the assets, their checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
         spec = self.pipeline.spec
         job = dg.define_asset_job(
             spec.name,
-            selection=dg.AssetSelection.groups(spec.name),
+            selection=dg.AssetSelection.assets(*[self.pipeline.key(stage) for stage in STAGES]),
             # six processes less: heavy imports once, and the chain is sequential anyway
             executor_def=dg.in_process_executor,
             description=f"One period of {spec.name} through the whole chain.",
         )
+        score = dg.define_asset_job(
+            score_job(spec.name),
+            selection=dg.AssetSelection.assets(self.pipeline.key(SCORING)),
+            executor_def=dg.in_process_executor,
+            description=f"Today's customers of {spec.name} by the published segments, without a fit.",
+        )
         return dg.Definitions(
             assets=[build(self.pipeline) for build in BUILDERS],
-            jobs=[job, *decision_jobs(self.pipeline)],
-            schedules=[_schedule(spec, job)],
+            jobs=[job, score, *decision_jobs(self.pipeline)],
+            schedules=[_schedule(spec, job), _score_schedule(spec, score)],
         )
+
+
+def score_job(name: str) -> str:
+    """The name of the job that scores a segmentation's customers."""
+    return f"{name}_score"
 
 
 def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
@@ -91,6 +106,18 @@ def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the
         return dg.RunRequest(run_key=latest, partition_key=latest)
 
     return schedule
+
+
+def _score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
+    cron = spec.schedule.score
+    return dg.ScheduleDefinition(
+        name=f"{score_job(spec.name)}_schedule",
+        job=job,
+        cron_schedule=cron or SCORE_CRON,
+        execution_timezone=spec.partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if cron else dg.DefaultScheduleStatus.STOPPED,
+        description="Scores new and changed customers between two fits.",
+    )
 
 
 def component_tree() -> ComponentTree:

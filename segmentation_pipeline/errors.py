@@ -11,10 +11,13 @@ SegmentationError
 │   ├── EarlierRunUnfinishedError
 │   └── DecisionPendingError
 ├── DecisionRefusedError    a person's decision makes no sense for this snapshot
-└── PublicationError        nothing was written
-    ├── NotAcceptedError    the snapshot's gates or a person said no
-    ├── ParentChangedError  the parent is no longer the one it was aligned with
-    └── TargetError         the target table cannot take the segments
+├── PublicationError        nothing was written
+│   ├── NotAcceptedError    the snapshot's gates or a person said no
+│   ├── ParentChangedError  the parent is no longer the one it was aligned with
+│   └── TargetError         the target table cannot take the segments
+└── ScoringError            nobody was scored: there is nothing to score by
+    ├── FeaturesChangedError    the source or the defs.yaml is no longer what the current snapshot was fitted on
+    └── SnapshotChangedError    another snapshot became current in between
 
 A message says what was found, what was wanted and the next thing to do, with values.
 """
@@ -78,3 +81,15 @@ class ParentChangedError(PublicationError):
 
 class TargetError(PublicationError):
     """The target table is missing, or lacks a column or a privilege."""
+
+
+class ScoringError(SegmentationError):
+    """There is no published snapshot to score customers by."""
+
+
+class FeaturesChangedError(ScoringError):
+    """The source or the defs.yaml no longer gives the features that the current snapshot was fitted on."""
+
+
+class SnapshotChangedError(ScoringError):
+    """The snapshot that the labels come from is no longer the current one."""

@@ -436,6 +436,14 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a segment's customers were from its prototypes at the fit: `limit` is a quantile of `n_customers`."""
+
+    n_customers: int
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing the diagnosis noticed about a clustering, and what to do about it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -114,6 +114,48 @@ class ScheduleSpec(Spec):
 
     enabled: bool = Field(False, description="Whether the schedule starts switched on.")
     hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How long late data may take to arrive.")
+    score: str | None = Field(
+        None,
+        description="When new and changed customers are scored between two fits: a cron line, in the partitions' time "
+        "zone. Default: the schedule is there, at 7 every day, and switched off.",
+    )
+
+    @field_validator("score")
+    @classmethod
+    def _is_a_cron_line(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        fields = value.split()
+        if len(fields) != len(_CRON):
+            message = f"{value!r} has {len(fields)} fields; a cron line has five: minute hour day month weekday"
+            raise ValueError(message)
+        for text, (field, (low, high, names)) in zip(fields, _CRON.items(), strict=True):
+            if not all(_is_cron_part(part.upper(), low, high, names.split()) for part in text.split(",")):
+                message = f"{value!r}: {text} is no {field} of a cron line; it goes from {low} to {high}"
+                raise ValueError(message)
+        return value
+
+
+_CRON: Final = {
+    "minute": (0, 59, ""),
+    "hour": (0, 23, ""),
+    "day": (1, 31, ""),
+    "month": (1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+    "weekday": (0, 7, "SUN MON TUE WED THU FRI SAT"),
+}
+
+
+def _is_cron_part(part: str, low: int, high: int, names: list[str]) -> bool:
+    """Whether it is `*`, a value or a range, perhaps with a step."""
+    span, slash, step = part.partition("/")
+    if slash and not (step.isdecimal() and int(step) > 0):
+        return False
+    if span == "*":
+        return True
+    first, dash, last = span.partition("-")
+    bounds = [names.index(each) + low if each in names else each for each in ([first, last] if dash else [first])]
+    numbers = [int(each) for each in bounds if str(each).isdecimal()]
+    return len(numbers) == len(bounds) and numbers == sorted(numbers) and low <= numbers[0] and numbers[-1] <= high
 
 
 class SweepSpec(Spec):

@@ -12,7 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
-    from segmentation_pipeline.assets.runs import RunOutcome
+    from segmentation_pipeline.assets.runs import RunOutcome, ScoringOutcome
     from segmentation_pipeline.demo.truth import Stability
     from segmentation_pipeline.model import Json, Snapshot
     from segmentation_pipeline.storage.rollback import RollbackReceipt
@@ -134,6 +134,35 @@ def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
     _show_stability(out, stability)
     out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {pipeline.spec.publish.table} changed.")
     out.print("Look at it in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
+
+
+def show_scoring(pipeline: "Pipeline", outcome: "ScoringOutcome") -> None:
+    """Print what scoring did in a line, and what to look at."""
+    out, name, receipt = console(), pipeline.spec.name, outcome.receipt
+    if not outcome.success:
+        out.print(f"{name}: [bold]nobody was scored[/bold]")
+        for problem in outcome.problems:
+            out.print(textwrap.indent(problem, "  "), markup=False, soft_wrap=True)
+        return
+    customers = f"{receipt['scored']:,} customers scored by snapshot {receipt['snapshot_id']}"
+    parts = [
+        f"{receipt['new']:,} new",
+        f"{receipt['moved']:,} in another segment than at the fit",
+        f"{receipt['changed']:,} rows of {pipeline.spec.publish.table} changed",
+        f"{receipt['unchanged']:,} unchanged",
+    ]
+    parts += [f"{receipt['unassigned']:,} in no segment"] if receipt["unassigned"] else []
+    parts += [f"{receipt['rejected']:,} rejected (see segmentation.{name}_rejected)"] if receipt["rejected"] else []
+    if receipt["kept"]:
+        parts.append(f"{receipt['kept']:,} not scored today keep their segment")
+    if receipt["not_in_target"]:
+        examples = ", ".join(receipt["examples_not_in_target"])
+        parts.append(f"{receipt['not_in_target']:,} are not in the target, for example {examples}")
+    out.print(
+        f"{name}: {customers} ({receipt['snapshot_partition']}): {', '.join(parts)}", markup=False, soft_wrap=True
+    )
+    for warning in outcome.warnings:
+        out.print(f"  warning: {warning}", markup=False, soft_wrap=True)
 
 
 def happened(events: "list[Json]") -> str:

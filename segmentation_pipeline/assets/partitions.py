@@ -1,6 +1,8 @@
 """A segmentation's periods as Dagster partitions."""
 
+from calendar import monthrange
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -41,6 +43,29 @@ def latest_partition(spec: PartitionsSpec, now: datetime) -> str | None:
     """The name of the latest period that has ended by `now`."""
     with dg.partition_loading_context(now):
         return partitions_definition(spec).get_last_partition_key()
+
+
+def scoring_period(spec: PartitionsSpec, now: datetime) -> Period:
+    """The dates that customers are scored by: the period's length that ends now.
+
+    A window of the same length as a period keeps sums over it comparable with those of the fit. From `end` on it is the
+    last period itself.
+    """
+    zone = ZoneInfo(spec.timezone)
+    if spec.end is not None and now >= datetime.strptime(spec.end, DATE).replace(tzinfo=zone):
+        last = latest_partition(spec, now)
+        if last is not None:
+            return period_of(spec, last)
+    as_of = now.astimezone(zone)
+    return Period(f"{as_of:%Y-%m-%dT%H:%M}", _one_period_before(spec, as_of), as_of)
+
+
+def _one_period_before(spec: PartitionsSpec, as_of: datetime) -> datetime:
+    """The same time on the clock a day, a week or a month earlier; of a shorter month, its last day."""
+    if spec.cadence != "monthly":
+        return as_of - timedelta(days=1 if spec.cadence == "daily" else 7)
+    year, month = (as_of.year, as_of.month - 1) if as_of.month > 1 else (as_of.year - 1, 12)
+    return as_of.replace(year=year, month=month, day=min(as_of.day, monthrange(year, month)[1]))
 
 
 def cron_of(partitions: PartitionsSpec, schedule: ScheduleSpec) -> str:

@@ -30,6 +30,8 @@ STAGES = (
     "aligned_segments",
     "published_segments",
 )
+# beside the chain: today's customers, of no period
+SCORING = "scored_customers"
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"
 Step = Callable[..., dg.MaterializeResult[Any] | dg.AssetCheckResult]
@@ -71,6 +73,7 @@ class Pipeline:
             "final_fit": [spec.fit.model_dump()],
             "aligned_segments": [spec.gates.model_dump(), spec.publish.approval, spec.outcomes],
             "published_segments": [spec.publish.model_dump()],
+            SCORING: [spec.source.model_dump(), self.query, _dump(spec.features), spec.publish.model_dump()],
         }
         return f"{metadata.version(PACKAGE)}-{json_version(said[stage])[:8]}"
 
@@ -90,15 +93,16 @@ class Pipeline:
     ) -> Callable[[Step], dg.AssetsDefinition]:
         """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
 
-        A step of an `optional` asset may give its check alone: then the run succeeds and nothing was materialized.
+        A step of an `optional` asset may give its check alone: then the run succeeds and nothing was materialized. What
+        is no stage of the chain hangs off its end, and has no partitions.
         """
-        position = STAGES.index(stage)
+        position = STAGES.index(stage) if stage in STAGES else len(STAGES)
 
         def wrap(step: Step) -> dg.AssetsDefinition:
             return dg.asset(
                 key=self.key(stage),
                 deps=[self.key(STAGES[position - 1])] if position else [],
-                partitions_def=partitions_definition(self.spec.partitions),
+                partitions_def=partitions_definition(self.spec.partitions) if stage in STAGES else None,
                 group_name=self.spec.name,
                 kinds=kinds,
                 description=description,

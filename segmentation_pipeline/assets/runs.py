@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from segmentation_pipeline.assets.liveness import PROCESS_TAG, process_tag
-from segmentation_pipeline.assets.pipeline import STAGES, Pipeline
+from segmentation_pipeline.assets.pipeline import SCORING, STAGES, Pipeline
 from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.storage import database, snapshots
 from segmentation_pipeline.storage.home import dagster_home, home
@@ -32,6 +32,17 @@ class RunOutcome:
     def changed(self) -> int:
         """Rows of the target that changed."""
         return max(int(self.receipt["changed"]), 0) + int(max(self.receipt["cleared"], 0)) if self.receipt else 0
+
+
+@dataclass(frozen=True)
+class ScoringOutcome:
+    """How scoring ended: what the asset noted of it, the drift warning if there is one, or what went wrong."""
+
+    run_id: str
+    success: bool
+    problems: tuple[str, ...]
+    receipt: Json
+    warnings: tuple[str, ...]
 
 
 @contextmanager
@@ -72,6 +83,18 @@ def run_partition(
         with database.begin(pipeline.spec.publish.url_env) as connection:
             waiting = snapshots.of_run(connection, pipeline.spec.name, result.run_id)
     return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
+
+
+def run_scoring(pipeline: Pipeline, job: dg.JobDefinition, *, instance: dg.DagsterInstance) -> ScoringOutcome:
+    """Score today's customers by the published segments."""
+    result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
+    receipt: Json = {}
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key == pipeline.key(SCORING):
+            noted = event.step_materialization_data.materialization.metadata
+            receipt = {name: value.value for name, value in noted.items()}
+    warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)
+    return ScoringOutcome(result.run_id, result.success, tuple(_problems(result)), receipt, warnings)
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -79,6 +79,15 @@ def validate(
     )
 
 
+def unreadable(values: pd.Series, feature: FeatureSpec, *, as_of: datetime | None = None) -> int:
+    """How many values of a column, shape (n,), are neither null nor of the feature's kind.
+
+    Raises:
+        SourceError: the whole column is of a kind that cannot be read so.
+    """
+    return int(np.count_nonzero(_typed(values, feature, as_of)[1]))
+
+
 def schema_for(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSchema:
     """Build the pandera schema that the features and the key describe."""
     columns = {

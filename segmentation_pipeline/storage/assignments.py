@@ -1,7 +1,8 @@
-"""`<name>_assignment`, `<name>_rejected` and the views on them: who was in which segment, and who could not be.
+"""`<name>_assignment`, `<name>_rejected`, `<name>_scored` and the views on them: who is in which segment.
 
 The history is list-partitioned by snapshot. A snapshot's rows are loaded into a table of their own and then attached,
-which blocks no reader; nothing is ever rewritten.
+which blocks no reader; nothing is ever rewritten. Who was scored since the fit and has another segment than in it, or
+was not in it, has a row in `<name>_scored`, until the next snapshot becomes current.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow.csv as pacsv
 import sqlalchemy as sa
 from psycopg import sql
 
-from segmentation_pipeline.storage import schema
+from segmentation_pipeline.storage import schema, snapshots
 from segmentation_pipeline.storage.artifacts import plain
 from segmentation_pipeline.storage.database import driver_connection
 
@@ -47,8 +48,18 @@ CREATE TABLE IF NOT EXISTS {rejected} (
     rejected_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS {rejected_run} ON {rejected} (run_id);
+CREATE TABLE IF NOT EXISTS {scored} (
+    {key} {key_type} PRIMARY KEY,
+    snapshot_id bigint NOT NULL,
+    segment_id integer,
+    distance double precision,
+    second_segment_id integer,
+    margin double precision,
+    scored_at timestamptz NOT NULL
+);
 """
-# `since`: the as_of of the first published snapshot of the unbroken stretch in the present segment
+# `since`: the as_of of the first published snapshot of the unbroken stretch in the present segment; of who was scored
+# into it since the fit, the moment of that
 _CURRENT = """
 CREATE OR REPLACE VIEW {current} AS
 SELECT a.{key}, a.segment_id, s.name,
@@ -62,6 +73,12 @@ SELECT a.{key}, a.segment_id, s.name,
 FROM {assignment} a
 LEFT JOIN segmentation.segment s ON s.segmentation = {name} AND s.segment_id = a.segment_id
 WHERE a.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation WHERE name = {name})
+  AND NOT EXISTS (SELECT FROM {scored} o WHERE o.{key} = a.{key} AND o.snapshot_id = a.snapshot_id)
+UNION ALL
+SELECT o.{key}, o.segment_id, s.name, o.scored_at
+FROM {scored} o
+LEFT JOIN segmentation.segment s ON s.segmentation = {name} AND s.segment_id = o.segment_id
+WHERE o.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation WHERE name = {name})
 """
 _MOVERS = """
 CREATE OR REPLACE VIEW {movers} AS
@@ -77,10 +94,12 @@ WHERE a.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation
 
 def ensure_tables(connection: sa.Connection, name: str, *, key_name: str, key_type: str) -> None:
     """Make the tables and views of a segmentation where they are missing; `key_type` is a PostgreSQL type name."""
-    if connection.scalar(sa.text("SELECT to_regclass(:view)"), {"view": f'segmentation."{name}_movers"'}) is not None:
+    if _has_scores(connection, name):  # the newest of the tables
         return
+    snapshots.lock(connection, name)  # two processes must not make them at once
     parts = {
         "assignment": assignment_table(name),
+        "scored": scored_table(name),
         "rejected": sql.Identifier(schema.SCHEMA, f"{name}_rejected"),
         "rejected_run": sql.Identifier(f"{name}_rejected_run"),
         "current": sql.Identifier(schema.SCHEMA, f"{name}_current"),
@@ -99,6 +118,23 @@ def assignment_table(name: str, snapshot_id: int | None = None) -> sql.Identifie
     return sql.Identifier(schema.SCHEMA, f"{name}_assignment{suffix}")
 
 
+def scored_table(name: str) -> sql.Identifier:
+    """Who was scored since the current snapshot's fit, and is new or in another segment."""
+    return sql.Identifier(schema.SCHEMA, f"{name}_scored")
+
+
+def forget_scores(connection: sa.Connection, name: str) -> int:
+    """Empty `<name>_scored`, for whoever makes another snapshot current; gives the number of rows."""
+    if not _has_scores(connection, name):
+        return 0
+    return driver_connection(connection).execute(sql.SQL("DELETE FROM {}").format(scored_table(name))).rowcount
+
+
+def _has_scores(connection: sa.Connection, name: str) -> bool:
+    table = scored_table(name).as_string()
+    return connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table}) is not None
+
+
 def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.Table) -> sql.Identifier:
     """Load a snapshot's assignments (key, segment_id, distance, second_segment_id, margin) aside and attach them."""
     table = assignment_table(ledger.name, snapshot_id)
@@ -112,12 +148,7 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     cursor = driver_connection(connection).cursor()
     cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
     cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
-    columns = sql.SQL(", ").join(map(sql.Identifier, (ledger.key_name, *COLUMNS)))
-    with cursor.copy(
-        sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(columns=columns, **parts)
-    ) as copy:
-        for batch in rows.select([ledger.key_name, *COLUMNS]).to_batches(max_chunksize=100_000):
-            copy.write(_csv(batch))
+    copy_rows(connection, table, [ledger.key_name, *COLUMNS], rows)
     cursor.execute(
         sql.SQL(
             "ALTER TABLE {table} ADD PRIMARY KEY (snapshot_id, {key}), "
@@ -127,6 +158,16 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     cursor.execute(sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({snapshot})").format(**parts))
     cursor.execute(sql.SQL("ANALYZE {table}").format(**parts))
     return table
+
+
+def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Sequence[str], rows: pa.Table) -> None:
+    """Append these columns of `rows` to a table."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        table, sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver_connection(connection).cursor().copy(statement) as copy:
+        for batch in rows.select(list(columns)).to_batches(max_chunksize=100_000):
+            copy.write(_csv(batch))
 
 
 def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
@@ -194,11 +235,17 @@ def record_rejected(
     rejected: pd.DataFrame,
     reasons: Sequence[Sequence[str]],
     store_rows: bool,
+    replace: bool = False,
 ) -> None:
-    """Write the rejected rows of a run with every reason, replacing what the same run wrote before."""
+    """Write the rejected rows of a run with every reason, replacing what the same run wrote before.
+
+    With `replace` also what any run wrote for the same partition.
+    """
     table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
     cursor = driver_connection(connection).cursor()
     cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
+    if replace:
+        cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
     statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
     with cursor.copy(statement) as copy:
         for row, why in zip(rejected.to_dict("records"), reasons, strict=True):

@@ -8,7 +8,9 @@ are infinite, which Arrow cannot say; text, `uuid`, enums, JSON, arrays and ever
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -16,14 +18,15 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from segmentation_pipeline.errors import ConfigurationError, SourceError, UnusableDataError
-from segmentation_pipeline.storage.artifacts import RowsVersion
+from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
 from segmentation_pipeline.storage.database import database_url, one_line, qualified, unreachable
+from segmentation_pipeline.storage.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
+    import pandas as pd
     import psycopg
 
     from segmentation_pipeline.model import Period
@@ -132,6 +135,14 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
         )
         raise UnusableDataError(message)
     return Extracted(n_rows, version, key_type, dict(columns), dated=is_dated(query))
+
+
+def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: str) -> tuple[Extracted, pd.DataFrame]:
+    """Do what `extract` does and read the rows as every stage reads them; the file does not stay."""
+    with tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
+        artifact = Artifact(Path(folder))
+        extracted = extract(source, query, period, artifact.folder / "rows.parquet", timezone=timezone)
+        return extracted, artifact.frame("rows")
 
 
 def _without_end(query: str) -> str:

@@ -65,6 +65,7 @@ def rollback(
     if restored.status != "published":
         snapshots.set_status(connection, snapshot_id, "published")
     snapshots.set_current(connection, name, snapshot_id)
+    assignments.forget_scores(connection, name)
     receipt = writeback.rewrite_target(
         connection,
         publish.model_copy(update={"absent": "clear"}),

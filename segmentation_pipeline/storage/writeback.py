@@ -41,6 +41,17 @@ class Receipt:
         return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenSegments:
+    """What writing segments did, in rows of the target; `absent` have a segment and are not among those written."""
+
+    changed: int
+    unchanged: int
+    not_in_target: int
+    absent: int
+    examples_not_in_target: tuple[str, ...]
+
+
 def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: str) -> None:
     """See that the target can take segments, before any work is done; `create` mode makes what is missing.
 
@@ -131,6 +142,7 @@ def publish(
             cleared=-1,
         )
     snapshots.set_current(connection, name, snapshot_id)
+    assignments.forget_scores(connection, name)
     return rewrite_target(connection, publish_spec, ledger.key_name, loaded, snapshot_id)
 
 
@@ -138,16 +150,33 @@ def rewrite_target(
     connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier, snapshot_id: int
 ) -> Receipt:
     """Bring the target to what `loaded` (a snapshot's assignments) says, touching only the rows that differ."""
-    parts: dict[str, sql.Composable] = {
-        "target": sql.Identifier(*qualified(publish.table)),
-        "loaded": loaded,
-        "key": sql.Identifier(key_name),
-        "target_key": sql.Identifier(publish.key),
-        "column": sql.Identifier(publish.column),
-        "touch": sql.SQL(", {} = now()").format(sql.Identifier(publish.updated_column))
-        if publish.updated_column
-        else sql.SQL(""),
-    }
+    written = write_segments(connection, publish, key_name, loaded)
+    cleared = 0
+    if publish.absent == "clear" and written.absent:
+        cleared = driver_connection(connection).execute(
+            sql.SQL(
+                "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
+                "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
+            ).format(**_target_parts(publish, key_name, loaded))
+        ).rowcount  # fmt: skip
+    return Receipt(
+        snapshot_id,
+        already_published=False,
+        became_current=True,
+        changed=written.changed,
+        unchanged=written.unchanged,
+        not_in_target=written.not_in_target,
+        not_in_source=written.absent,
+        cleared=cleared,
+        examples_not_in_target=written.examples_not_in_target,
+    )
+
+
+def write_segments(
+    connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier
+) -> WrittenSegments:
+    """Write the segments of the table `loaded` to the target, where they differ; in `create` mode with missing rows."""
+    parts = _target_parts(publish, key_name, loaded)
     cursor = driver_connection(connection).cursor()
 
     def run(statement: str) -> int:
@@ -169,28 +198,25 @@ def rewrite_target(
         "SELECT FROM {target} t WHERE t.{column} IS NOT NULL "
         "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
     )
-    cleared = 0
-    if publish.absent == "clear" and absent:
-        cleared = run(
-            "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
-            "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
-        )
     missing = run(
         "SELECT a.{key}::text FROM {loaded} a "
         "WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.{target_key} = a.{key}) ORDER BY 1"
     )
     examples = tuple(str(row[0]) for row in cursor.fetchmany(_EXAMPLES)) if missing else ()
-    return Receipt(
-        snapshot_id,
-        already_published=False,
-        became_current=True,
-        changed=max(changed, created),
-        unchanged=matched - changed,
-        not_in_target=missing,
-        not_in_source=absent,
-        cleared=cleared,
-        examples_not_in_target=examples,
-    )
+    return WrittenSegments(max(changed, created), matched - changed, missing, absent, examples)
+
+
+def _target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> dict[str, sql.Composable]:
+    return {
+        "target": sql.Identifier(*qualified(publish.table)),
+        "loaded": loaded,
+        "key": sql.Identifier(key_name),
+        "target_key": sql.Identifier(publish.key),
+        "column": sql.Identifier(publish.column),
+        "touch": sql.SQL(", {} = now()").format(sql.Identifier(publish.updated_column))
+        if publish.updated_column
+        else sql.SQL(""),
+    }
 
 
 def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:

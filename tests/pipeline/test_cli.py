@@ -118,6 +118,7 @@ def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
         (("name", "shop", "0", "x"), "0 is not in the range"),
         (("approve", "shop", "0"), "0 is not in the range"),
         (("rollback", "shop"), "Missing argument 'SNAPSHOT_ID'"),
+        (("score", "shpo"), "no segmentation is called 'shpo'; there is shop"),
         (("run",), "Missing argument 'NAME'"),
     ],
 )

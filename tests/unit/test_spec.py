@@ -471,3 +471,35 @@ def test_every_field_says_what_it_is_for() -> None:
     ]
 
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 7 * * *", "*/15 6-22 * * MON-FRI", "0 0,12 1 jan,JUL 0", "5 4 31 12 7", "0 8-18/2 * * *"]
+)
+def test_a_cron_line_for_scoring_is_taken(cron: str) -> None:
+    """Values, ranges, steps, lists and names of days and months are a cron line, and Dagster takes what we take."""
+    from dagster._utils.schedules import is_valid_cron_schedule
+
+    assert ScheduleSpec(score=cron).score == cron
+    assert is_valid_cron_schedule(cron)
+
+
+@pytest.mark.parametrize(
+    ("cron", "message"),
+    [
+        ("daily", "'daily' has 1 fields; a cron line has five: minute hour day month weekday"),
+        ("0 7 * * * *", "has 6 fields"),
+        ("60 7 * * *", "60 is no minute of a cron line; it goes from 0 to 59"),
+        ("0 24 * * *", "24 is no hour"),
+        ("0 7 0 * *", "0 is no day"),
+        ("0 7 * SOON *", "SOON is no month"),
+        ("0 7 * * 1-", "1- is no weekday"),
+        ("0 22-6 * * *", "22-6 is no hour"),
+        ("*/0 7 * * *", r"\*/0 is no minute"),
+        ("1,,2 7 * * *", "1,,2 is no minute"),
+    ],
+)
+def test_what_is_no_cron_line_is_refused(cron: str, message: str) -> None:
+    """The field that is wrong is named with what it may be."""
+    with pytest.raises(ValidationError, match=message):
+        ScheduleSpec(score=cron)

@@ -15,6 +15,7 @@ from segmentation_pipeline.assets.partitions import (
     latest_partition,
     partitions_definition,
     period_of,
+    scoring_period,
 )
 from segmentation_pipeline.spec import PartitionsSpec, ScheduleSpec
 
@@ -159,3 +160,62 @@ def test_the_definition_names_partitions_by_day(cadence: str) -> None:
 
     assert definition.start == datetime(2024, 1, 1, tzinfo=BERLIN)
     assert (definition.fmt, definition.timezone) == ("%Y-%m-%d", "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("spec", "now", "window_start"),
+    [
+        (_spec(), datetime(2024, 4, 15, 12, 30, tzinfo=UTC), datetime(2024, 3, 15, 12, 30, tzinfo=UTC)),
+        (_spec(), datetime(2024, 3, 31, 8, tzinfo=UTC), datetime(2024, 2, 29, 8, tzinfo=UTC)),
+        (_spec(), datetime(2025, 1, 10, tzinfo=UTC), datetime(2024, 12, 10, tzinfo=UTC)),
+        (_spec("weekly"), datetime(2024, 4, 15, 12, tzinfo=UTC), datetime(2024, 4, 8, 12, tzinfo=UTC)),
+        (_spec("daily"), datetime(2024, 3, 1, 1, tzinfo=UTC), datetime(2024, 2, 29, 1, tzinfo=UTC)),
+        (_spec(end="2024-06-01"), datetime(2024, 5, 31, 23, 59, tzinfo=UTC), datetime(2024, 4, 30, 23, 59, tzinfo=UTC)),
+        # the day of the clock change: the same time on the wall, an hour less
+        (
+            _spec("daily", timezone="Europe/Berlin"),
+            datetime(2024, 3, 31, 10, tzinfo=UTC),
+            datetime(2024, 3, 30, 12, tzinfo=BERLIN),
+        ),
+    ],
+)
+def test_customers_are_scored_by_the_period_that_ends_now(
+    spec: PartitionsSpec, now: datetime, window_start: datetime
+) -> None:
+    """as_of is now, in the segmentation's time zone, and the window goes back by one period."""
+    period = scoring_period(spec, now)
+
+    assert period.as_of == now
+    assert period.as_of.utcoffset() == now.astimezone(ZoneInfo(spec.timezone)).utcoffset()
+    assert period.window_start == window_start
+    assert period.partition == f"{now.astimezone(ZoneInfo(spec.timezone)):%Y-%m-%dT%H:%M}"
+
+
+@pytest.mark.parametrize("cadence", ["daily", "weekly", "monthly"])
+def test_at_a_period_s_end_the_window_is_that_period(cadence: str) -> None:
+    """Scored in the moment in which a period ends, customers are seen as that period's fit sees them."""
+    spec = _spec(cadence, timezone="Europe/Berlin")
+    for partition in ended_partitions(spec, NOW):
+        period = period_of(spec, partition)
+        scored = scoring_period(spec, period.as_of)
+        assert (scored.window_start, scored.as_of) == (period.window_start, period.as_of)
+
+
+@pytest.mark.parametrize(
+    ("spec", "now", "last"),
+    [
+        (_spec(end="2024-03-01"), datetime(2024, 3, 1, tzinfo=UTC), "2024-02-01"),
+        (_spec(end="2024-03-01"), datetime(2031, 1, 1, tzinfo=UTC), "2024-02-01"),
+        (_spec("weekly", end="2024-04-08"), datetime(2024, 4, 8, 5, tzinfo=UTC), "2024-04-01"),
+        (
+            _spec("daily", end="2024-04-08", timezone="Europe/Berlin"),
+            datetime(2024, 4, 7, 22, tzinfo=UTC),
+            "2024-04-07",
+        ),
+    ],
+)
+def test_from_the_end_on_customers_are_scored_by_the_last_period(
+    spec: PartitionsSpec, now: datetime, last: str
+) -> None:
+    """After `end` nothing moves any more: the dates are the last period's own."""
+    assert scoring_period(spec, now) == period_of(spec, last)

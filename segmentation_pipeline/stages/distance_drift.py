@@ -1,0 +1,120 @@
+"""Whether today's customers are still near the segments: their distances against those of the fit.
+
+A customer is far who is beyond the 99th percentile of the distances in the segment at the fit, or in no segment at all.
+One in a hundred is expected, and what was in no segment at the fit. A warning needs two things:
+
+- *It matters*: the share is four percentage points above the expected one, 5 % of the customers where 1 % is expected.
+  Between two fits customers drift by themselves; fewer than that are the outliers any month has.
+- *It is no accident*: three standard errors. The percentile was itself measured on n customers, so the share beyond it
+  is not exactly 1 % but Beta distributed with k = 1 + 0.99 (n - 1) and n + 1 - k (David and Nagaraja, 2003, Order
+  Statistics, section 2.5), in a segment of 20 about 5 %. Its variance comes on top of the binomial one of today's.
+
+Three standard errors rather than two, because scoring is done daily and a warning every other month helps nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import Reach
+
+FAR_QUANTILE: Final = 0.99
+TOLERATED_EXCESS: Final = 0.04
+CLEAR: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceDrift:
+    """How many of today's customers are far from every segment, and how many were to be expected.
+
+    `z` is the excess in standard errors; `by_segment` the share of far customers in each segment.
+    """
+
+    n_customers: int
+    n_far: int
+    expected_share: float
+    z: float
+    by_segment: dict[int, float]
+
+    @property
+    def share(self) -> float:
+        """The share of far customers today."""
+        return self.n_far / max(self.n_customers, 1)
+
+    @property
+    def threshold(self) -> float:
+        """The share above which it matters."""
+        return self.expected_share + TOLERATED_EXCESS
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a fit is due."""
+        return self.share > self.threshold and self.z > CLEAR
+
+    @property
+    def message(self) -> str:
+        """The finding in one sentence."""
+        return (
+            f"{self.n_far:,} of {self.n_customers:,} customers ({self.share:.1%}) are far from every segment, farther "
+            f"than {FAR_QUANTILE:.0%} of its customers at the fit; {self.expected_share:.1%} are expected, "
+            f"{self.threshold:.1%} tolerated"
+        )
+
+
+def distance_drift(
+    labels: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    reaches: Mapping[int, Reach],
+    *,
+    n_unassigned_at_fit: int = 0,
+) -> DistanceDrift:
+    """Compare today's `labels` (segment ids, -1 for none) and `distance`, shape (n,), with the fit's reach per segment.
+
+    `reaches` holds, for each segment, the 99th percentile of the fit's distances and how many customers it is of. A
+    segment without one has no customers to compare with, and its customers are not far.
+    """
+    n_far, expected, variance = 0, 0.0, 0.0
+    by_segment = {}
+    for segment, reach in sorted(reaches.items()):
+        here = distance[labels == segment]
+        far = int(np.count_nonzero(here > reach.limit))
+        beyond, uncertainty = _share_beyond(reach.n_customers)
+        n_far += far
+        expected += len(here) * beyond
+        variance += _variance(len(here), beyond, uncertainty)
+        by_segment[segment] = far / max(len(here), 1)
+    unassigned = int(np.count_nonzero(labels < 0))
+    if unassigned or n_unassigned_at_fit:
+        # Laplace's rule: none at the fit does not mean that there can be none
+        n_fit = sum(reach.n_customers for reach in reaches.values()) + n_unassigned_at_fit
+        outside = (n_unassigned_at_fit + 1) / (n_fit + 2)
+        n_far += unassigned
+        expected += len(labels) * outside
+        variance += _variance(len(labels), outside, outside * (1 - outside) / (n_fit + 3))
+    return DistanceDrift(
+        n_customers=len(labels),
+        n_far=n_far,
+        expected_share=expected / max(len(labels), 1),
+        z=(n_far - expected) / sqrt(variance) if variance > 0 else 0.0,
+        by_segment=by_segment,
+    )
+
+
+def _share_beyond(n: int) -> tuple[float, float]:
+    """Mean and variance of the share of a population beyond the 99th percentile of `n` of its members."""
+    rank = 1 + FAR_QUANTILE * (n - 1)
+    return (n + 1 - rank) / (n + 1), rank * (n + 1 - rank) / ((n + 1) ** 2 * (n + 2))
+
+
+def _variance(n: int, share: float, uncertainty: float) -> float:
+    """The variance of a count among `n` whose probability is `share` with the variance `uncertainty`."""
+    return n * share * (1 - share) + n * max(n - 1, 0) * uncertainty
