@@ -58,6 +58,7 @@ def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
 def drift(
     described: Mapping[str, Any],
     frame: pd.DataFrame,
+    features: Sequence[FeatureSpec],
     *,
     sizes_before: Mapping[int, int],
     sizes_now: Mapping[int, int],
@@ -66,12 +67,13 @@ def drift(
 ) -> Drift:
     """Hold today's customers, `frame` (n, c), against what `describe` said of the parent's.
 
-    Sizes and profiles are by segment id; a column that the frame no longer has is left out.
+    Sizes and profiles are by segment id; a column that is no feature today, or one of another kind, is left out.
     """
-    features = {
+    is_number = {feature.column: feature.is_number for feature in features}
+    indices = {
         column: stability_index(*_paired(then, frame[column]))
         for column, then in described.items()
-        if column in frame.columns
+        if column in is_number and is_number[column] == ("edges" in then)
     }
     every = sorted({*sizes_before, *sizes_now})
     shares = stability_index([sizes_before.get(each, 0) for each in every], [sizes_now.get(each, 0) for each in every])
@@ -80,7 +82,7 @@ def drift(
         for segment in sorted(profiles_before.keys() & profiles_now.keys())
         for shift in _shifts(segment, profiles_before[segment], profiles_now[segment], described)
     ]
-    return Drift(features=features, shares=shares, shifts=tuple(shifts))
+    return Drift(features=indices, shares=shares, shifts=tuple(shifts))
 
 
 def stability_index(before: Sequence[int], now: Sequence[int]) -> float:

@@ -140,6 +140,7 @@ def _drift(
     return drift(
         parent.metrics.get("distributions", {}),
         fitted.frame,
+        fitted.features,
         sizes_before=reference.sizes,
         sizes_now={segment: profile.n_customers for segment, profile in profiles.items()},
         profiles_before=parent_profiles,

@@ -23,7 +23,8 @@ def _drift(then: pd.DataFrame, now: pd.DataFrame, **given: object):
     sizes = {"sizes_before": {1: 500, 2: 500}, "sizes_now": {1: 500, 2: 500}}
     # through JSON, as it comes back from the database
     described = json.loads(json.dumps(describe(then, FEATURES)))
-    return drift(described, now, **{"profiles_before": {}, "profiles_now": {}, **sizes, **given})
+    features = [feature for feature in FEATURES if feature.column in now.columns]
+    return drift(described, now, features, **{"profiles_before": {}, "profiles_now": {}, **sizes, **given})
 
 
 def test_the_index_is_the_symmetric_divergence() -> None:
@@ -72,6 +73,16 @@ def test_nulls_count_as_a_place_of_their_own() -> None:
 def test_a_column_that_is_gone_is_left_out() -> None:
     """What the source no longer has cannot be compared."""
     assert set(_drift(_frame(), _frame().drop(columns=["channel"])).features) == {"spend"}
+
+
+def test_a_column_of_another_kind_is_left_out() -> None:
+    """What was a number and is a category today cannot be compared."""
+    described, now = describe(_frame(), FEATURES), _frame().assign(spend="much")
+    features = [FeatureSpec(column="spend", kind="categorical"), FEATURES[1]]
+
+    found = drift(described, now, features, sizes_before={}, sizes_now={}, profiles_before={}, profiles_now={})
+
+    assert set(found.features) == {"channel"}
 
 
 def test_segment_shares_drift() -> None:
