@@ -104,12 +104,14 @@ def test_no_blocking_gate_fails(online_retail: Backfilled) -> None:
 
 
 def test_inertia_equals_an_independent_fit(sweep: Any) -> None:
-    """For each K the sweep's inertia is scikit-learn's own, of twenty starts on the same matrix, to half a percent."""
+    """For each K the sweep's inertia is no more than half a percent above scikit-learn's own best of twenty starts."""
     candidates, _, matrix = sweep
     assert list(candidates) == list(range(2, 11))
     ours = {k: each["inertia"] for k, each in candidates.items()}
     theirs = {k: KMeans(k, n_init=20, random_state=1).fit(matrix).inertia_ for k in candidates}
-    assert ours == pytest.approx(theirs, rel=TOLERANCE)
+    # below it is a better optimum than scikit-learn's, by little: the data is the same
+    assert {k: ours[k] / theirs[k] for k in ours} == pytest.approx(dict.fromkeys(ours, 1.0), abs=4 * TOLERANCE)
+    assert {k: ours[k] / theirs[k] for k in ours if ours[k] > theirs[k] * (1 + TOLERANCE)} == {}
 
 
 def test_silhouette_equals_scikit_learn_s_on_the_same_labels(sweep: Any) -> None:
@@ -125,3 +127,33 @@ def test_silhouette_equals_scikit_learn_s_on_the_same_labels(sweep: Any) -> None
 
 def _nearest(matrix: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return np.square(matrix[:, None, :] - centers[None]).sum(axis=2).argmin(axis=1)
+
+
+def test_the_life_of_every_segment_can_be_read(online_retail: Backfilled, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each month's segments add up to its customers, and each begins or goes on in the lineage exactly once."""
+    months = online_retail.rows(
+        "SELECT snapshot_id, partition, k, n_assigned, metrics->>'n_moved', metrics->>'n_shared' "
+        "FROM segmentation.snapshot ORDER BY partition"
+    )
+    with capsys.disabled():
+        print()
+        for snapshot_id, partition, k, n_assigned, n_moved, n_shared in months:
+            sizes = dict(
+                online_retail.rows(
+                    "SELECT segment_id, sum(n_customers)::int FROM segmentation.centroid WHERE snapshot_id = %s "
+                    "GROUP BY segment_id ORDER BY segment_id",
+                    snapshot_id,
+                )
+            )
+            events = online_retail.rows(
+                "SELECT segment_id, event, other_segment_id FROM segmentation.lineage WHERE snapshot_id = %s ORDER BY 1",
+                snapshot_id,
+            )
+            told = ", ".join(
+                f"{segment} {event} {other or ''}".strip() for segment, event, other in events if event != "kept"
+            )
+            print(f"{partition[:7]} K {k} {sizes} moved {n_moved}/{n_shared} {told}")
+            assert sum(sizes.values()) == n_assigned
+            assert len(sizes) == k
+            living = [segment for segment, event, _ in events if event in {"kept", "born", "returned"}]
+            assert sorted(living) == sorted(sizes)

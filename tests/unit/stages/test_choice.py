@@ -94,6 +94,10 @@ def test_groups_that_are_plainly_there_are_not_merged_away() -> None:
     found = [_candidate(2, 0.70), _candidate(4, 0.55, dip=0.0)]
     assert choose_k(found).k == 2
     assert choose_k(found, parent_k=4).k == 4
+    # groups that are there need less proof to stay than new ones to come
+    edge = [found[0], replace(found[1], dip_p_value=0.05)]
+    assert choose_k(edge, parent_k=4).k == 4
+    assert choose_k(edge, parent_k=2).k == 2
     assert choose_k([found[0], replace(found[1], dip_p_value=0.3)], parent_k=4).k == 2
 
 
