@@ -23,7 +23,12 @@ def as_categories(values: pd.Series) -> pd.Series:
     """The names of a column's categories, null as a name of its own."""
     if values.dtype == bool:
         return values.map({True: "true", False: "false"})
-    return values.astype("object").where(values.notna(), MISSING_CATEGORY).map(category_name)
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}:
+        # 1, 1.0 and True hash alike: each value is looked at
+        return values.where(values.notna(), MISSING_CATEGORY).map(category_name)
+    codes, found = pd.factorize(values)
+    names = np.array([*map(category_name, found), MISSING_CATEGORY], dtype=object)
+    return pd.Series(names[codes], index=values.index, name=values.name)
 
 
 def category_name(value: object) -> str:

@@ -58,7 +58,7 @@ def fit_kmeans(
     """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
 
     `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
-    scikit-learn's `n_init="auto"` would be a single one.
+    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone.
 
     Raises:
         UnusableDataError: fewer distinct rows than K.
@@ -70,7 +70,9 @@ def fit_kmeans(
     fits = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported as `converged`
-        candidates: list[tuple[str, str | NDArray[np.float32], int]] = [("k-means++", "k-means++", n_init)]
+        candidates: list[tuple[str, str | NDArray[np.float32], int]] = []
+        if n_init:
+            candidates.append(("k-means++", "k-means++", n_init))
         candidates += [
             (name, start.astype(np.float32), 1) for name, start in starts if start.shape == (k, matrix.shape[1])
         ]

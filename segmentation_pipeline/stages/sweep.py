@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.stages.choice import choose_k
-from segmentation_pipeline.stages.clustering import Assignment, Fit, assign, count_distinct_rows, fit_kmeans
+from segmentation_pipeline.stages.clustering import Fit, assign, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.stages.dip import neighbour_dips
+from segmentation_pipeline.stages.evaluation import Evaluation, evaluate_fits, inertia_of_one
 from segmentation_pipeline.stages.silhouette import (
     silhouette_estimate,
     silhouette_samples,
-    simplified_silhouette,
     stratified_sample,
 )
 from segmentation_pipeline.stages.stability import Stability, stability
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from segmentation_pipeline.spec import FitSpec, SweepSpec
 
 # Above it the sweep fits on a uniform sample; every figure but the silhouette is still of all rows.
-FIT_ROWS: Final = 50_000
+FIT_ROWS: Final = 20_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
+# Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
+ESTIMATE_ROWS: Final = 6_000
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 # So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
 SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
@@ -86,48 +88,42 @@ def run_sweep(
 
     rng = np.random.default_rng(seed)
     ks = _feasible(matrix, sweep, fit)
-    sample = matrix if len(matrix) <= FIT_ROWS else matrix[np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))]
+    drawn = None if len(matrix) <= FIT_ROWS else np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))
+    sample = matrix if drawn is None else matrix[drawn]
     fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
-    assignments = [assign(matrix, each.model) for each in fits]
-    silhouettes = _silhouettes(matrix, [each.labels for each in assignments], rng)
+    evaluations = evaluate_fits(matrix, [each.centers for each in fits])
+    silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
     with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
         stabilities = _stabilities(matrix, ks, rng) if judge else {}
         structure = _structure(matrix, rng) if judge else NOT_JUDGED
-    scores = {
-        each.k: simplified_silhouette(matrix, each.centers, assignment.labels)
-        for each, assignment in zip(fits, assignments, strict=True)
-    }
     dips = [
-        neighbour_dips(matrix, each.centers, assignment.labels, rng=rng).p_value
-        for each, assignment in zip(fits, assignments, strict=True)
+        neighbour_dips(sample, each.centers, own.labels if drawn is None else own.labels[drawn], rng=rng).p_value
+        for each, own in zip(fits, evaluations, strict=True)
     ]
-    inertias = {each.k: float(np.square(own.distance).sum()) for each, own in zip(fits, assignments, strict=True)}
+    inertias = {each.k: own.inertia for each, own in zip(fits, evaluations, strict=True)}
     gaps = gap_statistics(matrix, inertias, rng=rng) if sweep.policy == "gap" else {}
     candidates = tuple(
         _candidate(
-            matrix,
             each,
-            assignment,
+            own,
             silhouette,
-            inertia=inertias[each.k],
-            simplified=float(scores[each.k].mean()),
             dip_p_value=dip,
             held=stabilities.get(each.k),
             gap=gaps.get(each.k),
         )
-        for each, assignment, silhouette, dip in zip(fits, assignments, silhouettes, dips, strict=True)
+        for each, own, silhouette, dip in zip(fits, evaluations, silhouettes, dips, strict=True)
     )
-    inertia_of_one = float(np.square(matrix - matrix.mean(axis=0, dtype=np.float64)).sum())
+    whole = inertia_of_one(matrix)
     choice = choose_k(
         candidates,
         policy="fixed" if fit.k is not None else sweep.policy,
         fixed_k=fit.k,
         parent_k=parent_k,
-        row_scores=scores,
-        inertia_of_one=inertia_of_one,
+        row_scores={each.k: own.scores for each, own in zip(fits, evaluations, strict=True)},
+        inertia_of_one=whole,
     )
     chosen = next(position for position, each in enumerate(candidates) if each.k == choice.k)
-    labels, silhouette = assignments[chosen].labels, silhouettes[chosen]
+    labels, silhouette = evaluations[chosen].labels.astype(np.int64), silhouettes[chosen]
     result = SweepResult(
         candidates=candidates,
         k=choice.k,
@@ -139,7 +135,7 @@ def run_sweep(
         seed=seed,
         n_rows=len(matrix),
         n_sampled=len(sample),
-        inertia_of_one=inertia_of_one,
+        inertia_of_one=whole,
         cluster_silhouettes=_by_cluster(silhouette, labels, choice.k),
     )
     return Sweep(result, fits, labels, _shown(silhouette, labels, rng))
@@ -203,14 +199,14 @@ def _structure(matrix: NDArray[np.float32], rng: np.random.Generator) -> Structu
 
 
 def _silhouettes(
-    matrix: NDArray[np.float32], labelings: Sequence[NDArray[np.int64]], rng: np.random.Generator
+    matrix: NDArray[np.float32], labelings: Sequence[NDArray[np.integer[Any]]], rng: np.random.Generator
 ) -> list[_Silhouette]:
     """The mean silhouette of each labeling: exact up to EXACT_ROWS, on a stratified sample above."""
     if len(matrix) <= EXACT_ROWS:
         exact = silhouette_samples(matrix, labelings)
         rows = np.arange(len(matrix), dtype=np.intp)
         return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean()), rows, each) for each in exact]
-    estimates = [silhouette_estimate(matrix, labels, rng=rng) for labels in labelings]
+    estimates = [silhouette_estimate(matrix, labels, size=ESTIMATE_ROWS, rng=rng) for labels in labelings]
     return [
         _Silhouette(each.mean, each.standard_error, each.negative_share, each.indices, each.samples)
         for each in estimates
@@ -234,29 +230,23 @@ def _shown(found: _Silhouette, labels: NDArray[np.int64], rng: np.random.Generat
 
 
 def _candidate(
-    matrix: NDArray[np.float32],
     fit: Fit,
-    assignment: Assignment,
+    own: Evaluation,
     silhouette: _Silhouette,
     *,
-    inertia: float,
-    simplified: float,
     dip_p_value: float,
     held: Stability | None,
     gap: tuple[float, float] | None,
 ) -> SweepCandidate:
-    from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
-
-    shares = np.bincount(assignment.labels, minlength=fit.k) / len(assignment.labels)
     return SweepCandidate(
         k=fit.k,
-        inertia=inertia,
+        inertia=own.inertia,
         silhouette=silhouette.mean,
-        simplified_silhouette=simplified,
-        davies_bouldin=float(davies_bouldin_score(matrix, assignment.labels)),
-        calinski_harabasz=float(calinski_harabasz_score(matrix, assignment.labels)),
-        smallest_share=float(shares.min()),
-        largest_share=float(shares.max()),
+        simplified_silhouette=own.simplified_silhouette,
+        davies_bouldin=own.davies_bouldin,
+        calinski_harabasz=own.calinski_harabasz,
+        smallest_share=float(own.shares.min()),
+        largest_share=float(own.shares.max()),
         silhouette_error=silhouette.error,
         negative_share=silhouette.negative_share,
         n_iter=fit.n_iter,

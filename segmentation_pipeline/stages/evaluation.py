@@ -1,0 +1,163 @@
+"""Every K of a sweep judged on every row, in one pass over the rows for all of them at once.
+
+A block of rows times the centers of all K gives all squared distances (in Gram form, float64); what each K needs falls
+out of its columns. A second pass measures the distances to the means of the clusters, which the Davies-Bouldin index is
+defined by. Memory does not grow with the rows but for one small integer a row and K.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+# small enough that a block with its distances to all centers stays in the cache
+BLOCK_ROWS: Final = 8_192
+# so many rows show whether two K differ; the paired error is of these
+SCORED_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One K on n rows: `labels` (n,) int16, and the simplified silhouettes `scores` (m,) of the same m rows for each K.
+
+    The simplified silhouette is that of Hruschka, Campello and de Castro (2006, doi:10.1016/j.ins.2005.07.015), the
+    mean over all rows; Davies-Bouldin and Calinski-Harabasz are scikit-learn's; `shares` (K,) are the clusters'.
+    """
+
+    labels: NDArray[np.int16]
+    inertia: float
+    simplified_silhouette: float
+    scores: NDArray[np.float64]
+    davies_bouldin: float
+    calinski_harabasz: float
+    shares: NDArray[np.float64]
+
+
+def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
+    """Evaluate each of `centers`, shape (K, D) with K >= 2, on `matrix`, shape (n, D), which may be memory-mapped."""
+    n_rows = len(matrix)
+    middle = _mean(matrix)
+    anchors = np.vstack(centers) - middle
+    columns = np.cumsum([0, *map(len, centers)])
+    labels = [np.empty(n_rows, dtype=np.int16) for _ in centers]
+    scores = [np.empty(min(n_rows, SCORED_ROWS)) for _ in centers]
+    picked = np.linspace(0, n_rows - 1, min(n_rows, SCORED_ROWS)).astype(np.int64)
+    inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
+    own_scores = [np.zeros(len(each)) for each in centers]
+    sums = np.zeros(anchors.shape)
+    for start in range(0, n_rows, BLOCK_ROWS):
+        block = np.asarray(matrix[start : start + BLOCK_ROWS], dtype=np.float64) - middle
+        squared = _squared(block, anchors)
+        here = slice(*np.searchsorted(picked, [start, start + len(block)]))
+        rows = np.arange(len(block))
+        members = np.zeros(squared.shape)
+        for index, (first, last) in enumerate(itertools.pairwise(columns)):
+            own = squared[:, first:last]
+            nearest = own.argmin(axis=1)
+            cost = own[rows, nearest]
+            own[rows, nearest] = np.inf
+            a, b = np.sqrt(cost), np.sqrt(own.min(axis=1))
+            score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
+            labels[index][start : start + len(block)] = nearest
+            inertias[index] += cost.sum()
+            totals[index] += score.sum()
+            own_scores[index] += np.bincount(nearest, weights=score, minlength=last - first)
+            scores[index][here] = score[picked[here] - start]
+            members[rows, first + nearest] = 1.0
+        sums += members.T @ block
+    total_inertia = _total(matrix, middle)
+    evaluations = []
+    means = np.zeros(anchors.shape)
+    counts = [np.bincount(each, minlength=len(own)) for each, own in zip(labels, centers, strict=True)]
+    sizes = np.concatenate(counts)
+    means[sizes > 0] = sums[sizes > 0] / sizes[sizes > 0, None]
+    spreads = _mean_distances(matrix, middle, means, labels, columns)
+    for index, (first, last) in enumerate(itertools.pairwise(columns)):
+        count, mean = counts[index], means[first:last]
+        # a row alone in its cluster scores 0, else adding clusters would add perfect scores
+        alone = float(own_scores[index][count == 1].sum())
+        if (count == 1).any():
+            scores[index][(count == 1)[labels[index][picked]]] = 0.0
+        between = float((count[:, None] * mean**2).sum())
+        within = max(total_inertia - between, 0.0)
+        evaluations.append(
+            Evaluation(
+                labels=labels[index],
+                inertia=float(inertias[index]),
+                simplified_silhouette=float((totals[index] - alone) / n_rows),
+                scores=scores[index],
+                davies_bouldin=_davies_bouldin(mean[count > 0], spreads[first:last][count > 0]),
+                calinski_harabasz=_calinski_harabasz(between, within, n_rows=n_rows, k=int((count > 0).sum())),
+                shares=count / n_rows,
+            )
+        )
+    return evaluations
+
+
+def inertia_of_one(matrix: NDArray[np.float32]) -> float:
+    """The sum of squared distances of all rows of `matrix`, shape (n, D), to their mean: the inertia of K = 1."""
+    return _total(matrix, _mean(matrix))
+
+
+def _mean(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = matrix.mean(axis=0, dtype=np.float64)
+    return mean
+
+
+def _total(matrix: NDArray[np.float32], middle: NDArray[np.float64]) -> float:
+    total = 0.0
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = matrix[start : start + BLOCK_ROWS] - middle
+        total += float(np.einsum("ij,ij->", block, block))
+    return total
+
+
+def _squared(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shape (b, P)."""
+    squared = block @ (-2.0 * anchors.T)
+    squared += np.einsum("ij,ij->i", anchors, anchors)
+    squared += np.einsum("ij,ij->i", block, block)[:, None]
+    return np.maximum(squared, 0.0, out=squared)
+
+
+def _mean_distances(
+    matrix: NDArray[np.float32],
+    middle: NDArray[np.float64],
+    means: NDArray[np.float64],
+    labels: Sequence[NDArray[np.int16]],
+    columns: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
+    sums, counts = np.zeros(len(means)), np.zeros(len(means))
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = np.asarray(matrix[start : start + BLOCK_ROWS], dtype=np.float64) - middle
+        squared, rows = _squared(block, means), np.arange(len(block))
+        for each, first in zip(labels, columns, strict=False):
+            place = first + each[start : start + len(block)].astype(np.int64)
+            sums += np.bincount(place, weights=np.sqrt(squared[rows, place]), minlength=len(means))
+            counts += np.bincount(place, minlength=len(means))
+    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+
+
+def _davies_bouldin(means: NDArray[np.float64], spreads: NDArray[np.float64]) -> float:
+    """Davies and Bouldin 1979 (doi:10.1109/TPAMI.1979.4766909), and 0 where scikit-learn gives 0."""
+    apart = np.sqrt(np.maximum(((means[:, None] - means[None]) ** 2).sum(axis=2), 0.0))
+    if np.allclose(spreads, 0) or np.allclose(apart, 0):
+        return 0.0
+    apart[apart == 0] = np.inf
+    return float(((spreads[:, None] + spreads[None]) / apart).max(axis=1).mean())
+
+
+def _calinski_harabasz(between: float, within: float, *, n_rows: int, k: int) -> float:
+    """Calinski and Harabasz 1974 (doi:10.1080/03610927408827101); 1 where no cluster has any spread."""
+    if within <= 0 or k < 2:
+        return 1.0
+    return between * (n_rows - k) / (within * (k - 1))
