@@ -43,6 +43,13 @@ Algorithm = Literal[
 ]
 
 
+# what stands beside the key in <name>_assignment, <name>_scored, <name>_current and <name>_movers, and in every table
+RESERVED: Final = frozenset(
+    {"snapshot_id", "segment_id", "distance", "second_segment_id", "margin", "scored_at", "name", "since", "from", "to",
+     "cluster", "second_cluster", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+)  # fmt: skip
+
+
 class SourceSpec(Spec):
     """Where the customers come from: a query or a table, and the column that identifies one."""
 
@@ -55,6 +62,17 @@ class SourceSpec(Spec):
         "SEGMENTATION_DATABASE_URL", description="The environment variable that holds the source database's URL."
     )
     statement_timeout_s: int = Field(3600, ge=1, description="The query is cancelled after this many seconds.")
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_not_a_name_of_ours(cls, value: str) -> str:
+        if value in RESERVED:
+            message = (
+                f"the key is called {value!r}, and so is another column of the tables and views that show it. "
+                f'Rename it in the query: SELECT "{value}" AS customer_id, ...'
+            )
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _query_or_table(self) -> Self:

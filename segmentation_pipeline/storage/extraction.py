@@ -2,7 +2,8 @@
 
 What becomes of each PostgreSQL type: integers, booleans stay; `real`, `double precision`, `numeric` and `money` become
 float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates, and null where they
-are infinite, which Arrow cannot say; text, `uuid`, enums, JSON, arrays and everything else become text.
+are infinite or not in the years 1 to 9999, which no calendar here can say; text, `uuid`, enums, JSON, arrays and
+everything else become text.
 """
 
 from __future__ import annotations
@@ -42,10 +43,13 @@ _TOKENS: Final = re.compile(
 KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid",
                     "text": "text", "varchar": "text", "bpchar": "text", "citext": "text"}  # fmt: skip
 _KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8"})
-_FINITE: Final = "CASE WHEN isfinite({0}) THEN {0} END"
+# half a day less where a time zone may still move it
+_SAYABLE: Final = "CASE WHEN {{0}} BETWEEN '{0}' AND '{1}' THEN {{0}} END"
 _CASTS: Final = {"float4": "{}::float8", "numeric": "{}::float8", "money": "{}::numeric::float8",
                  "oid": "{}::int8", "interval": "extract(epoch from {})::float8",
-                 "date": _FINITE, "timestamp": _FINITE, "timestamptz": _FINITE}  # fmt: skip
+                 "date": _SAYABLE.format("0001-01-01", "9999-12-31"),
+                 "timestamp": _SAYABLE.format("0001-01-01", "9999-12-31 23:59:59.999999"),
+                 "timestamptz": _SAYABLE.format("0001-01-02 00:00+00", "9999-12-31 09:59:59+00")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
