@@ -3,7 +3,9 @@
 SegmentationError
 ├── SpecError               a defs.yaml says something impossible
 ├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
-├── DatabaseError           the database refused or went away in the middle of something
+│   └── UnreachableError    no database answers now; it may be starting (tried again by itself)
+├── DatabaseError           the database refused something
+│   └── TransientDatabaseError  it went away in the middle, or chose this transaction to end a deadlock (tried again)
 ├── SourceError             the source cannot be read as it is described
 ├── UnusableDataError       what was read cannot be clustered at all
 ├── ArtifactError           an artifact is missing, unfinished or not what was expected
@@ -35,8 +37,16 @@ class ConfigurationError(SegmentationError):
     """The environment lacks something: a URL, a privilege, a package."""
 
 
+class UnreachableError(ConfigurationError):
+    """No database answers at the URL; it may be restarting, so a stage tries again."""
+
+
 class DatabaseError(SegmentationError):
-    """PostgreSQL refused a statement or went away; its transaction was rolled back."""
+    """PostgreSQL refused a statement; its transaction was rolled back."""
+
+
+class TransientDatabaseError(DatabaseError):
+    """The connection was lost, or another transaction went first; the same again may work, so a stage tries again."""
 
 
 class SourceError(SegmentationError):

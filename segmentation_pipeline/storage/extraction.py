@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from segmentation_pipeline.errors import ConfigurationError, SourceError, UnusableDataError
-from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
-from segmentation_pipeline.storage.database import database_url, one_line, qualified, unreachable
+from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
+from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion, disk_told
+from segmentation_pipeline.storage.database import database_url, one_line, passes, qualified, unreachable
 from segmentation_pipeline.storage.home import home
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
     Raises:
         SourceError: the query fails, lacks the key, or its key has a type that cannot identify a customer.
+        TransientDatabaseError: the connection was lost on the way.
         UnusableDataError: it gives no rows.
     """
     import psycopg
@@ -125,12 +126,10 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
             columns = _columns(connection, dated)
             key_type = _key_type(columns, source.key)
             statement = _typed_query(dated, columns).as_string(connection)
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None:  # no server answered
-            raise ConfigurationError(unreachable(source.url_env, error)) from error
-        raise SourceError(_said(error, period)) from error
     except psycopg.Error as error:
-        raise SourceError(_said(error, period)) from error
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
+            raise unreachable(source.url_env, error) from error
+        raise _failed(error, period) from error
     n_rows, version = _stream(url, statement, destination, source=source, timezone=timezone, period=period)
     if n_rows == 0:
         message = (
@@ -143,7 +142,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
 def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: str) -> tuple[Extracted, pd.DataFrame]:
     """Do what `extract` does and read the rows as every stage reads them; the file does not stay."""
-    with tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
+    with disk_told("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
         artifact = Artifact(Path(folder))
         extracted = extract(source, query, period, artifact.folder / "rows.parquet", timezone=timezone)
         return extracted, artifact.frame("rows")
@@ -188,7 +187,7 @@ def _stream(
                     version.add(plain)
                     n_rows += plain.num_rows
     except adbc_driver_manager.Error as error:
-        raise SourceError(_said(error, period)) from error
+        raise _failed(error, period) from error
     return n_rows, version.hexdigest
 
 
@@ -197,7 +196,7 @@ def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBat
     try:
         yield from reader
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(_said(error, period)) from error
+        raise _failed(error, period) from error
 
 
 def _columns(connection: psycopg.Connection, query: sql.Composable) -> list[tuple[str, str]]:
@@ -248,6 +247,7 @@ def _storage_array(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _said(error: Exception, period: Period) -> str:
+def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:
     """What the server said, in one line, without the connection's address."""
-    return f"the source query failed for {period.partition}: {one_line(error)}"
+    said = f"the source query failed for {period.partition}: {one_line(error)}"
+    return TransientDatabaseError(said) if passes(error) else SourceError(said)
