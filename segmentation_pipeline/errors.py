@@ -7,6 +7,7 @@ SegmentationError
 ├── DatabaseError           the database refused something
 │   └── TransientDatabaseError  it went away in the middle, or chose this transaction to end a deadlock (tried again)
 ├── SourceError             the source cannot be read as it is described
+│   └── StaleSourceError    the period's data has not arrived (source.fresh)
 ├── UnusableDataError       what was read cannot be clustered at all
 ├── ArtifactError           an artifact is missing, unfinished or not what was expected
 ├── AlignmentError          the clusters cannot be aligned now
@@ -51,6 +52,10 @@ class TransientDatabaseError(DatabaseError):
 
 class SourceError(SegmentationError):
     """The source query cannot be run, or gives other columns than the spec names."""
+
+
+class StaleSourceError(SourceError):
+    """The newest row of the source is older than `source.fresh` allows."""
 
 
 class UnusableDataError(SegmentationError):

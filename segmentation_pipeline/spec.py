@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,6 +15,7 @@ __all__ = [
     "Approval",
     "FeatureSpec",
     "FitSpec",
+    "FreshSpec",
     "Gate",
     "GatesSpec",
     "PartitionsSpec",
@@ -50,6 +51,27 @@ RESERVED: Final = frozenset(
 )  # fmt: skip
 
 
+class FreshSpec(Spec):
+    """What makes a period's data be there: how old its newest row may be at the period's end."""
+
+    column: str = Field(description="A date or timestamp column of the source query; `features: auto` leaves it alone.")
+    within: str = Field(description="The newest row is no older than this at as_of: 36h, 2d, 1w.")
+
+    @field_validator("within")
+    @classmethod
+    def _is_a_duration(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9][0-9]{0,4}[mhdw]", value):
+            message = f"{value!r} is not a duration; write a whole number and m, h, d or w, such as 90m, 36h, 2d or 1w"
+            raise ValueError(message)
+        return value
+
+    @property
+    def limit(self) -> timedelta:
+        """The duration."""
+        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[self.within[-1]]
+        return timedelta(**{unit: int(self.within[:-1])})
+
+
 class SourceSpec(Spec):
     """Where the customers come from: a query or a table, and the column that identifies one."""
 
@@ -62,6 +84,9 @@ class SourceSpec(Spec):
         "SEGMENTATION_DATABASE_URL", description="The environment variable that holds the source database's URL."
     )
     statement_timeout_s: int = Field(3600, ge=1, description="The query is cancelled after this many seconds.")
+    fresh: FreshSpec | None = Field(
+        None, description="`{column: updated_at, within: 2d}` refuses a period whose data has not arrived."
+    )
 
     @field_validator("key")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import psycopg
 import pytest
 from psycopg import sql
@@ -131,3 +132,26 @@ def test_a_column_that_changes_its_type_and_keeps_its_meaning_moves_nobody(chain
     outcome = chain.run(MONTHS[1])
     assert outcome.success, outcome.problems
     assert chain.rows("SELECT * FROM users ORDER BY 1") == before
+
+
+def test_a_period_whose_data_has_not_arrived_is_refused(chain: Chain) -> None:
+    """`source.fresh` ends the run before anything is kept, with both dates; its column is no feature of `auto`."""
+    query = f"SELECT *, timestamptz '2024-01-30 12:00+00' - id * interval '1 hour' AS updated_at FROM ({SOUND}) s"
+    source = {"query": query, "key": "id", "fresh": {"column": "updated_at", "within": "24h"}}
+    write_source(chain.defs, query, features="auto", source=source)
+    outcome = chain.run(MONTHS[0])
+    assert not outcome.success
+    assert "has not arrived: the newest updated_at is 2024-01-30 11:00" in outcome.problems[0]
+    assert "2024-01-31 00:00 or later (24h before as_of, 2024-02-01 00:00)" in outcome.problems[0]
+    assert chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", "raw_extract"])) is None
+
+    source["fresh"] = {"column": "updated_at", "within": "2d"}
+    write_source(chain.defs, query, features="auto", source=source)
+    for stage in ("raw_extract", "validated_rows"):
+        assert chain.materialize(stage, MONTHS[0]).success
+    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", "validated_rows"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["left_out"].value == {
+        "updated_at": "named in outcomes, exclude or source.fresh"
+    }
