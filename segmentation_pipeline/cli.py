@@ -264,6 +264,49 @@ def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
     click.echo(f"{name}: {restored(receipt)}")
 
 
+@main.command()
+@click.argument("name")
+@click.argument("key")
+def forget(name: str, key: str) -> None:
+    r"""Erase the customer KEY from everything that segmentation NAME keeps, and empty their segment in the target.
+
+    History, scored and rejected rows, artifacts. The source is yours: a customer who is still there comes back with the
+    next run.
+
+    \b
+    Example:
+      segmentation forget shop 4711
+    """
+    from segmentation_pipeline.assets.retention import forget
+    from segmentation_pipeline.assets.runs import dagster_instance
+    from segmentation_pipeline.terminal import show_forgotten
+
+    pipeline = _pipeline(name)
+    with dagster_instance() as instance:
+        forgotten = forget(pipeline, key, instance=instance)
+    show_forgotten(pipeline, key, forgotten)
+
+
+@main.command()
+@click.argument("name")
+def gc(name: str) -> None:
+    r"""Apply the retention settings of segmentation NAME now, and tell what went.
+
+    \b
+    Example:
+      segmentation gc shop
+    """
+    from segmentation_pipeline.assets.retention import retain
+
+    pipeline = _pipeline(name)
+    retention = pipeline.spec.retention
+    if retention.artifacts is None and retention.assignments is None:
+        click.echo(f"{name}: everything is kept; set `retention: {{artifacts: 12, assignments: 36}}` in its defs.yaml")
+        return
+    for line in retain(pipeline).told() or ["nothing is older than the retention settings keep"]:
+        click.echo(f"{name}: {line}")
+
+
 def _who() -> str:
     """The person at the keyboard, for the decisions they make."""
     try:

@@ -13,6 +13,7 @@ SegmentationError
 ├── AlignmentError          the clusters cannot be aligned now
 │   ├── EarlierRunUnfinishedError
 │   └── DecisionPendingError
+├── ErasureRefusedError     a customer cannot be erased now, or the key is none
 ├── DecisionRefusedError    a person's decision makes no sense for this snapshot
 ├── PublicationError        nothing was written
 │   ├── NotAcceptedError    the snapshot's gates or a person said no
@@ -76,6 +77,10 @@ class EarlierRunUnfinishedError(AlignmentError):
 
 class DecisionPendingError(AlignmentError):
     """An earlier snapshot waits for a person, so later ones cannot be aligned."""
+
+
+class ErasureRefusedError(SegmentationError):
+    """The key cannot be one of this segmentation, or a run of it is in progress; nothing was erased."""
 
 
 class DecisionRefusedError(SegmentationError):

@@ -337,7 +337,11 @@ Features = Annotated[
 class RetentionSpec(Spec):
     """How many periods are kept; applied after each publication that becomes current. Snapshots are kept for ever."""
 
-    artifacts: int | None = Field(None, ge=2, description="Newest periods whose artifacts stay on disk. Default: all.")
+    artifacts: int | None = Field(
+        None,
+        ge=2,
+        description="Newest periods whose artifacts stay on disk, and whose rejected rows stay. Default: all.",
+    )
     assignments: int | None = Field(
         None, ge=2, description="Newest published periods whose customers stay in `<name>_assignment`. Default: all."
     )

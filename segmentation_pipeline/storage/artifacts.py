@@ -177,7 +177,7 @@ class ArtifactStore:
         try:
             with disk_told(f"{stage} of {partition}"):
                 yield artifact
-                _seal(artifact)
+                seal(artifact)
                 shutil.rmtree(final, ignore_errors=True)  # the same run tried this step before
                 aside.rename(final)
                 _sync(final.parent)
@@ -186,10 +186,13 @@ class ArtifactStore:
             raise
         artifact.folder = final
 
+    def partitions(self) -> list[str]:
+        """The partitions that have artifacts, in order."""
+        return sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
+
     def keep_newest(self, n_partitions: int) -> list[str]:
         """Remove the artifacts of all but the newest partitions; gives the names of those removed."""
-        partitions = sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
-        gone = partitions[:-n_partitions]
+        gone = self.partitions()[:-n_partitions]
         for partition in gone:
             for folder in self.root.glob(f"*/{partition}"):
                 shutil.rmtree(folder)
@@ -247,7 +250,8 @@ def plain(value: object) -> Any:  # JSON is what it is
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _seal(artifact: Artifact) -> None:
+def seal(artifact: Artifact) -> None:
+    """Close the folder to others, count its bytes and write the manifest; all of it flushed to disk."""
     files = sorted(artifact.folder.iterdir())
     for path in files:
         path.chmod(0o600)
