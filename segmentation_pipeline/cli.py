@@ -296,14 +296,13 @@ def gc(name: str) -> None:
     Example:
       segmentation gc shop
     """
-    from segmentation_pipeline.assets.retention import retain
+    from segmentation_pipeline.assets.retention import collect_garbage
+    from segmentation_pipeline.assets.runs import dagster_instance
 
     pipeline = _pipeline(name)
-    retention = pipeline.spec.retention
-    if retention.artifacts is None and retention.assignments is None:
-        click.echo(f"{name}: everything is kept; set `retention: {{artifacts: 12, assignments: 36}}` in its defs.yaml")
-        return
-    for line in retain(pipeline).told() or ["nothing is older than the retention settings keep"]:
+    with dagster_instance() as instance:
+        told = collect_garbage(pipeline, instance=instance)
+    for line in told or ["nothing is older than `retention` in its defs.yaml keeps"]:
         click.echo(f"{name}: {line}")
 
 

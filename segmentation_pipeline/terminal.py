@@ -232,7 +232,10 @@ def published(outcome: "RunOutcome") -> str:
         return "published already, 0 rows changed"
     if not receipt.get("became_current"):
         return "published to the history; the target shows a later period"
-    absent = f", {receipt['not_in_target']:,} customers are not in the target" if receipt["not_in_target"] else ""
+    absent = ""
+    if receipt["not_in_target"]:
+        examples = ", ".join(receipt["examples_not_in_target"])
+        absent = f", {receipt['not_in_target']:,} customers are not in the target, for example {examples}"
     return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
 
 

@@ -50,6 +50,19 @@ def retain(pipeline: Pipeline) -> Retained:
     return Retained(tuple(gone), tuple(dropped), n_rejected)
 
 
+def collect_garbage(pipeline: Pipeline, *, instance: dg.DagsterInstance) -> list[str]:
+    """Apply the retention settings and, where no run is in progress, remove what killed runs left; tells what went."""
+    told = retain(pipeline).told()
+    if not _in_progress(pipeline, instance) and (n_unfinished := pipeline.store.remove_unfinished()):
+        told.append(f"{n_unfinished} unfinished artifacts of killed runs removed")
+    return told
+
+
+def _in_progress(pipeline: Pipeline, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    name = pipeline.spec.name
+    return unfinished_runs(instance, name, jobs={name, f"{name}_score"})
+
+
 def forget(pipeline: Pipeline, key: str, *, instance: dg.DagsterInstance) -> Forgotten:
     """Erase a customer from everything this segmentation keeps, and empty their segment in the target.
 
@@ -57,7 +70,7 @@ def forget(pipeline: Pipeline, key: str, *, instance: dg.DagsterInstance) -> For
         ErasureRefusedError: a run is in progress, which would write the customer again, or the key is none.
     """
     spec = pipeline.spec
-    if running := unfinished_runs(instance, spec.name, jobs={spec.name, f"{spec.name}_score"}):
+    if running := _in_progress(pipeline, instance):
         message = (
             f"the run {running[0].run_id[:8]} of {spec.name} is in progress and would write the customer again. "
             f"Nothing was erased. Wait for it to end, or terminate it in the UI, and do it again."

@@ -190,6 +190,13 @@ class ArtifactStore:
         """The partitions that have artifacts, in order."""
         return sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
 
+    def remove_unfinished(self) -> int:
+        """Remove what killed runs left, while no run of the segmentation writes anything; gives how many there were."""
+        unfinished = list(self.root.glob("*/*/.*"))
+        for folder in unfinished:
+            shutil.rmtree(folder)
+        return len(unfinished)
+
     def keep_newest(self, n_partitions: int) -> list[str]:
         """Remove the artifacts of all but the newest partitions; gives the names of those removed."""
         gone = self.partitions()[:-n_partitions]

@@ -90,7 +90,7 @@ def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
 def _engine(url: str) -> sa.Engine:
     return sa.create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"application_name": APPLICATION, "connect_timeout": 10},
+        connect_args={"application_name": APPLICATION, "connect_timeout": 10, "client_encoding": "UTF8"},
         pool_pre_ping=True,
         hide_parameters=True,
     )

@@ -117,7 +117,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
     url = database_url(source.url_env)
     dated = with_dates(_without_end(query), period)
     try:
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(url, client_encoding="UTF8") as connection:
             connection.read_only = True
             connection.execute(sql.SQL("SET TIME ZONE {}").format(sql.Literal(timezone)))
             connection.execute(
@@ -169,6 +169,7 @@ def _stream(
 
     settings = (
         "SET TRANSACTION READ ONLY",
+        "SET LOCAL client_encoding = 'UTF8'",  # Arrow's; the driver would take the database's own
         sql.SQL("SET LOCAL TIME ZONE {}").format(sql.Literal(timezone)).as_string(),
         f"SET LOCAL statement_timeout = {source.statement_timeout_s * 1000:d}",
     )

@@ -141,12 +141,10 @@ def _in_artifacts(store: ArtifactStore, key_name: str, key: int | str) -> tuple[
 
 
 def _folders(store: ArtifactStore) -> Iterator[Path]:
-    """Every sealed artifact, a stage after those it is made from; what a killed run left is removed on the way."""
-    folders = sorted(store.root.glob("*/*/*"), key=lambda folder: folder.parts[-3] != "raw_extract")
-    for folder in folders:
-        if folder.name.startswith("."):
-            shutil.rmtree(folder)
-        elif (folder / MANIFEST).exists():
+    """Every sealed artifact, the raw extracts first; what killed runs left goes."""
+    store.remove_unfinished()
+    for folder in sorted(store.root.glob("*/*/*"), key=lambda each: each.parts[-3] != "raw_extract"):
+        if (folder / MANIFEST).exists():
             yield folder
 
 

@@ -15,6 +15,7 @@ from world import MONTHS, write_defs, write_source
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.component import pipelines
 from segmentation_pipeline.storage.home import dagster_home, home
+from segmentation_pipeline.terminal import published
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -70,9 +71,10 @@ def _mentions(chain: Chain) -> set[str]:
 
 def test_a_customer_is_erased_everywhere_we_keep_them(texts: Chain) -> None:
     """After forget no table and no artifact names the customer, the target's segment is empty, the others stay."""
-    for month in MONTHS[:2]:
-        outcome = texts.run(month)
-        assert outcome.success, outcome.problems
+    first, second = (texts.run(month) for month in MONTHS[:2])
+    assert (first.problems, second.problems) == ((), ())
+    assert published(first).endswith(f", 1 customers are not in the target, for example {KEY}")
+    assert "not in the target" not in published(second)
     texts.execute("INSERT INTO target VALUES (%s, 3, now())", KEY)
     current = texts.rows("SELECT current_snapshot_id FROM segmentation.segmentation")[0][0]
     texts.execute("INSERT INTO segmentation.shop_scored VALUES (%s, %s, 1, 0.5, 2, 0.5, now())", KEY, current)
@@ -140,7 +142,9 @@ def test_gc_applies_the_retention_settings_and_tells_what_went(texts: Chain) -> 
     for month in MONTHS[:4]:
         outcome = texts.run(month)
         assert outcome.success, outcome.problems
-    assert "everything is kept; set `retention:" in _run("gc", "shop").output
+    nothing = "shop: nothing is older than `retention` in its defs.yaml keeps\n"
+    assert _run("gc", "shop").output == nothing
+    (pipelines()["shop"].store.root / "final_fit" / MONTHS[3] / ".killed.partial-1").mkdir()
     write_source(
         texts.defs, QUERY, features=[{"column": "x", "kind": "numeric"}], publish=PUBLISH,
         retention={"artifacts": 2, "assignments": 2},
@@ -151,10 +155,11 @@ def test_gc_applies_the_retention_settings_and_tells_what_went(texts: Chain) -> 
         "shop: artifacts of 2024-01-01, 2024-02-01 removed",
         "shop: 1 rejected rows of those and earlier periods deleted",
         "shop: assignments of the snapshots 1, 2 dropped",
+        "shop: 1 unfinished artifacts of killed runs removed",
     ]
     assert pipelines()["shop"].store.partitions() == [MONTHS[2], MONTHS[3]]
     assert texts.rows("SELECT DISTINCT snapshot_id FROM segmentation.shop_assignment ORDER BY 1") == [(3,), (4,)]
-    assert _run("gc", "shop").output == "shop: nothing is older than the retention settings keep\n"
+    assert _run("gc", "shop").output == nothing
 
 
 def test_an_integer_key_that_is_none_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -326,3 +327,30 @@ def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, dest
         assert pq.read_table(destination).to_pylist() == [{"id": 5}]
     with pytest.raises(SourceError, match=r"gone\.sql, which is not beside"):
         query_text(SourceSpec(query="gone.sql", key="id"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expression", "read"),
+    [
+        ("LATIN1", "convert_from('\\xe4'::bytea, 'LATIN1')", "ä"),
+        ("SQL_ASCII", "E'\\xc3\\xa4'", "ä"),
+        ("SQL_ASCII", "E'\\xe4'", None),
+    ],
+)
+def test_a_database_of_another_encoding_gives_the_same_text(
+    source: str, destination: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, expression: str, read: str | None
+) -> None:
+    """Text arrives as UTF-8 whatever the database keeps it in; bytes that are no text are refused with their value."""
+    name = f"other_{encoding.lower()}"
+    with psycopg.connect(source, autocommit=True) as owner:
+        owner.execute(f"DROP DATABASE IF EXISTS {name}")
+        owner.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        try:
+            monkeypatch.setenv("OTHER_URL", urlunsplit(urlsplit(source)._replace(path=f"/{name}")))
+            if read is None:
+                with pytest.raises(SourceError, match='invalid byte sequence for encoding "UTF8": 0xe4'):
+                    _value(expression, destination, url_env="OTHER_URL")
+            else:
+                assert _value(expression, destination, url_env="OTHER_URL") == read
+        finally:
+            owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
