@@ -3,13 +3,17 @@
 SegmentationError
 ├── SpecError               a defs.yaml says something impossible
 ├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
-├── DatabaseError           the database refused or went away in the middle of something
+│   └── UnreachableError    no database answers now; it may be starting (tried again by itself)
+├── DatabaseError           the database refused something
+│   └── TransientDatabaseError  it went away in the middle, or chose this transaction to end a deadlock (tried again)
 ├── SourceError             the source cannot be read as it is described
+│   └── StaleSourceError    the period's data has not arrived (source.fresh)
 ├── UnusableDataError       what was read cannot be clustered at all
 ├── ArtifactError           an artifact is missing, unfinished or not what was expected
 ├── AlignmentError          the clusters cannot be aligned now
 │   ├── EarlierRunUnfinishedError
 │   └── DecisionPendingError
+├── ErasureRefusedError     a customer cannot be erased now, or the key is none
 ├── DecisionRefusedError    a person's decision makes no sense for this snapshot
 ├── PublicationError        nothing was written
 │   ├── NotAcceptedError    the snapshot's gates or a person said no
@@ -35,12 +39,24 @@ class ConfigurationError(SegmentationError):
     """The environment lacks something: a URL, a privilege, a package."""
 
 
+class UnreachableError(ConfigurationError):
+    """No database answers at the URL; it may be restarting, so a stage tries again."""
+
+
 class DatabaseError(SegmentationError):
-    """PostgreSQL refused a statement or went away; its transaction was rolled back."""
+    """PostgreSQL refused a statement; its transaction was rolled back."""
+
+
+class TransientDatabaseError(DatabaseError):
+    """The connection was lost, or another transaction went first; the same again may work, so a stage tries again."""
 
 
 class SourceError(SegmentationError):
     """The source query cannot be run, or gives other columns than the spec names."""
+
+
+class StaleSourceError(SourceError):
+    """The newest row of the source is older than `source.fresh` allows."""
 
 
 class UnusableDataError(SegmentationError):
@@ -61,6 +77,10 @@ class EarlierRunUnfinishedError(AlignmentError):
 
 class DecisionPendingError(AlignmentError):
     """An earlier snapshot waits for a person, so later ones cannot be aligned."""
+
+
+class ErasureRefusedError(SegmentationError):
+    """The key cannot be one of this segmentation, or a run of it is in progress; nothing was erased."""
 
 
 class DecisionRefusedError(SegmentationError):

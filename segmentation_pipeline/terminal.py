@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.assets.runs import RunOutcome, ScoringOutcome
     from segmentation_pipeline.demo.truth import Stability
     from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.storage.forgetting import Forgotten
     from segmentation_pipeline.storage.rollback import RollbackReceipt
 
 PLAIN_WIDTH = 140
@@ -231,8 +232,32 @@ def published(outcome: "RunOutcome") -> str:
         return "published already, 0 rows changed"
     if not receipt.get("became_current"):
         return "published to the history; the target shows a later period"
-    absent = f", {receipt['not_in_target']:,} customers are not in the target" if receipt["not_in_target"] else ""
+    absent = ""
+    if receipt["not_in_target"]:
+        examples = ", ".join(receipt["examples_not_in_target"])
+        absent = f", {receipt['not_in_target']:,} customers are not in the target, for example {examples}"
     return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
+
+
+def show_forgotten(pipeline: "Pipeline", key: str, forgotten: "Forgotten") -> None:
+    """Print what was erased of a customer, where, and what is for the user to do."""
+    out, name, target = console(), pipeline.spec.name, pipeline.spec.publish.table
+    if not forgotten.anything:
+        out.print(f"{name}: nothing was kept of customer {key!r}", markup=False, soft_wrap=True)
+        return
+    rows = (
+        f"{forgotten.history:,} rows of the history, {forgotten.scored:,} scored, {forgotten.rejected:,} rejected; "
+        f"segment emptied in {forgotten.target:,} rows of {target}"
+    )
+    out.print(f"{name}: customer {key!r} is erased: {rows}", markup=False, soft_wrap=True)
+    lines = [f"artifact {each} rewritten without the customer" for each in forgotten.rewritten]
+    lines += [f"artifact {each} removed; to align that period again, run it again" for each in forgotten.removed]
+    lines += [
+        "The source and the other columns of the target are yours: who is still there comes back with the next run.",
+        "Dagster's event log may name a customer whom the target lacks, or quote a rejected value: delete those runs.",
+    ]
+    for line in lines:
+        out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def restored(receipt: "RollbackReceipt") -> str:

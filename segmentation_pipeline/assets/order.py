@@ -69,6 +69,16 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[str]) -> list[dg.DagsterRun]:
+    """The runs of a segmentation's jobs or assets that have not ended; not those whose process is gone."""
+    runs = [record.dagster_run for record in instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))]
+    return [
+        run
+        for run in runs
+        if (run.job_name in jobs or _is_of(run, name)) and not is_gone(run.tags.get(PROCESS_TAG, ""))
+    ]
+
+
 def _earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Earlier]:
     records = context.instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))
     own = next((each for each in records if each.dagster_run.run_id == context.run.run_id), None)

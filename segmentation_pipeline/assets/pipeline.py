@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.assets.partitions import partitions_definition, period_of
-from segmentation_pipeline.errors import ArtifactError, SegmentationError
+from segmentation_pipeline.errors import ArtifactError, SegmentationError, TransientDatabaseError, UnreachableError
 from segmentation_pipeline.model import Period, Snapshot
 from segmentation_pipeline.spec import SegmentationSpec
 from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore, json_version
@@ -34,6 +34,10 @@ STAGES = (
 SCORING = "scored_customers"
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"
+# a database that restarts is back within seconds
+TRIES = 3
+RETRY_SECONDS = 2.0
+RETRY_FACTOR = 4
 Step = Callable[..., dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 
@@ -205,7 +209,7 @@ def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | 
 
 
 def _telling(step: Step) -> Step:
-    """Show an error of this package as its message alone, and note how long the step took."""
+    """Show an error of this package as its message alone, try again what may pass, and note how long the step took."""
 
     @functools.wraps(step)
     def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
@@ -213,7 +217,14 @@ def _telling(step: Step) -> Step:
         try:
             result = step(context)
         except SegmentationError as error:
-            raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+            said, tried = str(error), context.retry_number + 1
+            if isinstance(error, TransientDatabaseError | UnreachableError):
+                if tried < TRIES:
+                    wait = RETRY_SECONDS * RETRY_FACTOR**context.retry_number
+                    context.log.warning(f"{said} Try {tried + 1} of {TRIES} in {wait:g} s.")
+                    raise dg.RetryRequested(max_retries=TRIES - 1, seconds_to_wait=wait) from error
+                said = f"{said} It was tried {TRIES} times."
+            raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
         if isinstance(result, dg.AssetCheckResult):
             return result
         return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})

@@ -6,8 +6,9 @@ import dagster as dg
 
 from segmentation_pipeline.assets.parentage import parentage_check, parentage_result
 from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.retention import retain
 from segmentation_pipeline.errors import NotAcceptedError
-from segmentation_pipeline.storage import assignments, database, decisions, schema, snapshots, writeback
+from segmentation_pipeline.storage import database, decisions, schema, snapshots, writeback
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 # a run that publishes what a person approved names it: the latest artifact may be of a later version
@@ -51,7 +52,8 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 f"{', '.join(receipt.examples_not_in_target)}"
             )
         if receipt.became_current:
-            _retain(context, pipeline)
+            for line in retain(pipeline).told():
+                context.log.info(f"retention: {line}")
         return pipeline.result(artifact, metadata=receipt.to_json(), check_results=[parentage_result(pipeline)])
 
     return step
@@ -83,18 +85,3 @@ def _waits(context: dg.AssetExecutionContext, pipeline: Pipeline, snapshot_id: i
     reasons = "; ".join(decisions.reasons_of(pending))
     context.log.warning(f"{decisions.label(pending)} waits for a person: {reasons}. Decide:  {approve}  or  {decline}")
     return True
-
-
-def _retain(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
-    """Apply the retention settings, in a transaction of its own: publishing must not wait for readers."""
-    spec = pipeline.spec
-    if spec.retention.artifacts is not None:
-        gone = pipeline.store.keep_newest(spec.retention.artifacts)
-        if gone:
-            context.log.info(f"retention: artifacts of {', '.join(gone)} removed")
-    if spec.retention.assignments is not None:
-        with database.begin(spec.publish.url_env) as connection:
-            ledger = snapshots.lock(connection, spec.name)
-            dropped = assignments.keep_newest(connection, ledger, spec.retention.assignments) if ledger else []
-        if dropped:
-            context.log.info(f"retention: assignments of the snapshots {', '.join(map(str, dropped))} dropped")

@@ -9,6 +9,7 @@ from segmentation_pipeline.assets.partitions import latest_partition
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.storage import database, schema, writeback
 from segmentation_pipeline.storage.extraction import extract, is_dated
+from segmentation_pipeline.storage.freshness import require_fresh
 
 
 def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -21,9 +22,9 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
         _warn_if_undated(context, query)
         schema.migrate(spec.publish.url_env)
         with pipeline.writing(context, "raw_extract") as artifact:
-            extracted = extract(
-                spec.source, query, period, artifact.folder / "rows.parquet", timezone=spec.partitions.timezone
-            )
+            rows, timezone = artifact.folder / "rows.parquet", spec.partitions.timezone
+            extracted = extract(spec.source, query, period, rows, timezone=timezone)
+            newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
             # a target that cannot take the segments is told now, not after the fit
             with database.begin(spec.publish.url_env) as connection:
                 writeback.check_target(connection, spec.publish, key_type=extracted.key_type)
@@ -37,6 +38,7 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact,
             metadata={
                 "as_of": period.as_of.isoformat(),
+                **({"newest_row": newest.isoformat()} if newest else {}),
                 "columns": dg.MetadataValue.md(
                     "| column | PostgreSQL type |\n|---|---|\n"
                     + "\n".join(f"| {name} | {kind} |" for name, kind in extracted.column_types.items())

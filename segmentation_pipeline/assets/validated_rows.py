@@ -25,7 +25,8 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         frame = raw.frame("rows")
         require_columns(frame, spec.outcomes)
         if spec.features == "auto":
-            inferred = infer_features(frame, key=key, ignore=[*spec.outcomes, *spec.exclude], as_of=as_of)
+            ignore = [*spec.outcomes, *spec.exclude, *([spec.source.fresh.column] if spec.source.fresh else [])]
+            inferred = infer_features(frame, key=key, ignore=ignore, as_of=as_of)
         else:
             inferred = InferredFeatures(tuple(spec.features), {})
         valid = validate(frame, inferred.features, key=key, as_of=as_of)

@@ -11,7 +11,7 @@ random customers differ by 2 on average in a standardised numeric feature, so a 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -57,6 +57,10 @@ __all__ = [
     "transform",
     "variance_shares",
 ]
+
+
+# its square, summed over many columns, is still a float32
+FARTHEST: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,18 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
     return FeatureEncoding(column=feature.column, kind=feature.kind, weight=feature.weight, **fields, **fitted)
 
 
+def _measurable(encoded: NDArray[np.float64], feature: FeatureEncoding) -> NDArray[np.float64]:
+    """The encoded column, shape (n,), once it is sure that squares of its distances can be computed in float32."""
+    farthest = float(np.max(np.abs(encoded), initial=0.0))
+    if farthest < FARTHEST:
+        return encoded
+    message = (
+        f"{feature.column}: a value is {farthest:.3g} units of the fit away, and distances beyond {FARTHEST:g} cannot "
+        "be computed. Give the feature a `max` or `min` that rejects such rows, or `outliers: winsorize`, or scale it."
+    )
+    raise UnusableDataError(message)
+
+
 def _encode_into(
     matrix: NDArray[np.float32] | NDArray[np.float64], frame: pd.DataFrame, encoding: Encoding
 ) -> tuple[dict[str, int], dict[str, int], NDArray[np.bool_]]:
@@ -193,7 +209,7 @@ def _encode_into(
                 numbers = as_numbers(values)
             else:
                 numbers, n_unknown = category_numbers(values, feature.categories, feature.frequencies)
-            matrix[:, start] = number_column(numbers, feature)
+            matrix[:, start] = _measurable(number_column(numbers, feature), feature)
             if feature.indicator is not None:
                 matrix[:, start + 1] = np.where(values.isna(), feature.indicator, 0.0)
             if feature.outliers == "remove":

@@ -54,7 +54,7 @@ def infer_features(
         if column == key:
             continue
         if column in ignore:
-            left_out[column] = "named in outcomes or exclude"
+            left_out[column] = "named in outcomes, exclude or source.fresh"
             continue
         feature = _feature(frame[column], as_of)
         if isinstance(feature, FeatureSpec):

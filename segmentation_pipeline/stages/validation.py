@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEY_NULL: Final = "key is null"
 KEY_DUPLICATED: Final = "key is duplicated"
+# beyond it the squares that a variance needs are no doubles any more
+LARGEST: Final = 1e100
 _WANTED: Final = {"numeric": "a number", "date": "a date", "boolean": "true or false"}
 _TRUTH: Final = {"true": True, "t": True, "1": True, "1.0": True, "yes": True,
                  "false": False, "f": False, "0": False, "0.0": False, "no": False}  # fmt: skip
@@ -118,6 +120,13 @@ def _checks(feature: FeatureSpec) -> list[pa.Check]:
     if feature.is_number:
         checks.append(
             pa.Check(lambda values: values.isna() | ~np.isinf(values), error=f"{column}: infinite", ignore_na=False)
+        )
+        checks.append(
+            pa.Check(
+                lambda values: values.isna() | np.isinf(values) | (values.abs() <= LARGEST),
+                error=f"{column}: beyond {LARGEST:g}",
+                ignore_na=False,
+            )
         )
         floor = {"log1p": -1.0, "sqrt": 0.0}.get(feature.transform)
         if floor is not None:

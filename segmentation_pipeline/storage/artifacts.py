@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import ArtifactError
-from segmentation_pipeline.storage.home import make_private
+from segmentation_pipeline.storage.home import HOME_VARIABLE, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,11 @@ class ArtifactStore:
 
     @contextmanager
     def writing(self, stage: str, partition: str, run_id: str) -> Iterator[Artifact]:
-        """Give an artifact to fill; when the block ends without an error it is sealed and put in its place."""
+        """Give an artifact to fill; when the block ends without an error it is sealed and put in its place.
+
+        Raises:
+            ArtifactError: the disk is full, or the folder may not be written to; nothing is left of it.
+        """
         final = self.folder(stage, partition, run_id)
         aside = final.with_name(f".{run_id}.partial-{os.getpid()}")
         for folder in (self.root.parent, self.root, final.parent.parent, final.parent):
@@ -171,20 +175,31 @@ class ArtifactStore:
         aside.mkdir(mode=0o700)
         artifact = Artifact(aside)
         try:
-            yield artifact
-            _seal(artifact)
-            shutil.rmtree(final, ignore_errors=True)  # the same run tried this step before
-            aside.rename(final)
-            _sync(final.parent)
+            with disk_told(f"{stage} of {partition}"):
+                yield artifact
+                seal(artifact)
+                shutil.rmtree(final, ignore_errors=True)  # the same run tried this step before
+                aside.rename(final)
+                _sync(final.parent)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         artifact.folder = final
 
+    def partitions(self) -> list[str]:
+        """The partitions that have artifacts, in order."""
+        return sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
+
+    def remove_unfinished(self) -> int:
+        """Remove what killed runs left, while no run of the segmentation writes anything; gives how many there were."""
+        unfinished = list(self.root.glob("*/*/.*"))
+        for folder in unfinished:
+            shutil.rmtree(folder)
+        return len(unfinished)
+
     def keep_newest(self, n_partitions: int) -> list[str]:
         """Remove the artifacts of all but the newest partitions; gives the names of those removed."""
-        partitions = sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
-        gone = partitions[:-n_partitions]
+        gone = self.partitions()[:-n_partitions]
         for partition in gone:
             for folder in self.root.glob(f"*/{partition}"):
                 shutil.rmtree(folder)
@@ -208,6 +223,23 @@ class ArtifactStore:
         return Artifact(folder, manifest)
 
 
+@contextmanager
+def disk_told(what: str) -> Iterator[None]:
+    """Tell an error of the disk as one of this package.
+
+    Raises:
+        ArtifactError: naming `what` could not be written, and why.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = (
+            f"{what} could not be written: {' '.join(str(error).split())}. Nothing of it was kept. Make room where "
+            f"{HOME_VARIABLE} lies, or name another place there, and run the step again."
+        )
+        raise ArtifactError(message) from error
+
+
 def plain(value: object) -> Any:  # JSON is what it is
     """Make a value JSON and jsonb can hold: numpy's become Python's, NaN, infinities and missing values null."""
     if isinstance(value, dict):
@@ -225,7 +257,8 @@ def plain(value: object) -> Any:  # JSON is what it is
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _seal(artifact: Artifact) -> None:
+def seal(artifact: Artifact) -> None:
+    """Close the folder to others, count its bytes and write the manifest; all of it flushed to disk."""
     files = sorted(artifact.folder.iterdir())
     for path in files:
         path.chmod(0o600)

@@ -225,6 +225,15 @@ def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) ->
     return gone
 
 
+def forget_rejected(connection: sa.Connection, name: str, *, before: str) -> int:
+    """Delete the rejected rows of the partitions before `before`; gives their number."""
+    table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
+    if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is None:
+        return 0
+    statement = sql.SQL('DELETE FROM {} WHERE partition COLLATE "C" < %s').format(table)
+    return driver_connection(connection).execute(statement, [before]).rowcount
+
+
 def record_rejected(
     connection: sa.Connection,
     name: str,

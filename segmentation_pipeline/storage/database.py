@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import make_url
 
-from segmentation_pipeline.errors import ConfigurationError, DatabaseError
+from segmentation_pipeline.errors import (
+    ConfigurationError,
+    DatabaseError,
+    TransientDatabaseError,
+    UnreachableError,
+)
 from segmentation_pipeline.storage.embedded import embedded_url
 from segmentation_pipeline.storage.home import home
 
@@ -22,6 +27,19 @@ if TYPE_CHECKING:
 
 DEFAULT_VARIABLE: Final = "SEGMENTATION_DATABASE_URL"
 APPLICATION: Final = "segmentation_pipeline"
+# SQLSTATEs after which the same may work a moment later; class 08 too: the connection failed
+_PASSING: Final = {
+    "40001": "serialization failure", "40P01": "deadlock", "53300": "too many connections", "55P03": "lock timeout",
+    "57P01": "shutdown", "57P02": "crash", "57P03": "starting up",
+}  # fmt: skip
+# libpq's own errors, and those that arrive through Arrow, have words only
+_PASSING_WORDS: Final = re.compile(
+    r"terminating connection|server closed the connection|connection (is|was|has been|already) (lost|closed)"
+    r"|connection (refused|reset|timed out|timeout expired)|could not (receive|send) data|no connection to the server"
+    r"|timeout expired|no such file or directory|is (starting up|shutting down|not yet accepting)|in recovery mode"
+    r"|too many (clients|connections)|deadlock detected|could not serialize|conflict with recovery",
+    re.IGNORECASE,
+)
 
 
 def database_url(variable: str = DEFAULT_VARIABLE) -> str:
@@ -72,7 +90,7 @@ def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
 def _engine(url: str) -> sa.Engine:
     return sa.create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"application_name": APPLICATION, "connect_timeout": 10},
+        connect_args={"application_name": APPLICATION, "connect_timeout": 10, "client_encoding": "UTF8"},
         pool_pre_ping=True,
         hide_parameters=True,
     )
@@ -116,25 +134,34 @@ def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
     """One transaction on the database that `variable` names; an error rolls it back.
 
     Raises:
-        ConfigurationError: the database cannot be reached.
-        DatabaseError: it refused a statement, or went away.
+        ConfigurationError: the database cannot be reached; UnreachableError where it may be later.
+        DatabaseError: it refused a statement; TransientDatabaseError where it went away or ended a deadlock.
     """
     try:
         connection = engine(variable).connect()
     except sa.exc.OperationalError as error:
-        raise ConfigurationError(unreachable(variable, error.orig or error)) from error
+        raise unreachable(variable, error.orig or error) from error
     try:
         with connection, connection.begin():
             yield connection
     except sa.exc.DBAPIError as error:
-        raise DatabaseError(_refused(error.orig or error)) from error
+        raise _refused(error.orig or error, lost=error.connection_invalidated) from error
     except psycopg.Error as error:  # of COPY, which goes past SQLAlchemy
-        raise DatabaseError(_refused(error)) from error
+        raise _refused(error) from error
 
 
-def unreachable(variable: str, error: BaseException) -> str:
-    """What to say of a database that does not answer; libpq's words name the host, never the password."""
-    return f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
+def passes(error: BaseException) -> bool:
+    """Whether what the database said may pass by itself: it went away, is starting, or let another go first."""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return state in _PASSING or state.startswith("08")
+    return _PASSING_WORDS.search(str(error)) is not None
+
+
+def unreachable(variable: str, error: BaseException) -> ConfigurationError:
+    """What to raise for a database that lets nobody in; libpq's words name the host, never the password."""
+    said = f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
+    return UnreachableError(said) if passes(error) else ConfigurationError(said)
 
 
 def one_line(error: BaseException) -> str:
@@ -142,5 +169,11 @@ def one_line(error: BaseException) -> str:
     return re.sub(r"postgres(ql)?(\+\w+)?://\S+", "the database", " ".join(str(error).split()))
 
 
-def _refused(error: BaseException) -> str:
-    return f"PostgreSQL refused: {one_line(error)}. Nothing of this step was kept; mend it and run the step again."
+def _refused(error: BaseException, *, lost: bool = False) -> DatabaseError:
+    if lost or passes(error):
+        said = (
+            f"PostgreSQL ended the transaction: {one_line(error)}. Nothing of this step was kept; run the step again."
+        )
+        return TransientDatabaseError(said)
+    said = f"PostgreSQL refused: {one_line(error)}. Nothing of this step was kept; mend it and run the step again."
+    return DatabaseError(said)

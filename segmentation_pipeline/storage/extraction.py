@@ -2,7 +2,8 @@
 
 What becomes of each PostgreSQL type: integers, booleans stay; `real`, `double precision`, `numeric` and `money` become
 float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates, and null where they
-are infinite, which Arrow cannot say; text, `uuid`, enums, JSON, arrays and everything else become text.
+are infinite or not in the years 1 to 9999, which no calendar here can say; text, `uuid`, enums, JSON, arrays and
+everything else become text.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from segmentation_pipeline.errors import ConfigurationError, SourceError, UnusableDataError
-from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
-from segmentation_pipeline.storage.database import database_url, one_line, qualified, unreachable
+from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
+from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion, disk_told
+from segmentation_pipeline.storage.database import database_url, one_line, passes, qualified, unreachable
 from segmentation_pipeline.storage.home import home
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ _TOKENS: Final = re.compile(
 KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid",
                     "text": "text", "varchar": "text", "bpchar": "text", "citext": "text"}  # fmt: skip
 _KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8"})
-_FINITE: Final = "CASE WHEN isfinite({0}) THEN {0} END"
+# half a day less where a time zone may still move it
+_SAYABLE: Final = "CASE WHEN {{0}} BETWEEN '{0}' AND '{1}' THEN {{0}} END"
 _CASTS: Final = {"float4": "{}::float8", "numeric": "{}::float8", "money": "{}::numeric::float8",
                  "oid": "{}::int8", "interval": "extract(epoch from {})::float8",
-                 "date": _FINITE, "timestamp": _FINITE, "timestamptz": _FINITE}  # fmt: skip
+                 "date": _SAYABLE.format("0001-01-01", "9999-12-31"),
+                 "timestamp": _SAYABLE.format("0001-01-01", "9999-12-31 23:59:59.999999"),
+                 "timestamptz": _SAYABLE.format("0001-01-02 00:00+00", "9999-12-31 09:59:59+00")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
     Raises:
         SourceError: the query fails, lacks the key, or its key has a type that cannot identify a customer.
+        TransientDatabaseError: the connection was lost on the way.
         UnusableDataError: it gives no rows.
     """
     import psycopg
@@ -112,7 +117,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
     url = database_url(source.url_env)
     dated = with_dates(_without_end(query), period)
     try:
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(url, client_encoding="UTF8") as connection:
             connection.read_only = True
             connection.execute(sql.SQL("SET TIME ZONE {}").format(sql.Literal(timezone)))
             connection.execute(
@@ -121,12 +126,10 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
             columns = _columns(connection, dated)
             key_type = _key_type(columns, source.key)
             statement = _typed_query(dated, columns).as_string(connection)
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None:  # no server answered
-            raise ConfigurationError(unreachable(source.url_env, error)) from error
-        raise SourceError(_said(error, period)) from error
     except psycopg.Error as error:
-        raise SourceError(_said(error, period)) from error
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
+            raise unreachable(source.url_env, error) from error
+        raise _failed(error, period) from error
     n_rows, version = _stream(url, statement, destination, source=source, timezone=timezone, period=period)
     if n_rows == 0:
         message = (
@@ -139,7 +142,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
 def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: str) -> tuple[Extracted, pd.DataFrame]:
     """Do what `extract` does and read the rows as every stage reads them; the file does not stay."""
-    with tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
+    with disk_told("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
         artifact = Artifact(Path(folder))
         extracted = extract(source, query, period, artifact.folder / "rows.parquet", timezone=timezone)
         return extracted, artifact.frame("rows")
@@ -166,6 +169,7 @@ def _stream(
 
     settings = (
         "SET TRANSACTION READ ONLY",
+        "SET LOCAL client_encoding = 'UTF8'",  # Arrow's; the driver would take the database's own
         sql.SQL("SET LOCAL TIME ZONE {}").format(sql.Literal(timezone)).as_string(),
         f"SET LOCAL statement_timeout = {source.statement_timeout_s * 1000:d}",
     )
@@ -184,7 +188,7 @@ def _stream(
                     version.add(plain)
                     n_rows += plain.num_rows
     except adbc_driver_manager.Error as error:
-        raise SourceError(_said(error, period)) from error
+        raise _failed(error, period) from error
     return n_rows, version.hexdigest
 
 
@@ -193,7 +197,7 @@ def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBat
     try:
         yield from reader
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(_said(error, period)) from error
+        raise _failed(error, period) from error
 
 
 def _columns(connection: psycopg.Connection, query: sql.Composable) -> list[tuple[str, str]]:
@@ -244,6 +248,7 @@ def _storage_array(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _said(error: Exception, period: Period) -> str:
+def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:
     """What the server said, in one line, without the connection's address."""
-    return f"the source query failed for {period.partition}: {one_line(error)}"
+    said = f"the source query failed for {period.partition}: {one_line(error)}"
+    return TransientDatabaseError(said) if passes(error) else SourceError(said)

@@ -120,7 +120,9 @@ def migrate(variable: str) -> None:
         if _version(connection) == HEAD:
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        # not IF NOT EXISTS: that needs CREATE on the database even where the schema is there
+        if connection.scalar(sa.text(f"SELECT to_regnamespace('{SCHEMA}')")) is None:
+            connection.execute(sa.text(f"CREATE SCHEMA {SCHEMA}"))
         from alembic import command  # only where there is something to migrate
         from alembic.config import Config
 

@@ -206,6 +206,19 @@ def write_segments(
     return WrittenSegments(max(changed, created), matched - changed, missing, absent, examples)
 
 
+def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: str) -> int:
+    """Empty the segment of one customer in the target, where there is such a table; gives the number of rows."""
+    found = _columns(connection, *qualified(publish.table))
+    touched = [publish.updated_column] if publish.updated_column else []
+    if not {publish.key, publish.column, *touched} <= found.keys():
+        return 0
+    statement = sql.SQL(
+        "UPDATE {target} SET {column} = NULL{touch} WHERE {target_key} = %s::{kind} AND {column} IS NOT NULL"
+    )
+    parts = _target_parts(publish, publish.key, sql.Identifier("none"))
+    return driver_connection(connection).execute(statement.format(**parts, kind=sql.SQL(key_type)), [key]).rowcount
+
+
 def _target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> dict[str, sql.Composable]:
     return {
         "target": sql.Identifier(*qualified(publish.table)),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
+import yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,20 @@ def write_defs(
     text = DEFS.format(name=name, features=features, extra=extra, column=column, approval=approval)
     (folder / name / "defs.yaml").write_text(text)
     return folder
+
+
+def write_source(folder: Path, query: str, *, features: Any, key: str = "id", **changes: Any) -> None:
+    """Write the defs.yaml of a segmentation `shop` whose customers are those of `query`; the target is made for them."""
+    attributes = {
+        "name": "shop",
+        "source": {"query": query, "key": key},
+        "partitions": {"cadence": "monthly", "start": "2024-01-01", "end": "2024-07-01"},
+        "features": features if isinstance(features, str) else list(features),
+        "publish": {"table": "public.users", "key": "user", "mode": "create"},
+        **changes,
+    }
+    said = {"type": "segmentation_pipeline.Segmentation", "attributes": attributes}
+    (folder / "shop" / "defs.yaml").write_text(yaml.safe_dump(said, allow_unicode=True, sort_keys=False))
 
 
 def drop_most_of(url: str, month: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -58,6 +59,13 @@ FATES: list[tuple[str, pa.DataType, Any]] = [
     ("'infinity'::date", pa.date32(), None),
     ("'-infinity'::timestamp", pa.timestamp("us"), None),
     ("'infinity'::timestamptz", pa.timestamp("us", "UTC"), None),
+    ("date '5874897-12-31'", pa.date32(), None),
+    ("date '0001-01-01 BC'", pa.date32(), None),
+    ("date '9999-12-31'", pa.date32(), date(9999, 12, 31)),
+    ("date '0001-01-01'", pa.date32(), date(1, 1, 1)),
+    ("timestamp '294276-12-31'", pa.timestamp("us"), None),
+    ("timestamptz '4713-02-01 BC'", pa.timestamp("us", "UTC"), None),
+    ("timestamptz '9999-12-31 00:00+00'", pa.timestamp("us", "UTC"), datetime(9999, 12, 31, tzinfo=UTC)),
     ("'Grüße, 山 🛒'::text", pa.string(), "Grüße, 山 🛒"),
     ("E'two\\nlines, \"quoted\"'::varchar(40)", pa.string(), 'two\nlines, "quoted"'),
     ("''::text", pa.string(), ""),
@@ -319,3 +327,30 @@ def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, dest
         assert pq.read_table(destination).to_pylist() == [{"id": 5}]
     with pytest.raises(SourceError, match=r"gone\.sql, which is not beside"):
         query_text(SourceSpec(query="gone.sql", key="id"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expression", "read"),
+    [
+        ("LATIN1", "convert_from('\\xe4'::bytea, 'LATIN1')", "ä"),
+        ("SQL_ASCII", "E'\\xc3\\xa4'", "ä"),
+        ("SQL_ASCII", "E'\\xe4'", None),
+    ],
+)
+def test_a_database_of_another_encoding_gives_the_same_text(
+    source: str, destination: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, expression: str, read: str | None
+) -> None:
+    """Text arrives as UTF-8 whatever the database keeps it in; bytes that are no text are refused with their value."""
+    name = f"other_{encoding.lower()}"
+    with psycopg.connect(source, autocommit=True) as owner:
+        owner.execute(f"DROP DATABASE IF EXISTS {name}")
+        owner.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        try:
+            monkeypatch.setenv("OTHER_URL", urlunsplit(urlsplit(source)._replace(path=f"/{name}")))
+            if read is None:
+                with pytest.raises(SourceError, match='invalid byte sequence for encoding "UTF8": 0xe4'):
+                    _value(expression, destination, url_env="OTHER_URL")
+            else:
+                assert _value(expression, destination, url_env="OTHER_URL") == read
+        finally:
+            owner.execute(f"DROP DATABASE {name} WITH (FORCE)")

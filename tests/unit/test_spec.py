@@ -1,7 +1,7 @@
 """What a defs.yaml may say, and what is refused with which message."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from segmentation_pipeline.spec import (
     FeatureSpec,
     FitSpec,
+    FreshSpec,
     GatesSpec,
     PartitionsSpec,
     PublishSpec,
@@ -503,3 +504,24 @@ def test_what_is_no_cron_line_is_refused(cron: str, message: str) -> None:
     """The field that is wrong is named with what it may be."""
     with pytest.raises(ValidationError, match=message):
         ScheduleSpec(score=cron)
+
+
+@pytest.mark.parametrize(
+    ("within", "limit"),
+    [
+        ("90m", timedelta(minutes=90)),
+        ("36h", timedelta(hours=36)),
+        ("2d", timedelta(days=2)),
+        ("1w", timedelta(days=7)),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(within: str, limit: timedelta) -> None:
+    """Minutes, hours, days and weeks say how fresh the source must be."""
+    assert FreshSpec(column="updated_at", within=within).limit == limit
+
+
+@pytest.mark.parametrize("within", ["2", "2 d", "0d", "-1d", "1.5d", "2 days", "P2D", "1y", ""])
+def test_what_is_no_duration_is_refused(within: str) -> None:
+    """Anything else is refused with examples of what to write."""
+    with pytest.raises(ValidationError, match=f"{within!r} is not a duration; write a whole number and m, h, d or w"):
+        FreshSpec(column="updated_at", within=within)

@@ -86,7 +86,7 @@ def test_the_key_outcomes_and_excluded_columns_are_no_features() -> None:
     inferred = infer_features(frame, key="id", ignore=["converted", "email"])
 
     assert [feature.column for feature in inferred.features] == ["spend"]
-    assert inferred.left_out == dict.fromkeys(["converted", "email"], "named in outcomes or exclude")
+    assert inferred.left_out == dict.fromkeys(["converted", "email"], "named in outcomes, exclude or source.fresh")
 
 
 def test_features_come_in_the_order_of_the_columns() -> None:
@@ -105,7 +105,7 @@ def test_no_usable_column_is_refused_with_every_reason() -> None:
 
     assert str(refused.value) == (
         "features: auto found no usable column (country: constant; spend: all values are null; "
-        "email: named in outcomes or exclude). List the features in defs.yaml."
+        "email: named in outcomes, exclude or source.fresh). List the features in defs.yaml."
     )
 
 
