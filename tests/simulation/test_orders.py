@@ -12,6 +12,7 @@ import pytest
 
 from segmentation_pipeline.storage import database as connections
 from segmentation_pipeline.storage import schema, snapshots
+from segmentation_pipeline.storage.rollback import rollback
 from simulation.months import MonthFit, fit_month
 from simulation.published import Published
 from simulation.world import simulate
@@ -179,3 +180,20 @@ def test_a_version_that_was_never_published_gives_no_second_id(
     for month in others:
         ledger.run(month, months.fits[month])
     ledger.run(refused, months.refits[refused])
+
+
+@pytest.mark.parametrize("order", [(2, 3), (3, 2), (3,)], ids=str)
+def test_a_persona_of_a_month_that_was_rolled_back_has_its_id_again(
+    published: Published, months: Months, order: Sequence[int]
+) -> None:
+    """The newborn of a month that was rolled back is the same segment in whatever month it is seen in next."""
+    ledger = Ledger(published, months)
+    for month in (0, 2):
+        ledger.run(month, months.fits[month])
+    with published.engine.begin() as connection:
+        first = snapshots.snapshots(connection, published.name)[0]
+        rollback(connection, published.target, published.name, first.snapshot_id, who="anna", reason=None)
+    ledger.done = {0}
+    for month in order:
+        ledger.run(month, months.refits[month])
+    assert len(ledger.ids) == 7
