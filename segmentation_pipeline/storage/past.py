@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import Period, Snapshot
 
+SEEN = ("published", "superseded")
+
 
 def pasts(connection: sa.Connection, name: str, period: Period, parent: Snapshot | None) -> list[Past]:
     """Who is asked, in order, which segment a cluster of `period` is.
 
     The published version of the same partition comes first where it has the same parent: the same customers in the same
-    month are the best witness, and a rerun changes nothing. Then the parent, the other versions, then for each segment
-    that none of these knows the nearest later published snapshot that holds it (rule 9), then the latest earlier one.
+    month are the best witness, and a rerun changes nothing. Then the parent, the other versions that were published,
+    then for each segment that none of these knows the nearest later published snapshot that holds it (rule 9), then the
+    latest earlier one. Versions that nobody can see come last: what other months have called a persona since goes
+    before an id that was never published, or was taken back.
     """
     versions = snapshots.earlier_versions(connection, name, period.partition)
     parent_id = parent.snapshot_id if parent is not None else None
@@ -29,12 +33,14 @@ def pasts(connection: sa.Connection, name: str, period: Period, parent: Snapshot
     )
     found = [_whole(connection, "earlier_version", twin)] if twin is not None else []
     found += [_whole(connection, "parent", parent)] if parent is not None else []
-    found += [_whole(connection, "earlier_version", each) for each in versions if each is not twin]
+    others = [each for each in versions if each is not twin]
+    found += [_whole(connection, "earlier_version", each) for each in others if each.status in SEEN]
     alive = set(snapshots.sizes(connection, parent_id)) if parent_id is not None else set()
     later = snapshots.first_seen_after(connection, name, period.as_of)
     found += _parts(connection, "later_snapshot", {each: at for each, at in later.items() if each not in alive})
     retired = snapshots.last_seen(connection, name, period.as_of)
-    return found + _parts(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
+    found += _parts(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
+    return found + [_whole(connection, "earlier_version", each) for each in others if each.status not in SEEN]
 
 
 def _whole(connection: sa.Connection, through: str, snapshot: Snapshot) -> Past:

@@ -136,17 +136,21 @@ def earlier_versions(connection: sa.Connection, name: str, partition: str) -> li
 
 
 def last_seen(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
-    """For each segment of a published snapshot before `as_of`: the latest such snapshot that holds it."""
+    """For each segment ever published before `as_of`: the latest snapshot that holds it.
+
+    One that was rolled back is named only for what no other holds: people have seen its ids, and names stick to ids.
+    """
+    taken_back = _SNAPSHOT.c.status == "rolled_back"
     rows = connection.execute(
         sa.select(schema.centroid.c.segment_id, _SNAPSHOT.c.snapshot_id)
         .join(_SNAPSHOT, _SNAPSHOT.c.snapshot_id == schema.centroid.c.snapshot_id)
         .where(
             (_SNAPSHOT.c.segmentation == name)
-            & (_SNAPSHOT.c.status.in_(("published", "superseded")))
+            & (_SNAPSHOT.c.status.in_(("published", "superseded", "rolled_back")))
             & (_SNAPSHOT.c.as_of < as_of)
         )
         .ext(distinct_on(schema.centroid.c.segment_id))
-        .order_by(schema.centroid.c.segment_id, _SNAPSHOT.c.as_of.desc(), _SNAPSHOT.c.version.desc())
+        .order_by(schema.centroid.c.segment_id, taken_back, _SNAPSHOT.c.as_of.desc(), _SNAPSHOT.c.version.desc())
     )
     return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
 

@@ -233,15 +233,20 @@ def _target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -
 
 
 def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
-    if candidate.status == "candidate":
+    # the gates themselves, not the status alone: a status that was set past the code does not open them
+    failed = snapshots.failed_gates(connection, candidate.snapshot_id)
+    if candidate.status == "candidate" and not failed:
         return
-    if candidate.status == "waiting" and decisions.approval_of(connection, candidate.snapshot_id) is not None:
+    approved = decisions.approval_of(connection, candidate.snapshot_id) is not None
+    if candidate.status == "waiting" and approved and not failed:
         return
     what = f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is {candidate.status}"
+    gates = f"Its blocking gates failed: {'; '.join(failed)}"
+    wait = f"It waits for a person: segmentation approve {candidate.segmentation} {candidate.snapshot_id}"
     advice = {
-        "rejected": "Its blocking gates failed: "
-        + "; ".join(snapshots.failed_gates(connection, candidate.snapshot_id)),
-        "waiting": f"It waits for a person: segmentation approve {candidate.segmentation} {candidate.snapshot_id}",
+        "candidate": gates,
+        "rejected": gates,
+        "waiting": gates if failed else wait,
         "declined": "A person declined it; run the partition again for a new version.",
         "superseded": "A newer version of this partition was published.",
         "rolled_back": "It was rolled back; run the partition again for a new version.",

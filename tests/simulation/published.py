@@ -30,15 +30,19 @@ if TYPE_CHECKING:
     from simulation.months import MonthFit
 
 KEY: Final = "customer_id"
-PUBLISH: Final = PublishSpec(table="public.world_target", key=KEY, mode="create")
 
 
 @dataclass(frozen=True)
 class Published:
-    """One segmentation in the database behind `engine`."""
+    """One segmentation in the database behind `engine`, with a target of its own."""
 
     engine: sa.Engine
     name: str = "world"
+
+    @property
+    def target(self) -> PublishSpec:
+        """Where its segments are written."""
+        return PublishSpec(table=f"public.{self.name}_target", key=KEY, mode="create")
 
     def parent_k(self, start: str) -> int | None:
         """The K of the snapshot that would be the parent of the month that begins at `start`."""
@@ -50,6 +54,14 @@ class Published:
         self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
     ) -> Identity:
         """Align one month with all that is published, record and publish it."""
+        snapshot_id, found = self.align(start, frame, fit, features=features)
+        self.publish(snapshot_id, frame, found)
+        return found
+
+    def align(
+        self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
+    ) -> tuple[int, Identity]:
+        """Align one month with all that is published and record it; gives the snapshot's id."""
         period = period_of(start)
         with self.engine.begin() as connection:
             snapshots.register(connection, self.name, key_name=KEY, key_type="bigint")
@@ -85,9 +97,12 @@ class Published:
                 events=found.alignment.events,
                 gates=(),
             )  # fmt: skip
+        return snapshot_id, found
+
+    def publish(self, snapshot_id: int, frame: pd.DataFrame, found: Identity) -> writeback.Receipt:
+        """Publish what was aligned."""
         with self.engine.begin() as connection:
-            writeback.publish(connection, PUBLISH, self.name, snapshot_id, _rows(frame, found))
-        return found
+            return writeback.publish(connection, self.target, self.name, snapshot_id, _rows(frame, found))
 
 
 def period_of(start: str) -> Period:
