@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform, variance_shares
+from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 
@@ -25,7 +25,7 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
         table = valid.table("rows")
         frame = table.to_pandas()
         encoding = fit_encoding(frame, features, pca=spec.pca)
-        encoded = transform(frame, encoding)
+        encoded = transform_to_fit(frame, encoding)
         outliers = np.flatnonzero(encoded.outliers)
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
             artifact.write_matrix(key, table.column(key), encoded.matrix)

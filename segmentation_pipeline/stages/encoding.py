@@ -54,7 +54,9 @@ __all__ = [
     "category_name",
     "decode_names",
     "fit_encoding",
+    "measurable",
     "transform",
+    "transform_to_fit",
     "variance_shares",
 ]
 
@@ -134,6 +136,32 @@ def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
     return Encoded(on_axes(wide, encoding.pca).astype(np.float32), *noted)
 
 
+def transform_to_fit(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
+    """Encode `frame`, shape (n, c), as `transform` does, for a fit: every distance must be computable.
+
+    Raises:
+        SourceError: a column of the encoding is not in the frame.
+        UnusableDataError: a row is so far out that squared distances from it are no float32.
+    """
+    with np.errstate(over="ignore"):  # it is told below, by its column
+        encoded = transform(frame, encoding)
+    farthest = np.maximum(encoded.matrix.max(axis=0, initial=0.0), -encoded.matrix.min(axis=0, initial=0.0))
+    worst = int(farthest.argmax())
+    if farthest[worst] < FARTHEST:
+        return encoded
+    message = (
+        f"{encoding.names[worst]}: a value is {farthest[worst]:.3g} units of the fit away, and distances beyond "
+        f"{FARTHEST:g} cannot be computed. Give the feature a `max` or `min` that rejects such rows, or "
+        "`outliers: winsorize`, or scale it."
+    )
+    raise UnusableDataError(message)
+
+
+def measurable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The rows of `matrix`, shape (n, D), whose distances can be computed; shape (n,)."""
+    return np.asarray((np.abs(matrix) < FARTHEST).all(axis=1))
+
+
 def decode_names(encoding: Encoding) -> dict[str, FeatureEncoding]:
     """The feature behind each encoded column, which is a matrix column unless there is a PCA."""
     return {name: feature for feature in encoding.features for name in feature.names}
@@ -181,18 +209,6 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
     return FeatureEncoding(column=feature.column, kind=feature.kind, weight=feature.weight, **fields, **fitted)
 
 
-def _measurable(encoded: NDArray[np.float64], feature: FeatureEncoding) -> NDArray[np.float64]:
-    """The encoded column, shape (n,), once it is sure that squares of its distances can be computed in float32."""
-    farthest = float(np.max(np.abs(encoded), initial=0.0))
-    if farthest < FARTHEST:
-        return encoded
-    message = (
-        f"{feature.column}: a value is {farthest:.3g} units of the fit away, and distances beyond {FARTHEST:g} cannot "
-        "be computed. Give the feature a `max` or `min` that rejects such rows, or `outliers: winsorize`, or scale it."
-    )
-    raise UnusableDataError(message)
-
-
 def _encode_into(
     matrix: NDArray[np.float32] | NDArray[np.float64], frame: pd.DataFrame, encoding: Encoding
 ) -> tuple[dict[str, int], dict[str, int], NDArray[np.bool_]]:
@@ -209,7 +225,7 @@ def _encode_into(
                 numbers = as_numbers(values)
             else:
                 numbers, n_unknown = category_numbers(values, feature.categories, feature.frequencies)
-            matrix[:, start] = _measurable(number_column(numbers, feature), feature)
+            matrix[:, start] = number_column(numbers, feature)
             if feature.indicator is not None:
                 matrix[:, start + 1] = np.where(values.isna(), feature.indicator, 0.0)
             if feature.outliers == "remove":

@@ -12,7 +12,7 @@ from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.clustering import assign
-from segmentation_pipeline.stages.encoding import transform
+from segmentation_pipeline.stages.encoding import measurable, transform
 from segmentation_pipeline.stages.validation import unreadable, validate
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def score(
     valid = validate(frame, features, key=key, as_of=as_of)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # such rows are rejected
         encoded = transform(valid.rows, encoding)
-    fits = np.isfinite(encoded.matrix).all(axis=1)
+    fits = measurable(encoded.matrix)
     inside, beyond = np.flatnonzero(fits), valid.rows.iloc[np.flatnonzero(~fits)]
     strangers = [
         f"{column} has {count:,} values, none of which was there at the fit, such as {_example(valid.rows[column])}"

@@ -114,13 +114,16 @@ def test_a_winsorized_value_is_pulled_in_and_needs_no_rejection() -> None:
     )
 
 
-def test_a_value_beyond_float32_is_rejected() -> None:
-    """A number that the matrix cannot hold rejects its row, and labels nobody else's."""
+@pytest.mark.parametrize(
+    ("value", "reason"), [(1e300, "spend: beyond 1e+100"), (1e90, NOT_ENCODED), (1e30, NOT_ENCODED)]
+)
+def test_a_value_beyond_float32_is_rejected(value: float, reason: str) -> None:
+    """A number that the matrix cannot hold, or that no distance can be computed from, rejects its row alone."""
     frame = _frame()
     snapshot = _snapshot(frame, (FeatureSpec(column="spend", kind="numeric"),))
-    frame.loc[9, "spend"] = 1e300
+    frame.loc[9, "spend"] = value
     scored = _score(frame, snapshot)
-    assert scored.reasons == ((NOT_ENCODED,),)
+    assert scored.reasons == ((reason,),)
     assert scored.rejected["id"].tolist() == [9]
     assert 9 not in scored.keys.tolist()
     assert len(scored.keys) == len(scored.assignment.labels) == 59
