@@ -96,7 +96,7 @@ def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
         print(f"kill {number} after {moment:.3f} s of {begin:.3f} to {end:.3f} s (seed {SEED})")
         pid = start(job, FEBRUARY)
         time.sleep(moment)
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         # until the server has noticed that its client is gone, a transaction may still hold its locks
         wait_for_backends(chain, count=0)
