@@ -49,6 +49,7 @@ def start(job: dg.JobDefinition, month: str) -> int:
     pid = os.fork()
     if pid == 0:
         succeeded = False
+        os.setpgid(0, 0)  # so that what Dagster starts to follow its output can be ended with it
         try:
             outcome = run(job, month)
             succeeded = outcome.success
