@@ -9,6 +9,7 @@ names its process in a tag.
 import os
 import socket
 from pathlib import Path
+from typing import NamedTuple
 
 PROCESS_TAG = "segmentation/process"
 PROC = Path("/proc")
@@ -17,7 +18,8 @@ PROC = Path("/proc")
 def process_tag() -> str:
     """This process: host, pid, and when it began, so that a pid given out again is not taken for it."""
     pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{_started(pid) or 0}"
+    own = _stat(pid)
+    return f"{socket.gethostname()}:{pid}:{own.started if own is not None else 0}"
 
 
 def is_gone(tag: str) -> bool:
@@ -31,14 +33,24 @@ def is_gone(tag: str) -> bool:
         return True
     except PermissionError:
         pass
-    now = _started(int(pid))
-    return now is not None and started != "0" and str(now) != started
+    now = _stat(int(pid))
+    if now is None:
+        return False
+    # a killed process that nobody has collected yet (a zombie) answers too
+    return now.state == "Z" or (started != "0" and str(now.started) != started)
 
 
-def _started(pid: int) -> int | None:
-    """When a process began, in ticks since the machine did; None where there is no /proc."""
+class _Stat(NamedTuple):
+    state: str
+    started: int
+    """In ticks since the machine did."""
+
+
+def _stat(pid: int) -> _Stat | None:
+    """The state of a process and when it began; None where there is no /proc."""
     try:
-        # the command, in brackets, may hold anything; the 20th field behind it is the start
-        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+        # the command, in brackets, may hold anything; behind it stand the state and, as the 20th field, the start
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return _Stat(fields[0], int(fields[19]))
     except (OSError, IndexError, ValueError):
         return None

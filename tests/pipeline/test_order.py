@@ -143,6 +143,16 @@ def test_only_a_process_of_this_host_can_be_gone(tag: str, gone: bool) -> None:
     assert is_gone(tag) is gone
 
 
+def test_a_killed_process_that_nobody_collected_is_gone() -> None:
+    """A zombie still has its pid; it does nothing any more."""
+    dead = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
+    tag = f"{socket.gethostname()}:{dead.pid}:0"
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays uncollected
+
+    assert is_gone(tag)
+    dead.wait()
+
+
 def test_a_run_that_queues_behind_this_one_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one run at a time an earlier month launched later cannot start before this one ends: no deadlock."""
     monkeypatch.setattr(order, "QUEUE_PATIENCE_SECONDS", 1.0)
