@@ -15,18 +15,18 @@ def segments_table(recorded: Recorded) -> str:
         events.setdefault(event.segment_id, []).append(event.event.replace("_", " ") + other)
     match_of = {match.segment_id: match for match in alignment.matches}
     rows = [
-        f"| {segment} | {recorded.names.get(segment, profile.name)} | {profile.name} | {profile.n_customers:,} "
-        f"| {profile.share:.1%} | {', '.join(events[segment])} | {match_of[segment].score:.2f} "
+        f"| {segment} | {recorded.names.get(segment, profile.name)} | {profile.n_customers:,} | {profile.share:.1%} "
+        f"| {', '.join(events[segment])} | {match_of[segment].score:.2f} "
         f"| {match_of[segment].confidence:.2f} |"
         for segment, profile in sorted(profiles.items())
     ]
     rows += [
-        f"| {segment} | {recorded.names.get(segment, '')} | | 0 | | {', '.join(each)} | | |"
+        f"| {segment} | {recorded.names.get(segment, '')} | 0 | | {', '.join(each)} | | |"
         for segment, each in events.items()
         if "retired" in each
     ]
-    head = "| segment | name | what it is like | customers | share | event | match | confidence |"
-    return f"{head}\n|---|---|---|---|---|---|---|---|\n" + "\n".join(rows)
+    head = "| segment | name | customers | share | event | match | confidence |"
+    return f"{head}\n|---|---|---|---|---|---|---|\n" + "\n".join(rows)
 
 
 def transitions_table(transitions: tuple[Transition, ...]) -> str:
