@@ -173,7 +173,7 @@ def test_an_integer_key_that_is_none_is_refused(chain: Chain, monkeypatch: pytes
     assert "'seventeen' is no key of shop: customer_id is of type integer" in refused.output
     for nobody in ("301", "9007199254740993"):
         assert "nothing was kept" in _run("forget", "shop", nobody).output
-    assert "2 rewritten" not in _run("forget", "shop", "17").output
+    assert _run("forget", "shop", "17").output.count("rewritten without the customer") == 2  # one for each stage
     assert 17 not in _keys("raw_extract")
     assert len(_keys("validated_rows")) == 299
 
