@@ -51,6 +51,7 @@ bench: install  ## the benchmarks
 	$(BIN)/python tests/benchmarks/silhouette.py
 	$(BIN)/python tests/benchmarks/choice_policies.py
 	$(BIN)/python tests/benchmarks/diagnosis.py
+	$(BIN)/python tests/benchmarks/end_to_end.py --by-hand
 
 lock: install  ## resolve the dependencies again (needs `pip install uv`)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
