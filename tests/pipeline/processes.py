@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
+from threadpoolctl import threadpool_limits
 
 from segmentation_pipeline.assets.aligned_segments import aligned_segments
 from segmentation_pipeline.assets.published_segments import published_segments
@@ -51,7 +52,8 @@ def start(job: dg.JobDefinition, month: str) -> int:
         succeeded = False
         os.setpgid(0, 0)  # so that what Dagster starts to follow its output can be ended with it
         try:
-            outcome = run(job, month)
+            with threadpool_limits(1):  # OpenMP's threads do not survive a fork: a fit on several would wait for ever
+                outcome = run(job, month)
             succeeded = outcome.success
             print(*outcome.problems, flush=True)
         finally:
