@@ -103,7 +103,6 @@ class Server:
                 "repositoryName": "__repository__",
                 "pipelineName": "__ASSET_JOB",
                 "assetSelection": [{"path": ["shop", stage]}],
-                "assetCheckSelection": [],
             },
             "executionMetadata": {"tags": [{"key": PARTITION, "value": month}]},
         }
