@@ -50,7 +50,7 @@ TABLE = {
     "assets": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2"}),
     "component": _layer({"assets", "defs", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
     "definitions": _layer({"component"}, {"dagster"}),
-    "cli": _layer({"assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
+    "cli": _layer({"cli", "assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "terminal": _layer({"assets", "demo", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "__init__": _layer({"component"}, set()),
 }  # fmt: skip

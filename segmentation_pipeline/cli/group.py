@@ -1,0 +1,71 @@
+"""The `segmentation` command itself: its group, how it fails, and how a segmentation is found by its name."""
+
+import getpass
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from segmentation_pipeline.errors import SegmentationError
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.assets.pipeline import Pipeline
+
+
+class Command(click.Command):
+    """A command whose example keeps its lines: click wants a backspace there, a raw docstring holds two characters."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help with the marker that click knows."""
+        self.help = (self.help or "").replace("\\b", "\b")
+        super().format_help_text(ctx, formatter)
+
+
+class Commands(click.Group):
+    """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
+
+    command_class = Command
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SegmentationError as error:
+            fail(str(error))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="segmentation-pipeline")
+def main() -> None:
+    """Customer segments that keep their meaning."""
+
+
+def who() -> str:
+    """The person at the keyboard, for the decisions they make."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
+
+
+def pipelines() -> "dict[str, Pipeline]":
+    """Every segmentation there is, by its name."""
+    from segmentation_pipeline import component
+
+    return component.pipelines()
+
+
+def pipeline_of(name: str) -> "Pipeline":
+    """The segmentation of that name; wrong usage where there is none."""
+    found = pipelines()
+    if name not in found:
+        message = f"no segmentation is called {name!r}; there is {', '.join(sorted(found)) or 'none'}"
+        raise click.UsageError(message)
+    return found[name]
+
+
+def fail(message: str) -> NoReturn:
+    """End with the message and exit code 1."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(1)
