@@ -17,16 +17,22 @@ import pyarrow.csv as pacsv
 import sqlalchemy as sa
 from psycopg import sql
 
-from segmentation_pipeline.storage import schema, snapshots
+from segmentation_pipeline.storage import binary_copy, schema, snapshots
 from segmentation_pipeline.storage.artifacts import plain
 from segmentation_pipeline.storage.database import driver_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from segmentation_pipeline.storage.snapshots import Ledger
 
-COLUMNS = ("segment_id", "distance", "second_segment_id", "margin")
+# what is known of a customer in a snapshot, with the types of the history's columns
+COLUMNS = {
+    "segment_id": "integer",
+    "distance": "double precision",
+    "second_segment_id": "integer",
+    "margin": "double precision",
+}
 
 # no reference to segmentation.snapshot: attaching a partition would lock that table against every other segmentation
 _TABLES = """
@@ -148,7 +154,7 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     cursor = driver_connection(connection).cursor()
     cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
     cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
-    copy_rows(connection, table, [ledger.key_name, *COLUMNS], rows)
+    copy_rows(connection, table, {ledger.key_name: ledger.key_type, **COLUMNS}, rows)
     cursor.execute(
         sql.SQL(
             "ALTER TABLE {table} ADD PRIMARY KEY (snapshot_id, {key}), "
@@ -160,38 +166,52 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     return table
 
 
-def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Sequence[str], rows: pa.Table) -> None:
-    """Append these columns of `rows` to a table."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        table, sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with driver_connection(connection).cursor().copy(statement) as copy:
-        for batch in rows.select(list(columns)).to_batches(max_chunksize=100_000):
-            copy.write(_csv(batch))
+def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping[str, str], rows: pa.Table) -> None:
+    """Append these columns of `rows`, by name with their PostgreSQL types, to a table."""
+    names = list(columns)
+    parts = {"table": table, "columns": sql.SQL(", ").join(map(sql.Identifier, names))}
+    cursor, wanted = driver_connection(connection).cursor(), rows.select(names)
+    if set(columns.values()) <= set(binary_copy.FIXED):
+        statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary)").format(**parts)
+        blocks = binary_copy.encode(wanted, list(columns.values()))
+    else:
+        statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(**parts)
+        blocks = (_csv(batch) for batch in wanted.to_batches(max_chunksize=binary_copy.BLOCK_ROWS))
+    with cursor.copy(statement) as copy:
+        for block in blocks:
+            copy.write(block)
 
 
 def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
     """Each assigned customer's segment in a published snapshot, indexed by the key (int64 or text)."""
-    statement = sql.SQL(
-        "COPY (SELECT {key}, segment_id FROM {table} WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL) "
-        "TO STDOUT (FORMAT csv, FORCE_QUOTE ({key}))"
+    is_text = ledger.key_type in {"uuid", "text"}
+    query = sql.SQL(
+        "SELECT {key}::{kind}, segment_id FROM {table} WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL"
     ).format(
         key=sql.Identifier(ledger.key_name),
+        kind=sql.SQL("text" if is_text else "bigint"),
         table=assignment_table(ledger.name),
         snapshot=sql.Literal(snapshot_id),
     )
-    with driver_connection(connection).cursor().copy(statement) as copy:
-        text = b"".join(bytes(block) for block in copy)
-    key_type = pa.string() if ledger.key_type in {"uuid", "text"} else pa.int64()
+    if not is_text:
+        keys, segments = binary_copy.decode(_copied(connection, query, "binary"), ("bigint", "integer"))
+        return pd.Series(segments, index=pd.Index(keys))
+    text = _copied(connection, query, "csv, FORCE_QUOTE *")
     if not text:
-        return pd.Series([], dtype="int64", index=pd.Index([], dtype=key_type.to_pandas_dtype()))
+        return pd.Series([], dtype="int32", index=pd.Index([], dtype=object))
     table = pacsv.read_csv(
         io.BytesIO(text),
         pacsv.ReadOptions(column_names=["key", "segment_id"]),
         pacsv.ParseOptions(newlines_in_values=True),
-        pacsv.ConvertOptions(column_types={"key": key_type, "segment_id": pa.int64()}),
+        pacsv.ConvertOptions(column_types={"key": pa.string(), "segment_id": pa.int32()}),
     )
     return pd.Series(table["segment_id"].to_numpy(), index=pd.Index(table["key"].to_pandas()))
+
+
+def _copied(connection: sa.Connection, query: sql.Composable, how: str) -> bytes:
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(query, sql.SQL(how))
+    with driver_connection(connection).cursor().copy(statement) as copy:
+        return b"".join(copy)
 
 
 def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) -> list[int]:
