@@ -64,7 +64,7 @@ def compare(n_rows: int, n_runs: int) -> bool:
     wall, parts = statistics.median(walls), json.loads(said.splitlines()[-1])
     print(f"\n{n_rows:,} rows, one partition from the command line")
     print(f"first run in a new home    {first.seconds:6.2f} s")
-    print(f"median of {n_runs} more{'':13}{wall:6.2f} s   target < {WALL:g} s: {_verdict(kept := wall < WALL)}")
+    print(f"median of {n_runs} more{'':11}{wall:6.2f} s   target < {WALL:g} s: {_verdict(kept := wall < WALL)}")
     print(f"a watched run              {whole:6.2f} s, of which")
     for who in (IMPORTS, DAGSTER, PROJECT, OTHERS):
         target = f"   target < {OWN:g} s: {_verdict(parts[PROJECT] < OWN)}" if who == PROJECT else ""
