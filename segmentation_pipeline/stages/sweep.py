@@ -33,7 +33,7 @@ FIT_ROWS: Final = 20_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
 # Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
-ESTIMATE_ROWS: Final = 6_000
+ESTIMATE_ROWS: Final = 4_000
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 # So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
 SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
