@@ -19,7 +19,8 @@ from segmentation_pipeline.stages.silhouette import (
     stratified_sample,
 )
 from segmentation_pipeline.stages.stability import Stability, stability
-from segmentation_pipeline.stages.structure import gap_statistics, judge_structure
+from segmentation_pipeline.stages.structure import MAX_ROWS, gap_statistics, judge_structure
+from segmentation_pipeline.stages.threads import threads_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,16 +85,15 @@ def run_sweep(
     Raises:
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
     """
-    from threadpoolctl import threadpool_limits
-
     rng = np.random.default_rng(seed)
     ks = _feasible(matrix, sweep, fit)
     drawn = None if len(matrix) <= FIT_ROWS else np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))
     sample = matrix if drawn is None else matrix[drawn]
-    fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
-    evaluations = evaluate_fits(matrix, [each.centers for each in fits])
-    silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
-    with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
+    with threads_for(len(matrix)):
+        fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
+        evaluations = evaluate_fits(matrix, [each.centers for each in fits])
+        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
+    with threads_for(MAX_ROWS):  # hundreds of small fits
         stabilities = _stabilities(matrix, ks, rng) if judge else {}
         structure = _structure(matrix, rng) if judge else NOT_JUDGED
     dips = [
