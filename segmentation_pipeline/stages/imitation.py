@@ -91,7 +91,7 @@ def imitate(
     assigned = np.flatnonzero(segments >= 0)
     if not len(assigned):
         return Imitation((), 0.0, {}, 0, 0)
-    questions = [each for feature in features for each in _questions(rows[feature.column].iloc[assigned], feature)]
+    questions = [each for feature in features for each in _questions(_those(rows[feature.column], assigned), feature)]
     questions = questions or [Question("", "number")]
     picked = assigned
     if len(assigned) > fit_rows:
@@ -99,7 +99,7 @@ def imitate(
     least = max(1, round(SMALLEST_RULE * len(picked)))
     # entropy halves the segments where Gini is as content to peel off one, and questions are few
     tree = DecisionTreeClassifier(criterion="entropy", max_depth=DEPTH, min_samples_leaf=least, random_state=seed)
-    columns = {each.column: rows[each.column].iloc[picked] for each in questions if each.column in rows.columns}
+    columns = {each.column: rows[each.column].iloc[picked] for each in features}
     tree.fit(_answers(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
     counts = _counts(tree, rows, segments, questions)
     told = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
@@ -118,6 +118,11 @@ def imitate(
         n_rows=len(assigned),
         n_fitted=len(picked),
     )
+
+
+def _those(values: pd.Series, assigned: NDArray[np.intp]) -> pd.Series:
+    """The values of the assigned customers; no copy where that is everybody."""
+    return values if len(assigned) == len(values) else values.iloc[assigned]
 
 
 def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
@@ -199,7 +204,7 @@ def _paths(
         threshold = float(tree.threshold[node])
         if question.kind == "value" or question.column not in rows.columns:
             return threshold
-        return readable(threshold, _numbers(rows[question.column].iloc[assigned]))
+        return readable(threshold, _numbers(_those(rows[question.column], assigned)))
 
     def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
         leaves = below(node)
