@@ -27,6 +27,7 @@ from segmentation_pipeline.assets.scored_customers import scored_customers
 from segmentation_pipeline.assets.validated_rows import validated_rows
 from segmentation_pipeline.defs_files import require_readable
 from segmentation_pipeline.errors import ConfigurationError, SpecError
+from segmentation_pipeline.scaffolding import SegmentationScaffolder
 from segmentation_pipeline.spec import SegmentationSpec
 
 DEFS_VARIABLE = "SEGMENTATION_DEFS"
@@ -44,6 +45,7 @@ BUILDERS = (
 SCORE_CRON = "0 7 * * *"
 
 
+@dg.scaffold_with(SegmentationScaffolder)
 class Segmentation(dg.Component):
     """Customer segments that keep their meaning, from a query to a segment id per customer."""
 
@@ -138,8 +140,8 @@ def defs_folder() -> Path:
     return path
 
 
-def component_tree() -> ComponentTree:
-    """The segmentations of `defs_folder`.
+def component_tree() -> ComponentTree | None:
+    """The segmentations of `defs_folder`; None where nothing is in it yet, which Dagster would not take.
 
     Raises:
         ConfigurationError: SEGMENTATION_DEFS names no folder.
@@ -147,6 +149,8 @@ def component_tree() -> ComponentTree:
     """
     path = defs_folder()
     require_readable(path)
+    if not any(path.rglob("*.yaml")) and not any(path.rglob("*.py")):
+        return None
     if not os.environ.get(DEFS_VARIABLE):
         module = importlib.import_module("segmentation_pipeline.defs")
         return ComponentTree.from_module(module, path.parent.parent)
@@ -165,7 +169,8 @@ def load_definitions() -> dg.Definitions:
     """
     with warnings.catch_warnings(), _told():
         warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
-        loaded = component_tree().build_defs()
+        tree = component_tree()
+        loaded = tree.build_defs() if tree is not None else dg.Definitions()
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
 
 
@@ -176,7 +181,8 @@ def pipelines() -> dict[str, Pipeline]:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
     with _told():
-        found = component_tree().get_all_components(of_type=Segmentation)
+        tree = component_tree()
+        found = tree.get_all_components(of_type=Segmentation) if tree is not None else []
     return {component.pipeline.spec.name: component.pipeline for component in found}
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
     from segmentation_pipeline.assets.runs import RunOutcome, ScoringOutcome
     from segmentation_pipeline.demo.truth import Stability
     from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.stages.draft import Draft
     from segmentation_pipeline.storage.forgetting import Forgotten
     from segmentation_pipeline.storage.rollback import RollbackReceipt
 
@@ -104,6 +106,27 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
             f"{', '.join(stale)} built on an older parent. Rebuild:  "
             f"[bold]segmentation backfill {status['segmentation']} --from {first} --to {last}[/bold]"
         )
+
+
+def show_draft(draft: "Draft", path: str) -> None:
+    """Print what `init` made of each column, and the commands that come next."""
+    out = console()
+    table = _table("column", "taken as", "why")
+    for each in draft.columns or ():
+        kind = str(each.feature.kind if each.feature is not None else each.role)
+        table.add_row(*(Text(text) for text in (each.column, kind, each.why)))
+    out.print(table)
+    out.print(f"\nWritten: {path}  (look at it: every line says why)", markup=False, soft_wrap=True)
+    if draft.mode == "update" and draft.statement is not None:
+        out.print(f"First run in the database:\n  {draft.statement}", markup=False, soft_wrap=True)
+    place = f"{draft.target}, which it makes" if draft.mode == "create" else draft.target
+    out.print("Next:")
+    for command, what in (
+        (f"segmentation run {draft.name}", f"the customers as they are, into {place}"),
+        (f"segmentation status {draft.name}", "the segments and how many customers are in each"),
+        ("segmentation doctor", "if something is in the way"),
+    ):
+        out.print(f"  {command.ljust(24 + len(draft.name))}# {what}", markup=False, soft_wrap=True)
 
 
 def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:

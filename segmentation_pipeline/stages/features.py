@@ -56,7 +56,7 @@ def infer_features(
         if column in ignore:
             left_out[column] = "named in outcomes, exclude or source.fresh"
             continue
-        feature = _feature(frame[column], as_of)
+        feature = infer_feature(frame[column], as_of)
         if isinstance(feature, FeatureSpec):
             chosen.append(feature)
         else:
@@ -68,8 +68,8 @@ def infer_features(
     return InferredFeatures(tuple(chosen), left_out)
 
 
-def _feature(values: pd.Series, as_of: datetime | None) -> FeatureSpec | str:  # noqa: PLR0911  one for each kind
-    """The feature a column makes, or the reason why it makes none."""
+def infer_feature(values: pd.Series, as_of: datetime | None) -> FeatureSpec | str:  # noqa: PLR0911  one for each kind
+    """The feature that a column, shape (n,), makes under `features: auto`, or the reason why it makes none."""
     present = values.dropna()
     if present.empty:
         return "all values are null"

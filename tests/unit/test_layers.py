@@ -50,14 +50,15 @@ TABLE = {
     "demo": _layer({"demo", "storage", *BOTTOM}, None, {"dagster", *NUMERICS}),
     "assets": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2"}),
     "defs_files": _layer({"errors", "spec_errors"}, {"yaml"}),
-    "component": _layer({"assets", "defs", "defs_files", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
+    "scaffolding": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
+    "component": _layer({"assets", "defs", "defs_files", "scaffolding", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
     "definitions": _layer({"component"}, {"dagster"}),
     "cli": _layer({"cli", "assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "terminal": _layer({"assets", "demo", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "__init__": _layer({"component"}, set()),
 }  # fmt: skip
 # Dagster reads the annotations of these at run time
-LIVE_ANNOTATIONS = ("assets", "component")
+LIVE_ANNOTATIONS = ("assets", "component", "scaffolding")
 # the pure layers ask neither the clock nor the disk nor a generator without a seed
 CLOCK_AND_CHANCE = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "dt.datetime.now", "datetime.datetime.now",
