@@ -2,7 +2,7 @@
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Json, Snapshot
     from segmentation_pipeline.stages.draft import Draft
     from segmentation_pipeline.storage.forgetting import Forgotten
+    from segmentation_pipeline.storage.health import Check
     from segmentation_pipeline.storage.rollback import RollbackReceipt
 
 PLAIN_WIDTH = 140
@@ -127,6 +128,21 @@ def show_draft(draft: "Draft", path: str) -> None:
         ("segmentation doctor", "if something is in the way"),
     ):
         out.print(f"  {command.ljust(24 + len(draft.name))}# {what}", markup=False, soft_wrap=True)
+
+
+def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
+    """Print a line for each check as it is made, and the fix of each problem; whether all is well."""
+    out, n_checks, n_problems = console(), 0, 0
+    for of, check in checks:
+        n_checks += 1
+        n_problems += not check.ok
+        mark = "[green]ok     [/green]" if check.ok else "[bold red]problem[/bold red]"
+        out.print(mark, Text(f" {f'{of}: {check.what}'.ljust(36)} {check.found}"), sep="", soft_wrap=True)
+        if not check.ok:
+            out.print("        [bold]fix:[/bold]", Text(check.fix), soft_wrap=True)
+    told = f"{n_problems} of {n_checks} checks found a problem" if n_problems else f"{n_checks} checks, all well"
+    out.print(f"[bold]{told}[/bold]")
+    return n_problems == 0
 
 
 def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:

@@ -7,6 +7,7 @@ os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 from segmentation_pipeline.cli import (  # noqa: F401 importing adds the commands
     deciding,
+    examining,
     keeping,
     looking,
     running,

@@ -15,6 +15,14 @@ def available_bytes(*, meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> int | 
     return min(known, default=None)
 
 
+def container_limit(*, cgroup: Path = CGROUP) -> int | None:
+    """The memory limit of the container (cgroup v2); None where there is none."""
+    try:
+        return int((cgroup / "memory.max").read_text())
+    except (OSError, ValueError):  # "max": no limit
+        return None
+
+
 def _of_machine(meminfo: Path) -> int | None:
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)

