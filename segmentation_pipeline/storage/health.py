@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import Requirement
 
-from segmentation_pipeline.storage import memory
+from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.storage.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from segmentation_pipeline.model import Memory
 
 PYTHON: Final = (3, 11)
 LEAST_MEMORY: Final = 500_000_000
@@ -80,15 +83,14 @@ def check_packages(
     return Check("packages", ok=True, found=f"{n_found} of {n_found} there{same}{told}")
 
 
-def check_memory(available: int | None, limit: int | None = None) -> Check:
-    """Whether a fit has room: `available` bytes of the machine or the container, whose own limit is `limit`."""
-    bound = f", the container's limit is {_size(limit)}" if limit is not None else ""
-    if available is None:
+def check_memory(found: Memory | None) -> Check:
+    """Whether a fit has room within the tightest limit there is."""
+    if found is None:
         return Check("memory", ok=True, found="this system does not say how much is left")
     return Check(
         "memory",
-        ok=available >= LEAST_MEMORY,
-        found=f"{_size(available)} left{bound}",
+        ok=found.available >= LEAST_MEMORY,
+        found=f"{_size(found.available)} left of the {_size(found.limit)} of {found.where}",
         fix="a fit takes about twice the matrix of customers x encoded columns x 4 bytes, and Python some 400 MB: "
         "end other programs, or give the container more (docker run -m 4g)",
     )
@@ -133,7 +135,10 @@ def check_dagster_home(folder: Path, *, ours: bool) -> Iterator[Check]:
 
 def machine_memory() -> Check:
     """The check of this machine's memory."""
-    return check_memory(memory.available_bytes(), memory.container_limit())
+    try:
+        return check_memory(memory())
+    except ConfigurationError as error:
+        return Check("memory", ok=False, found=str(error), fix="unset the variable, or give it a size")
 
 
 def _folder(what: str, folder: Path) -> Check:

@@ -202,8 +202,8 @@ def _require_a_key(driver: psycopg.Connection[Any], place: sql.Identifier, table
     faults = [f"{n_rows - n_present:,} of {n_rows:,} rows have none"] if n_present < n_rows else []
     if n_values < n_present:
         repeated = sql.SQL(
-            "SELECT t.{key}::text, count(*), count(*) OVER () FROM {table} t WHERE t.{key} IS NOT NULL GROUP BY t.{key} "
-            "HAVING count(*) > 1 ORDER BY t.{key} LIMIT {n}"
+            "SELECT t.{key}::text, count(*), count(*) OVER () FROM {table} t WHERE t.{key} IS NOT NULL "
+            "GROUP BY t.{key} HAVING count(*) > 1 ORDER BY t.{key} LIMIT {n}"
         ).format(**parts, n=sql.Literal(_EXAMPLES))
         rows = driver.execute(repeated).fetchall()
         examples = ", ".join(f"{value} in {count:,} rows" for value, count, _ in rows)

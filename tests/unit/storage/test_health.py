@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from segmentation_pipeline.model import Memory
 from segmentation_pipeline.storage import health
-from segmentation_pipeline.storage.memory import container_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,28 +55,27 @@ def test_a_missing_or_wrong_package_is_a_problem_with_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("available", "limit", "ok", "found"),
+    ("memory", "ok", "found"),
     [
-        (4_000_000_000, None, True, "4.0 GB left"),
-        (900_000_000, 1_000_000_000, True, "900 MB left, the container's limit is 1.0 GB"),
-        (200_000_000, 512_000_000, False, "200 MB left, the container's limit is 512 MB"),
-        (None, None, True, "this system does not say how much is left"),
+        (Memory("this machine", 8_000_000_000, 4_000_000_000), True, "4.0 GB left of the 8.0 GB of this machine"),
+        (Memory("this container", 512_000_000, 200_000_000), False, "200 MB left of the 512 MB of this container"),
+        (None, True, "this system does not say how much is left"),
     ],
 )
-def test_too_little_memory_is_a_problem(available: int | None, limit: int | None, ok: bool, found: str) -> None:
-    """Below half a gigabyte even a small fit may be killed; a container's limit is named."""
-    check = health.check_memory(available, limit)
+def test_too_little_memory_is_a_problem(memory: Memory | None, ok: bool, found: str) -> None:
+    """Below half a gigabyte even a small fit may be killed; whose limit it is, is told."""
+    check = health.check_memory(memory)
 
     assert (check.ok, check.found) == (ok, found)
 
 
-def test_the_container_s_limit_is_read_where_there_is_one(tmp_path: Path) -> None:
-    """`max` and no file at all are no limit."""
-    assert container_limit(cgroup=tmp_path) is None
-    (tmp_path / "memory.max").write_text("max\n")
-    assert container_limit(cgroup=tmp_path) is None
-    (tmp_path / "memory.max").write_text("536870912\n")
-    assert container_limit(cgroup=tmp_path) == 536_870_912
+def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the chain would refuse, the doctor tells."""
+    monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "lots")
+    check = health.machine_memory()
+
+    assert not check.ok
+    assert "SEGMENTATION_MEMORY_LIMIT is 'lots'" in check.found
 
 
 def test_a_home_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
