@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.storage.rollback import RollbackReceipt
 
 PLAIN_WIDTH = 140
+STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow", "rejected": "red", "declined": "red"}
 
 
 def console(*, error: bool = False) -> Console:
@@ -86,19 +87,22 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
         return
     table = _table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
     for each in status["snapshots"]:
-        mark = " (current)" if each["snapshot_id"] == status["current_snapshot_id"] else ""
+        is_current = each["snapshot_id"] == status["current_snapshot_id"]
         silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
         table.add_row(
             each["partition"],
             str(each["version"]),
-            each["status"] + mark,
+            # the current snapshot is published; that word beside it would not fit into 80 columns
+            Text("current", "bold green")
+            if is_current
+            else Text(each["status"], STATUS_STYLES.get(each["status"], "dim")),
             str(each["snapshot_id"]),
             str(each["parent_snapshot_id"] or ""),
             str(each["k"]),
             f"{each['n_rows']:,}",
             silhouette,
         )
-    out.print(table)
+    out.print(table, "")
     _show_segments(out, status["segments"])
     _show_decisions(out, decided)
     if stale:
@@ -225,7 +229,8 @@ def _show_segments(out: Console, segments: "list[Json]") -> None:
     for each in segments:
         live = each["live"]
         customers = f"{each['n_customers']:,}" if live else "retired"
-        table.add_row(str(each["segment_id"]), each["name"], customers, f"{each['share']:.1%}" if live else "")
+        # a name is somebody's text, and may look like markup
+        table.add_row(str(each["segment_id"]), Text(each["name"]), customers, f"{each['share']:.1%}" if live else "")
     out.print(table)
 
 

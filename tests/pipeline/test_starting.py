@@ -134,7 +134,7 @@ def test_the_mall_customers_become_segments(place: Path, database: str) -> None:
     ):
         done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert "published (current)" in done.stdout
+    assert "│ current │" in done.stdout
     with psycopg.connect(database) as connection:
         rows = connection.execute(
             "SELECT count(*), count(segment_id), count(DISTINCT segment_id) FROM mall_segments"
