@@ -6,7 +6,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.cli.group import main, pipelines
+import click
+
+from segmentation_pipeline.cli.group import main, pipeline_of, pipelines
+from segmentation_pipeline.cli.running import DEMO
 from segmentation_pipeline.errors import SegmentationError
 
 if TYPE_CHECKING:
@@ -20,10 +23,11 @@ PINS = Path(__file__).parents[2] / "docker" / "requirements-dev.txt"
 
 
 @main.command()
-def doctor() -> None:
+@click.argument("name", required=False)
+def doctor(name: str | None) -> None:
     r"""Check machine, Dagster home, database and privileges, and print the fix for each problem.
 
-    Nothing is changed. Exit code 1 if there is a problem.
+    Of all segmentations, or of NAME alone. Nothing is changed. Exit code 1 if there is a problem.
 
     \b
     Example:
@@ -31,11 +35,11 @@ def doctor() -> None:
     """
     from segmentation_pipeline.terminal import show_checks
 
-    if not show_checks(_examined()):
+    if not show_checks(_examined(name)):
         sys.exit(1)
 
 
-def _examined() -> "Iterator[tuple[str, Check]]":
+def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     """Each check as it is made, with the segmentation it is of."""
     from segmentation_pipeline.storage import health, privileges
     from segmentation_pipeline.storage.database import DEFAULT_VARIABLE
@@ -43,7 +47,7 @@ def _examined() -> "Iterator[tuple[str, Check]]":
     for check in _machine():
         yield "machine", check
     try:
-        found = pipelines()
+        found = pipelines() if only is None else {only: pipeline_of(only)}
     except SegmentationError as error:
         yield "defs", health.Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
         found = {}
@@ -84,7 +88,8 @@ def _of_segmentation(pipeline: "Pipeline") -> "Iterator[Check]":
     from datetime import UTC, datetime
 
     from segmentation_pipeline.assets.partitions import scoring_period
-    from segmentation_pipeline.storage import privileges
+    from segmentation_pipeline.component import DEFS_VARIABLE
+    from segmentation_pipeline.storage import health, privileges
 
     spec = pipeline.spec
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
@@ -93,5 +98,8 @@ def _of_segmentation(pipeline: "Pipeline") -> "Iterator[Check]":
     source, key_type = privileges.check_source(
         spec.source, pipeline.query, [*listed, *spec.outcomes, *fresh], period=period
     )
+    if spec.name == DEMO and not os.environ.get(DEFS_VARIABLE) and not source.ok and "does not exist" in source.found:
+        yield health.Check("the demo", ok=True, found="is not seeded, and need not be; `segmentation demo` does it")
+        return
     yield source
     yield from privileges.check_target(spec.publish, key_type=key_type)

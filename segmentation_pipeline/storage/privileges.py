@@ -59,10 +59,10 @@ def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, peri
                 with driver.transaction():
                     found = described(driver, query, period)
             except errors.InsufficientPrivilege as error:
-                return Check("source", ok=False, found=one_line(error), fix=_grant_of(driver, str(error))), None
+                return Check("source", ok=False, found=_said(error), fix=_grant_of(driver, str(error))), None
             except psycopg.Error as error:
-                fix = "mend source.query or source.table in the defs.yaml"
-                return Check("source", ok=False, found=one_line(error), fix=fix), None
+                fix = "correct source.query or source.table in the defs.yaml, or make what it names"
+                return Check("source", ok=False, found=_said(error), fix=fix), None
     except (ConfigurationError, DatabaseError) as error:
         return Check("source", ok=False, found=str(error), fix=_reach(source.url_env)), None
     missing = [each for each in (source.key, *columns) if each not in found]
@@ -218,6 +218,11 @@ def _grant_of(driver: Driver, said: str) -> str:
     ).fetchall()
     table = sql.Identifier(str(places[0][0]), name) if len(places) == 1 else sql.Identifier(name)
     return sql.SQL("GRANT SELECT ON {} TO {};").format(table, role).as_string(driver)
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's words without the line of the query that they are about."""
+    return error.diag.message_primary or one_line(error)
 
 
 def _reach(variable: str, *, embedded: bool = False) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
-from world import write_source
+from world import write_defs, write_source
 
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.storage.home import dagster_home, home
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from conftest import Chain
 
 
-def _doctor() -> Result:
-    return CliRunner().invoke(main, ["doctor"])
+def _doctor(*names: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", *names])
 
 
 def test_all_is_well(chain: Chain) -> None:
@@ -81,3 +81,24 @@ def test_without_a_segmentation_it_says_how_to_start(chain: Chain) -> None:
     assert done.exit_code == 0, done.stdout
     assert "none yet: segmentation init NAME --table SCHEMA.TABLE --key COLUMN" in done.stdout
     assert "database: SEGMENTATION_DATABASE_URL" in done.stdout
+
+
+def test_one_segmentation_can_be_looked_at_alone(chain: Chain) -> None:
+    """What is wrong with another one does not count; a name that is none is wrong usage."""
+    write_defs(chain.defs, "other", column="gone")
+
+    assert _doctor().exit_code == 1
+    alone = _doctor("shop")
+    assert alone.exit_code == 0, alone.stdout
+    assert "other:" not in alone.stdout
+    assert _doctor("shpo").exit_code == 2
+
+
+def test_a_demo_that_was_never_seeded_is_no_problem(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes with a table of their own does not need the synthetic shop that the package brings."""
+    monkeypatch.delenv("SEGMENTATION_DEFS")
+    done = _doctor("shop")
+
+    assert done.exit_code == 0, done.stdout
+    assert "shop: the demo" in done.stdout
+    assert "`segmentation demo` does it" in done.stdout

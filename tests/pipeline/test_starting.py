@@ -17,6 +17,8 @@ from segmentation_pipeline.assets.partitions import latest_partition
 from segmentation_pipeline.assets.runs import run_partition
 from segmentation_pipeline.cli import main, starting
 from segmentation_pipeline.component import load_definitions, pipelines
+from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.storage.home import dagster_home
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -32,6 +34,7 @@ TABLE = """CREATE TABLE mall ("CustomerID" int PRIMARY KEY, "Gender" text, "Age"
 def place(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for segmentations that is not there yet, beside a database with a table of 120 customers."""
     monkeypatch.setenv("SEGMENTATION_DEFS", str(tmp_path / "segmentations"))
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(tmp_path / "dagster")))
     monkeypatch.chdir(tmp_path)
     with psycopg.connect(database) as connection:
         connection.execute(
@@ -76,6 +79,30 @@ def test_init_writes_what_runs(place: Path) -> None:
     assert outcome.success, outcome.problems
     assert outcome.changed == 120
     assert latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC)) == partition
+
+
+def test_a_month_of_the_past_of_a_plain_table_comes_with_a_warning(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table has no past: whoever runs an older month of it is told before it runs, and the latest one is quiet."""
+    assert _init("shop", "--table", "public.customers", "--key", "id").exit_code == 0
+    path = place / "shop" / "defs.yaml"
+    latest = pipelines()["shop"].spec.partitions.start
+    path.write_text(path.read_text().replace(f'start: "{latest}"', 'start: "2024-01-01"'))
+    monkeypatch.setattr("segmentation_pipeline.assets.runs.run_partition", _refused)
+
+    said = {
+        month: CliRunner().invoke(main, ["run", "shop", "--partition", month]).stderr
+        for month in ("2024-01-01", latest)
+    }
+    assert "warning: the source query uses neither :as_of nor :window_start, so 2024-01-01 shows" in said["2024-01-01"]
+    assert f"or run {latest} only" in said["2024-01-01"]
+    assert "warning" not in said[latest]
+
+
+def _refused(*_: object, **__: object) -> None:
+    message = "nothing is run here"
+    raise SourceError(message)
 
 
 def test_init_does_not_overwrite(place: Path) -> None:
