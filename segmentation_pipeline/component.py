@@ -4,7 +4,8 @@ import importlib
 import os
 import sys
 import warnings
-from difflib import get_close_matches
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -24,8 +25,10 @@ from segmentation_pipeline.assets.published_segments import published_segments
 from segmentation_pipeline.assets.raw_extract import raw_extract
 from segmentation_pipeline.assets.scored_customers import scored_customers
 from segmentation_pipeline.assets.validated_rows import validated_rows
+from segmentation_pipeline.defs_files import require_readable
 from segmentation_pipeline.errors import ConfigurationError, SpecError
-from segmentation_pipeline.spec import SegmentationSpec, field_names
+from segmentation_pipeline.scaffolding import SegmentationScaffolder
+from segmentation_pipeline.spec import SegmentationSpec
 
 DEFS_VARIABLE = "SEGMENTATION_DEFS"
 BUILDERS = (
@@ -42,6 +45,7 @@ BUILDERS = (
 SCORE_CRON = "0 7 * * *"
 
 
+@dg.scaffold_with(SegmentationScaffolder)
 class Segmentation(dg.Component):
     """Customer segments that keep their meaning, from a query to a segment id per customer."""
 
@@ -120,20 +124,36 @@ def _score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
     )
 
 
-def component_tree() -> ComponentTree:
-    """The segmentations of `SEGMENTATION_DEFS`, or of this package's own `defs/`.
+def defs_folder() -> Path:
+    """The folder of the segmentations: the one that `SEGMENTATION_DEFS` names, or this package's own `defs/`.
 
     Raises:
         ConfigurationError: SEGMENTATION_DEFS names no folder.
     """
     folder = os.environ.get(DEFS_VARIABLE)
     if not folder:
-        module = importlib.import_module("segmentation_pipeline.defs")
-        return ComponentTree.from_module(module, Path(__file__).parent.parent)
+        return Path(__file__).parent / "defs"
     path = Path(folder).expanduser().resolve()
     if not path.is_dir():
-        message = f"{DEFS_VARIABLE} names {folder}, which is not a folder"
+        message = f"{DEFS_VARIABLE} names {folder}, which is not a folder; make it, or name another"
         raise ConfigurationError(message)
+    return path
+
+
+def component_tree() -> ComponentTree | None:
+    """The segmentations of `defs_folder`; None where nothing is in it yet, which Dagster would not take.
+
+    Raises:
+        ConfigurationError: SEGMENTATION_DEFS names no folder.
+        SpecError: a defs.yaml is none.
+    """
+    path = defs_folder()
+    require_readable(path)
+    if not any(path.rglob("*.yaml")) and not any(path.rglob("*.py")):
+        return None
+    if not os.environ.get(DEFS_VARIABLE):
+        module = importlib.import_module("segmentation_pipeline.defs")
+        return ComponentTree.from_module(module, path.parent.parent)
     module = ModuleType("segmentation_defs")
     module.__path__ = [str(path)]
     module.__file__ = str(path / "__init__.py")
@@ -142,10 +162,15 @@ def component_tree() -> ComponentTree:
 
 
 def load_definitions() -> dg.Definitions:
-    """Everything the segmentations define; one process per run, whether it is launched by job or by asset."""
-    with warnings.catch_warnings():
+    """Everything the segmentations define; one process per run, whether it is launched by job or by asset.
+
+    Raises:
+        SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
+    """
+    with warnings.catch_warnings(), _told():
         warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
-        loaded = component_tree().build_defs()
+        tree = component_tree()
+        loaded = tree.build_defs() if tree is not None else dg.Definitions()
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
 
 
@@ -155,25 +180,28 @@ def pipelines() -> dict[str, Pipeline]:
     Raises:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
-    try:
-        found = component_tree().get_all_components(of_type=Segmentation)
-    except ComponentTreeException as error:
-        raise SpecError(_explained(error.__cause__ or error)) from error
+    with _told():
+        tree = component_tree()
+        found = tree.get_all_components(of_type=Segmentation) if tree is not None else []
     return {component.pipeline.spec.name: component.pipeline for component in found}
 
 
-def _explained(error: BaseException) -> str:
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what is wrong with a defs.yaml in its own words, without Dagster's way to it."""
+    try:
+        yield
+    except ComponentTreeException as error:
+        cause = error.__cause__ or error
+        raise SpecError(explained(cause) if isinstance(cause, ValidationError) else str(cause)) from None
+
+
+def explained(error: ValidationError) -> str:
     """One line for each thing that is wrong: file and line, field, what to write."""
-    if not isinstance(error, ValidationError):
-        return str(error)
     lines = []
     for each in error.errors(include_url=False):
         # Dagster puts "field at file:line" in front of the place
-        field, _, place = str(each["loc"][0]).partition(" at ")
-        path = ".".join([field.removeprefix("attributes."), *(str(part) for part in each["loc"][1:])])
-        said = each["msg"].removeprefix("Value error, ")
-        if each["type"] == "extra_forbidden":
-            nearest = get_close_matches(path.rpartition(".")[2], field_names(), n=1)
-            said = "there is no such field" + (f"; did you mean {nearest[0]}?" if nearest else "")
-        lines.append(f"{place}: {path}: {said}" if place else f"{path}: {said}")
+        field, _, place = ".".join(str(part) for part in each["loc"]).partition(" at ")
+        path = field.removeprefix("attributes").removeprefix(".")
+        lines.append(": ".join(part for part in (place, path, each["msg"].removeprefix("Value error, ")) if part))
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from segmentation_pipeline.feature_spec import FeatureSpec, Spec
+from segmentation_pipeline.spec_errors import mistake
 
 __all__ = [
     "Approval",
@@ -26,7 +27,6 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "SweepSpec",
-    "field_names",
 ]
 
 Severity = Literal["warn", "block"]
@@ -133,22 +133,18 @@ class PartitionsSpec(Spec):
     def _on_boundaries(self) -> Self:
         start = self._day("start", self.start)
         if self.end is not None and self._day("end", self.end) <= start:
-            message = f"end {self.end} must be after start {self.start}"
-            raise ValueError(message)
+            raise mistake(("end",), f"end {self.end} must be after start {self.start}")
         return self
 
     def _day(self, field: str, value: str) -> datetime:
         try:
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=ZoneInfo(self.timezone))
         except ValueError:
-            message = f"{field}: {value!r} is not a date; write YYYY-MM-DD"
-            raise ValueError(message) from None
+            raise mistake((field,), f"{field}: {value!r} is not a date; write YYYY-MM-DD") from None
         if self.cadence == "monthly" and day.day != 1:
-            message = f"{field} {value} is not the start of a month; write {day:%Y-%m}-01"
-            raise ValueError(message)
+            raise mistake((field,), f"{field} {value} is not the start of a month; write {day:%Y-%m}-01")
         if self.cadence == "weekly" and day.weekday() != 0:
-            message = f"{field} {value} is a {day:%A}; weekly periods start on a Monday"
-            raise ValueError(message)
+            raise mistake((field,), f"{field} {value} is a {day:%A}; weekly periods start on a Monday")
         return day
 
 
@@ -213,8 +209,7 @@ class SweepSpec(Spec):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.k_min > self.k_max:
-            message = f"k_min {self.k_min} is above k_max {self.k_max}"
-            raise ValueError(message)
+            raise mistake(("k_max",), f"k_min {self.k_min} is above k_max {self.k_max}")
         return self
 
 
@@ -329,8 +324,18 @@ def _form(features: object) -> str:
     return "columns" if isinstance(features, list | tuple) else "auto"
 
 
+def _as_a_list(features: object) -> object:
+    """Refuse what is neither form with both of them in the message."""
+    if features == "auto" or isinstance(features, list | tuple):
+        return features
+    message = "write `auto`, or a list of {column: ..., kind: numeric, categorical, boolean or date}"
+    raise ValueError(message)
+
+
 Features = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[list[FeatureSpec], Tag("columns")], Discriminator(_form)
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[list[FeatureSpec], Tag("columns")],
+    Discriminator(_form),
+    BeforeValidator(_as_a_list),
 ]
 
 
@@ -413,27 +418,19 @@ class SegmentationSpec(Spec):
         if self.features == "auto":
             return self
         if not self.features:
-            message = "features is empty; list at least one column, or write `features: auto`"
-            raise ValueError(message)
+            raise mistake(("features",), "features is empty; list at least one column, or write `features: auto`")
         columns = [feature.column for feature in self.features]
         twice = sorted({column for column in columns if columns.count(column) > 1})
         if twice:
-            message = f"features: {', '.join(twice)} listed more than once"
-            raise ValueError(message)
+            second = len(columns) - 1 - columns[::-1].index(twice[0])
+            raise mistake(("features", second), f"features: {', '.join(twice)} listed more than once")
         if self.source.key in columns:
-            message = f"features: {self.source.key} is the key; a key says nothing about a customer"
-            raise ValueError(message)
+            place = ("features", columns.index(self.source.key))
+            raise mistake(place, f"features: {self.source.key} is the key; a key says nothing about a customer")
         both = sorted(set(columns) & set(self.outcomes))
         if both:
-            message = f"outcomes: {', '.join(both)} is also a feature; an outcome is never clustered on"
-            raise ValueError(message)
+            words = f"outcomes: {', '.join(both)} is also a feature; an outcome is never clustered on"
+            raise mistake(("outcomes",), words)
         if self.exclude:
-            message = "exclude only goes with `features: auto`; here the features are listed"
-            raise ValueError(message)
+            raise mistake(("exclude",), "exclude only goes with `features: auto`; here the features are listed")
         return self
-
-
-def field_names() -> list[str]:
-    """Every field name that a defs.yaml knows, at any level."""
-    models: list[type[Spec]] = [SegmentationSpec, *Spec.__subclasses__()]
-    return sorted({name for model in models for name in model.model_fields})

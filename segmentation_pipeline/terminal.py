@@ -2,23 +2,27 @@
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
     from segmentation_pipeline.assets.runs import RunOutcome, ScoringOutcome
     from segmentation_pipeline.demo.truth import Stability
     from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.stages.draft import Draft
     from segmentation_pipeline.storage.forgetting import Forgotten
+    from segmentation_pipeline.storage.health import Check
     from segmentation_pipeline.storage.rollback import RollbackReceipt
 
 PLAIN_WIDTH = 140
+STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow", "rejected": "red", "declined": "red"}
 
 
 def console(*, error: bool = False) -> Console:
@@ -83,19 +87,22 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
         return
     table = _table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
     for each in status["snapshots"]:
-        mark = " (current)" if each["snapshot_id"] == status["current_snapshot_id"] else ""
+        is_current = each["snapshot_id"] == status["current_snapshot_id"]
         silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
         table.add_row(
             each["partition"],
             str(each["version"]),
-            each["status"] + mark,
+            # the current snapshot is published; that word beside it would not fit into 80 columns
+            Text("current", "bold green")
+            if is_current
+            else Text(each["status"], STATUS_STYLES.get(each["status"], "dim")),
             str(each["snapshot_id"]),
             str(each["parent_snapshot_id"] or ""),
             str(each["k"]),
             f"{each['n_rows']:,}",
             silhouette,
         )
-    out.print(table)
+    out.print(table, "")
     _show_segments(out, status["segments"])
     _show_decisions(out, decided)
     if stale:
@@ -104,6 +111,42 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
             f"{', '.join(stale)} built on an older parent. Rebuild:  "
             f"[bold]segmentation backfill {status['segmentation']} --from {first} --to {last}[/bold]"
         )
+
+
+def show_draft(draft: "Draft", path: str) -> None:
+    """Print what `init` made of each column, and the commands that come next."""
+    out = console()
+    table = _table("column", "taken as", "why")
+    for each in draft.columns or ():
+        kind = str(each.feature.kind if each.feature is not None else each.role)
+        table.add_row(*(Text(text) for text in (each.column, kind, each.why)))
+    out.print(table)
+    out.print(f"\nWritten: {path}  (look at it: every line says why)", markup=False, soft_wrap=True)
+    if draft.mode == "update" and draft.statement is not None:
+        out.print(f"First run in the database:\n  {draft.statement}", markup=False, soft_wrap=True)
+    place = f"{draft.target}, which it makes" if draft.mode == "create" else draft.target
+    out.print("Next:")
+    for command, what in (
+        (f"segmentation run {draft.name}", f"the customers as they are, into {place}"),
+        (f"segmentation status {draft.name}", "the segments and how many customers are in each"),
+        ("segmentation doctor", "if something is in the way"),
+    ):
+        out.print(f"  {command.ljust(24 + len(draft.name))}# {what}", markup=False, soft_wrap=True)
+
+
+def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
+    """Print a line for each check as it is made, and the fix of each problem; whether all is well."""
+    out, n_checks, n_problems = console(), 0, 0
+    for of, check in checks:
+        n_checks += 1
+        n_problems += not check.ok
+        mark = "[green]ok     [/green]" if check.ok else "[bold red]problem[/bold red]"
+        out.print(mark, Text(f" {f'{of}: {check.what}'.ljust(36)} {check.found}"), sep="", soft_wrap=True)
+        if not check.ok:
+            out.print("        [bold]fix:[/bold]", Text(check.fix), soft_wrap=True)
+    told = f"{n_problems} of {n_checks} checks found a problem" if n_problems else f"{n_checks} checks, all well"
+    out.print(f"[bold]{told}[/bold]")
+    return n_problems == 0
 
 
 def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
@@ -186,7 +229,8 @@ def _show_segments(out: Console, segments: "list[Json]") -> None:
     for each in segments:
         live = each["live"]
         customers = f"{each['n_customers']:,}" if live else "retired"
-        table.add_row(str(each["segment_id"]), each["name"], customers, f"{each['share']:.1%}" if live else "")
+        # a name is somebody's text, and may look like markup
+        table.add_row(str(each["segment_id"]), Text(each["name"]), customers, f"{each['share']:.1%}" if live else "")
     out.print(table)
 
 

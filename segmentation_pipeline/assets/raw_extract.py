@@ -19,7 +19,8 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
     @pipeline.asset("raw_extract", kinds={"postgres", "parquet"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         period, query = pipeline.period(context.partition_key), pipeline.query
-        _warn_if_undated(context, query)
+        if warning := undated(pipeline, context.partition_key):
+            context.log.warning(warning)
         schema.migrate(spec.publish.url_env)
         with pipeline.writing(context, "raw_extract") as artifact:
             rows, timezone = artifact.folder / "rows.parquet", spec.partitions.timezone
@@ -46,12 +47,15 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
             },
         )
 
-    def _warn_if_undated(context: dg.AssetExecutionContext, query: str) -> None:
-        latest = latest_partition(spec.partitions, datetime.now(tz=UTC))
-        if not is_dated(query) and context.partition_key != latest:
-            context.log.warning(
-                f"the source query uses neither :as_of nor :window_start, so {context.partition_key} shows customers "
-                f"as they are today, not as they were then. Use :as_of in the query, or run {latest} only."
-            )
-
     return step
+
+
+def undated(pipeline: Pipeline, partition: str) -> str | None:
+    """What to say where a period of the past would show the customers of today; None where it does not."""
+    latest = latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC))
+    if partition == latest or is_dated(pipeline.query):
+        return None
+    return (
+        f"the source query uses neither :as_of nor :window_start, so {partition} shows customers as they are today, "
+        f"not as they were then. Use :as_of in the query, or run {latest} only."
+    )

@@ -26,7 +26,7 @@ class Command(click.Command):
         super().format_help_text(ctx, formatter)
 
 
-class Commands(click.Group):
+class Commands(Command, click.Group):
     """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
 
     command_class = Command
@@ -43,7 +43,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="segmentation-pipeline")
 def main() -> None:
-    """Customer segments that keep their meaning."""
+    r"""Customer segments that keep their meaning.
+
+    \b
+    Example, from a table of customers to their segments:
+      segmentation init customers --table public.customers --key customer_id
+      segmentation run customers
+      segmentation status customers
+    """
 
 
 def who() -> str:

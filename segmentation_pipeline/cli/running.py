@@ -125,12 +125,15 @@ def _require_partitions(pipeline: "Pipeline", partitions: Sequence[str]) -> None
 
 
 def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
+    from segmentation_pipeline.assets.raw_extract import undated
     from segmentation_pipeline.assets.runs import dagster_instance, run_partition
     from segmentation_pipeline.component import load_definitions
     from segmentation_pipeline.terminal import progress
 
     if not partitions:
         return []
+    if warning := undated(pipeline, partitions[0]):  # once, for it is the same for all of them
+        click.echo(f"{pipeline.spec.name}: warning: {warning}", err=True)
     outcomes = []
     job = load_definitions().resolve_job_def(pipeline.spec.name)
     with dagster_instance() as instance, progress(pipeline.spec.name, len(partitions)) as told:

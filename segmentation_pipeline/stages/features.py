@@ -58,7 +58,7 @@ def infer_features(
         if column in ignore:
             left_out[column] = "named in outcomes, exclude or source.fresh"
             continue
-        feature = _feature(rows[column], as_of)
+        feature = infer_feature(rows[column], as_of)
         if isinstance(feature, FeatureSpec):
             chosen.append(feature)
         else:
@@ -70,8 +70,8 @@ def infer_features(
     return InferredFeatures(tuple(chosen), left_out)
 
 
-def _feature(values: pd.Series, as_of: datetime | None) -> FeatureSpec | str:  # noqa: PLR0911  one for each kind
-    """The feature a column makes, or the reason why it makes none."""
+def infer_feature(values: pd.Series, as_of: datetime | None) -> FeatureSpec | str:  # noqa: PLR0911  one for each kind
+    """The feature that a column, shape (n,), makes under `features: auto`, or the reason why it makes none."""
     present = values.dropna()
     if present.empty:
         return "all values are null"

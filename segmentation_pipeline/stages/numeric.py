@@ -59,10 +59,10 @@ def choose_transform(numbers: NDArray[np.float64]) -> str:
     Skewness above 1 counts; below -1 too where there are negative values, for only yeo-johnson mends it.
     """
     finite = numbers[np.isfinite(numbers)]
-    skewness = _skewness(finite)
+    skew = skewness(finite)
     if finite.size and finite.min() < 0:
-        return "yeo-johnson" if abs(skewness) > SKEWED else "none"
-    return "log1p" if skewness > SKEWED else "none"
+        return "yeo-johnson" if abs(skew) > SKEWED else "none"
+    return "log1p" if skew > SKEWED else "none"
 
 
 def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits:
@@ -171,11 +171,11 @@ def _inverse(value: float, name: str, power: float | None) -> float | None:
     return float(original) if np.isfinite(original) else None
 
 
-def _skewness(numbers: NDArray[np.float64]) -> float:
+def skewness(numbers: NDArray[np.float64]) -> float:
     """The adjusted Fisher-Pearson coefficient; 0 for fewer than three numbers or a constant."""
-    from scipy.stats import skew
+    from scipy.stats import skew as adjusted
 
-    return float(skew(numbers, bias=False)) if numbers.size > 2 and np.ptp(numbers) > 0 else 0.0
+    return float(adjusted(numbers, bias=False)) if numbers.size > 2 and np.ptp(numbers) > 0 else 0.0
 
 
 def _center_and_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, float]:

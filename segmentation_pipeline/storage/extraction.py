@@ -13,7 +13,7 @@ import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -149,6 +149,11 @@ def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: s
         return extracted, artifact.frame("rows")
 
 
+def described(connection: psycopg.Connection[Any], query: str, period: Period) -> dict[str, str]:
+    """Each column that the query gives with its PostgreSQL type, asked of the server without running it."""
+    return dict(_columns(connection, with_dates(_without_end(query), period)))
+
+
 def _without_end(query: str) -> str:
     """The query without the semicolon and the comments that may end a file."""
     comments = [match for match in _TOKENS.finditer(query) if match[0].startswith(("--", "/*"))]
@@ -214,7 +219,7 @@ def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBat
         raise _failed(error, period) from error
 
 
-def _columns(connection: psycopg.Connection, query: sql.Composable) -> list[tuple[str, str]]:
+def _columns(connection: psycopg.Connection[Any], query: sql.Composable) -> list[tuple[str, str]]:
     """Each column's name and PostgreSQL type name, asked of the server without running the query."""
     statement = sql.SQL("SELECT * FROM (\n{}\n) AS source LIMIT 0").format(query)
     described = connection.execute(statement, prepare=True).description or []  # prepared: one statement, no more

@@ -24,9 +24,14 @@ run_monitoring:
 """
 
 
+def home_folder() -> Path:
+    """The absolute home folder, whether it is there or not."""
+    return Path(os.environ.get(HOME_VARIABLE) or ".segmentation").expanduser().resolve()
+
+
 def home() -> Path:
     """The absolute home folder; made, for the owner only, if it is not there."""
-    folder = Path(os.environ.get(HOME_VARIABLE) or ".segmentation").expanduser().resolve()
+    folder = home_folder()
     make_private(folder)
     return folder
 

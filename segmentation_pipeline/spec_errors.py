@@ -1,0 +1,81 @@
+"""Mistakes in a `defs.yaml` in plain words: what was found, what there is, the nearest valid name."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import InitErrorDetails, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+# the kinds whose words say what is wanted and not what was found
+_OF_A_TYPE: Final = re.compile(r"_(type|parsing|from_float)$|^(greater|less|finite|too_)")
+_SHOWN: Final = 40
+
+
+def told(
+    error: ErrorDetails, fields: Mapping[str, str | None], elsewhere: Mapping[str, Sequence[str]], *, given: object
+) -> InitErrorDetails:
+    """One mistake again, in plain words, at its place.
+
+    `fields` are those of the part that was read, with what each is; `elsewhere` are those of other parts; `given` is
+    what the part was read from. A mistake of a part within it was told there, and keeps its words.
+    """
+    place, words = error["loc"], error["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
+    here = len(place) == 1
+    if here and error["type"] == "extra_forbidden":
+        words = unknown(str(place[0]), fields, elsewhere)
+    elif here and error["type"] == "missing":
+        words = f"is missing. {fields.get(str(place[0])) or ''}".strip()
+    elif error["type"] == "literal_error":
+        words = _not_among(error["input"], re.findall(r"'([^']*)'", error["msg"]))
+    elif _OF_A_TYPE.search(error["type"]):
+        found = f"; this is {error['input']!r}" if _is_shown(error["input"]) else ""
+        words = words.split(" or instance of ")[0].replace("dictionary", "mapping") + found
+    return _mistake(_in_yaml(place, given), words, found=error["input"])
+
+
+def mistake(place: tuple[str | int, ...], words: str) -> ValidationError:
+    """What a validator raises that looks at several fields, so that the line of one of them is named."""
+    return ValidationError.from_exception_data("defs.yaml", [_mistake(place, words)], hide_input=True)
+
+
+def _mistake(place: tuple[str | int, ...], words: str, *, found: object = None) -> InitErrorDetails:
+    # a kind that pydantic knows: Dagster makes the error anew by its kind, with the line at its place
+    shown = found if _is_shown(found) else "..."
+    return InitErrorDetails(type="value_error", loc=place, input=shown, ctx={"error": ValueError(words)})
+
+
+def _in_yaml(place: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
+    """The place as the YAML has it: the form that the features were taken for is a step only where it is written."""
+    if place[:1] != ("features",):
+        return place
+    rest = place[2:] if place[1:2] in {("columns",), ("auto",)} else place[1:]
+    written = isinstance(given, dict) and isinstance(given.get("features"), dict)
+    return ("features", *(("columns",) if written and rest else ()), *rest)
+
+
+def unknown(name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]) -> str:
+    """What to say of a field that is not there: the nearest one, the part that has it, or all there are."""
+    if near := get_close_matches(name.lower(), list(fields), n=1):
+        return f"there is no such field; did you mean {near[0]}?"
+    if parts := sorted(part for part, names in elsewhere.items() if name in names):
+        return f"there is no such field here; {' and '.join(parts)} {'have' if parts[1:] else 'has'} one"
+    return f"there is no such field; there is {', '.join(fields)}"
+
+
+def _not_among(found: object, values: Sequence[str]) -> str:
+    near = get_close_matches(str(found).lower(), values, n=1)
+    what = f"{found!r} is" if _is_shown(found) else "this is"
+    end = f"; did you mean {near[0]}?" if near else ""
+    return f"{what} none of {', '.join(values)}{end}"
+
+
+def _is_shown(value: object) -> bool:
+    """Whether a value may stand in a message: short, and nothing that may be a URL with a password."""
+    return isinstance(value, bool | int | float | str) and len(str(value)) <= _SHOWN and "://" not in str(value)
