@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
-from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm, silhouette_score
+from segmentation_pipeline.stages.algorithms import fit_model, silhouette_score
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.storage.artifacts import json_version
-from segmentation_pipeline.storage.memory import available_bytes
 
 
 def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -25,12 +25,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         keys, matrix = encoded.matrix()
         sweep = SweepResult.from_json(swept.json("sweep"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
-        resolved = resolve_algorithm(
-            spec.fit.algorithm,
-            n_rows=matrix.shape[0],
-            n_columns=matrix.shape[1],
-            available_bytes=available_bytes(),
-        )
+        resolved = require_memory(spec, n_rows=matrix.shape[0], n_columns=matrix.shape[1])
         fit = fit_model(
             fitting_rows(encoded),
             algorithm=resolved.algorithm,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 LARGE: Final = 0.25
 N_BINS: Final = 10
@@ -29,15 +30,15 @@ MOST_CATEGORIES: Final = 50
 HALF: Final = 0.5
 
 
-def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
-    """The distribution of each feature of `frame`, shape (n, c), as it is saved with a snapshot.
+def describe(rows: Rows, features: Sequence[FeatureSpec]) -> Json:
+    """The distribution of each feature of `rows`, shape (n, c), as it is saved with a snapshot.
 
     A number: the inner edges of its deciles, the count in each bin and of nulls, mean and standard deviation. A
     category: the count of each of the 50 most frequent values, and of the rest.
     """
     described: Json = {}
     for feature in features:
-        values = frame[feature.column]
+        values = rows[feature.column]
         if feature.is_number:
             numbers = values.dropna().to_numpy(dtype=np.float64)
             inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
@@ -57,7 +58,7 @@ def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
 
 def drift(
     described: Mapping[str, Any],
-    frame: pd.DataFrame,
+    rows: Rows,
     features: Sequence[FeatureSpec],
     *,
     sizes_before: Mapping[int, int],
@@ -65,13 +66,13 @@ def drift(
     profiles_before: Mapping[int, Json],
     profiles_now: Mapping[int, Json],
 ) -> Drift:
-    """Hold today's customers, `frame` (n, c), against what `describe` said of the parent's.
+    """Hold today's customers, `rows` (n, c), against what `describe` said of the parent's.
 
     Sizes and profiles are by segment id; a column that is no feature today, or one of another kind, is left out.
     """
     is_number = {feature.column: feature.is_number for feature in features}
     indices = {
-        column: stability_index(*_paired(then, frame[column]))
+        column: stability_index(*_paired(then, rows[column]))
         for column, then in described.items()
         if column in is_number and is_number[column] == ("edges" in then)
     }

@@ -234,6 +234,15 @@ def forget_rejected(connection: sa.Connection, name: str, *, before: str) -> int
     return driver_connection(connection).execute(statement, [before]).rowcount
 
 
+def clear_rejected(connection: sa.Connection, name: str, *, run_id: str, partition: str | None = None) -> None:
+    """Delete the rejected rows that the same run wrote before, and those of `partition` by whatever run."""
+    table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
+    cursor = driver_connection(connection).cursor()
+    cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
+    if partition is not None:
+        cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
+
+
 def record_rejected(
     connection: sa.Connection,
     name: str,
@@ -244,19 +253,13 @@ def record_rejected(
     rejected: pd.DataFrame,
     reasons: Sequence[Sequence[str]],
     store_rows: bool,
-    replace: bool = False,
 ) -> None:
-    """Write the rejected rows of a run with every reason, replacing what the same run wrote before.
-
-    With `replace` also what any run wrote for the same partition.
-    """
+    """Append rejected rows of a run, each with every reason."""
+    if rejected.empty:
+        return
     table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
-    cursor = driver_connection(connection).cursor()
-    cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
-    if replace:
-        cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
     statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
-    with cursor.copy(statement) as copy:
+    with driver_connection(connection).cursor().copy(statement) as copy:
         for row, why in zip(rejected.to_dict("records"), reasons, strict=True):
             value = plain(row[key])
             stored = json.dumps(plain(row)) if store_rows else None
