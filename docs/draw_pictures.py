@@ -1,6 +1,6 @@
 """The pictures of docs/: python docs/draw_pictures.py docs/pictures.
 
-What they show is computed by the package's own functions on a few hundred made-up customers.
+Customers are made up; what is said of them (ids, overlaps, p-values) is computed by the package. The timeline is not.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def timeline() -> str:
         (5, 4, "born under a new id"),
     )
     body = [
-        f'<text x="{left + index * step}" y="20" class="small soft">{month}</text>' for index, month in enumerate(months)
+        f'<text x="{left + index * step}" y="20" class="small soft">{month}</text>'
+        for index, month in enumerate(months)
     ]
     y_of = {segment: top + index * 44 for index, (segment, _) in enumerate(rows)}
     for segment, spans in rows:
@@ -163,7 +164,9 @@ def valleys() -> str:
                 f'<rect x="{x:.1f}" y="{base - height:.1f}" width="10.2" height="{height:.1f}" fill="{colour}"/>'
             )
         body.append(f'<line x1="{left}" y1="{base}" x2="{left + 270}" y2="{base}" class="line"/>')
-        body.append(f'<line x1="{left + 135}" y1="34" x2="{left + 135}" y2="{base}" class="line" stroke-dasharray="4"/>')
+        body.append(
+            f'<line x1="{left + 135}" y1="34" x2="{left + 135}" y2="{base}" class="line" stroke-dasharray="4"/>'
+        )
     body.append('<text x="10" y="200" class="small soft">customers on the line from one centroid to the other; '
                 "the dashed line is the border</text>")  # fmt: skip
     return _svg(600, 210, "Customers between two neighbouring centroids", body)

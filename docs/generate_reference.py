@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
@@ -159,9 +159,7 @@ SECTIONS: Final = (
         "distance of ½ apart, where two random customers differ by 2 in a standardised number (Huang 1998); `weight` "
         "shifts the balance.",
     ),
-    Section(
-        SweepSpec, "sweep", {"k_min": "k_min: 3", "k_max": "k_max: 8", "policy": "policy: silhouette"}
-    ),
+    Section(SweepSpec, "sweep", {"k_min": "k_min: 3", "k_max": "k_max: 8", "policy": "policy: silhouette"}),
     Section(
         FitSpec,
         "fit",
@@ -210,10 +208,12 @@ def page() -> str:
         "<!-- Written by `python docs/generate_reference.py > docs/defs-yaml.md`; change the spec, not this page. -->",
         "# defs.yaml",
         "",
-        "A segmentation is a folder with a `defs.yaml` and, where the query is long, a `.sql` file beside it. The "
-        "folders lie in `segmentation_pipeline/defs/`, or in the folder that `SEGMENTATION_DEFS` names. "
-        "`segmentation init` writes a commented one from a table ([tutorial](tutorial.md)); `dg check yaml` checks it. "
-        "A field that is not on this page is refused, with the line and the nearest name.",
+        (
+            "A segmentation is a folder with a `defs.yaml` and, where the query is long, a `.sql` file beside it. The "
+            "folders lie in `segmentation_pipeline/defs/`, or in the folder that `SEGMENTATION_DEFS` names. "
+            "`segmentation init` writes a commented one from a table ([tutorial](tutorial.md)); `dg check yaml` checks it. "
+            "A field that is not on this page is refused, with the line and the nearest name."
+        ),
         "",
         "The least there can be:",
         "",
@@ -242,7 +242,8 @@ def _section(section: Section) -> Iterator[str]:
     yield "| field | type | default | meaning | example |"
     yield "|---|---|---|---|---|"
     for name, each in section.model.model_fields.items():
-        cells = (f"`{name}`", _type_of(each), _default_of(each), each.description or "", f"`{section.examples[name]}`")
+        meaning, example = each.description or "", f"`{section.examples[name]}`"
+        cells = (f"`{name}`", _type_of(each), _default_of(each), meaning, example)
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""
 
@@ -262,31 +263,40 @@ def _default_of(each: FieldInfo) -> str:
     return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
 
 
+BOUNDS: Final = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+PLAIN: Final = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
+
+
 def _type_of(each: FieldInfo) -> str:
-    limits = {name: value for bound in each.metadata for name in ("ge", "gt", "le", "lt") if (value := getattr(bound, name, None)) is not None}
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    told = [f"{words[name]} {value:,}" if isinstance(value, int) else f"{words[name]} {value:g}" for name, value in limits.items()]
-    return ", ".join([_words(each.annotation), *told])
+    bounds = [
+        f"{words} {value:,}" if isinstance(value, int) else f"{words} {value:g}"
+        for limit in each.metadata
+        for name, words in BOUNDS.items()
+        if (value := getattr(limit, name, None)) is not None
+    ]
+    return ", ".join([_words(each.annotation), *bounds])
 
 
 def _words(annotation: Any) -> str:  # whatever stands behind a field
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _words(inner[0])
-    if origin in (Union, types.UnionType):
-        return " or ".join(_words(each) for each in inner if each is not type(None))
-    if origin is Literal:
-        return ", ".join(f"`{each}`" for each in inner)
-    if origin is tuple and Ellipsis not in inner:
-        return f"{len(inner)} × {_words(inner[0])}"
-    if origin in (list, tuple):
-        return f"list of {_words(inner[0])}"
+    if get_args(annotation):
+        return _words_of_many(annotation)
     if annotation is Gate:
         return "number or [`{threshold, severity}`](#gatesname)"
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         place = next(each.place for each in SECTIONS if each.model is annotation)
         return f"[{place}](#{place.replace('.', '').replace('[]', '')})"
-    return {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}[annotation]
+    return PLAIN[annotation]
+
+
+def _words_of_many(annotation: Any) -> str:  # as above
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{each}`" for each in inner)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(each) for each in inner if each is not type(None))
+    if origin is tuple and Ellipsis not in inner:
+        return f"two {_words(inner[0])}s"
+    return f"list of {_words(inner[0])}" if origin in (list, tuple) else _words(inner[0])
 
 
 if __name__ == "__main__":

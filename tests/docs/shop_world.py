@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MONTHS = ("2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01", "2025-05-01", "2025-06-01")
 N_CUSTOMERS = 240
@@ -25,6 +28,7 @@ attributes:
     - {{column: spend, kind: numeric, transform: log1p, min: 0}}
   outcomes: [luck]
   sweep: {{k_max: 4}}
+  fit: {{k: 3}}
   publish: {{table: public.user_analytics, key: user_id, updated_column: last_updated, approval: {approval}}}
 """
 _TABLES = """

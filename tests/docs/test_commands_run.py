@@ -58,7 +58,9 @@ def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pyt
         write_shop(defs)
         return one("SELECT max(snapshot_id) FROM segmentation.snapshot WHERE status = 'waiting'")
 
-    published = "SELECT min(snapshot_id) FROM segmentation.snapshot WHERE segmentation = 'shop' AND status = 'published'"
+    published = (
+        "SELECT min(snapshot_id) FROM segmentation.snapshot WHERE segmentation = 'shop' AND status = 'published'"
+    )
     for month in MONTHS[:3]:
         assert _run("run", "shop", "--partition", month).returncode == 0
     ran = set()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from typing import TYPE_CHECKING
+
 from documents import DOCS, LANGUAGES, PAGES, anchor, blocks, headings, links
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def _script(name: str) -> ModuleType:

@@ -10,12 +10,16 @@ import re
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from typing import TYPE_CHECKING
+
 from documents import DOCS, TUTORIAL, Block, all_blocks, anchor, headings, tables
+
+if TYPE_CHECKING:
+    import psycopg
 
 BLOCKS = [block for block in all_blocks("sql") if block.page != TUTORIAL]
 # these ask whether something is wrong, and nothing is
