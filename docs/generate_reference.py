@@ -211,8 +211,8 @@ def page() -> str:
         (
             "A segmentation is a folder with a `defs.yaml` and, where the query is long, a `.sql` file beside it. The "
             "folders lie in `segmentation_pipeline/defs/`, or in the folder that `SEGMENTATION_DEFS` names. "
-            "`segmentation init` writes a commented one from a table ([tutorial](tutorial.md)); `dg check yaml` checks it. "
-            "A field that is not on this page is refused, with the line and the nearest name."
+            "`segmentation init` writes a commented one from a table ([tutorial](tutorial.md)), `dg check yaml` checks "
+            "it. A field that is not on this page is refused, with the line and the nearest name."
         ),
         "",
         "The least there can be:",
