@@ -36,7 +36,7 @@ CREATE SCHEMA shop;
 CREATE TABLE shop.customer (customer_id bigint PRIMARY KEY, joined_at timestamptz, country text);
 CREATE TABLE shop.purchase (customer_id bigint, ordered_at timestamptz, amount numeric(10, 2));
 CREATE TABLE shop.month (customer_id bigint, month date, orders float8, spend float8, luck integer);
-CREATE TABLE public.customers (customer_id bigint PRIMARY KEY);
+CREATE TABLE public.customers (customer_id bigint PRIMARY KEY, orders float8, spend float8);
 CREATE TABLE public.user_analytics (user_id bigint PRIMARY KEY, segment_id integer, last_updated timestamptz);
 """
 
@@ -67,6 +67,10 @@ def make_shop(url: str) -> None:
                 if month >= MONTHS[2]:
                     copy.write_row((FIRST + N_CUSTOMERS, month, 12.0, 80.0, 1))
                     copy.write_row((4711, month, 3.0, None, 0))
+        connection.execute(
+            "INSERT INTO public.customers SELECT customer_id, orders, spend FROM shop.month WHERE month = %s",
+            [MONTHS[0]],
+        )
 
 
 def write_shop(folder: Path, *, approval: str = "auto") -> Path:

@@ -20,7 +20,12 @@ from documents import CONTRACT, DOCS, PAGES, ROOT, all_blocks, not_there_yet, sp
 import segmentation_pipeline
 from segmentation_pipeline.cli import main
 
-COMMANDS = [(str(block), command) for block in all_blocks("console") for command in block.commands]
+COMMANDS = [
+    (str(block), part)
+    for block in all_blocks("console")
+    for command in block.commands
+    for part in command.split(" && ")
+]
 SPANS = sorted({span for page in PAGES for span in spans(page) if span.startswith("segmentation ")})
 SOURCES = sorted(Path(segmentation_pipeline.__file__).parent.rglob("*.py"))
 
