@@ -20,6 +20,8 @@ Labels = NDArray[np.integer[Any]]
 BLOCK_ROWS, BLOCK_COLUMNS, STRIP_ROWS = 1024, 8192, 32
 # So few rows cost nothing in float64, and single distances matter too much for float32's rounding of them.
 DOUBLE_ROWS = 4_096
+# Labels up to it are counted, not sorted.
+MOST_COUNTED = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def stratified_sample(labels: Labels, *, size: int, floor: int, rng: np.random.G
     if size >= len(labels):
         return StratifiedSample(np.arange(len(labels), dtype=np.intp), np.ones(len(labels)))
     takes = _allocate(counts, size=size, floor=floor)
-    by_cluster = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    small = codes.astype(np.uint16) if len(counts) <= MOST_COUNTED else codes  # numpy sorts 16 bits by counting
+    by_cluster = np.split(np.argsort(small, kind="stable"), np.cumsum(counts)[:-1])
     pairs = zip(by_cluster, takes, strict=True)
     indices = np.concatenate([rng.choice(rows, size=take, replace=False) for rows, take in pairs])
     weights = np.repeat(counts / takes, takes)
@@ -114,13 +117,14 @@ def silhouette_estimate(
     """
     if groups < 2:
         raise ValueError(f"groups={groups} should be at least 2 to give a standard error.")
-    codes, counts = _encode(matrix, [labels])
+    codes, counts = _encode_one(matrix, labels)
     sample = stratified_sample(labels, size=size, floor=max(floor, 2), rng=rng)
-    rows, drawn = matrix[sample.indices], codes[0][sample.indices]
+    rows, drawn = matrix[sample.indices], codes[sample.indices]
+    _require_finite(rows)
     if len(rows) == len(matrix):
         samples, replicates = silhouette_samples(rows, [drawn])[0], np.zeros(groups)
     else:
-        samples, replicates = _jackknife(rows, drawn, counts[0], groups=groups, rng=rng)
+        samples, replicates = _jackknife(rows, drawn, counts, groups=groups, rng=rng)
     spread, unseen = (groups - 1) * float(replicates.var()), 1.0 - len(rows) / len(matrix)
     return SilhouetteEstimate(
         mean=float(np.average(samples, weights=sample.weights)),
@@ -171,28 +175,41 @@ def simplified_silhouette(
 
 
 def _codes(labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The labels as 0..K-1 in their order, shape (n,), and how many rows each has, shape (K,)."""
+    if len(labels) and int(labels.min()) >= 0 and int(labels.max()) <= MOST_COUNTED:
+        # cluster numbers are small: counting them is ten times as fast as sorting
+        sizes = np.bincount(labels)
+        found = np.flatnonzero(sizes)
+        place = np.zeros(len(sizes), dtype=np.intp)
+        place[found] = np.arange(len(found))
+        return place[labels], sizes[found].astype(np.intp)
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return codes.astype(np.intp), counts.astype(np.intp)
 
 
 def _encode(matrix: Matrix, labelings: Sequence[Labels]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:
+    _require_finite(matrix)
+    both = [_encode_one(matrix, labels, position) for position, labels in enumerate(labelings)]
+    return [codes for codes, _ in both], [counts for _, counts in both]
+
+
+def _encode_one(matrix: Matrix, labels: Labels, position: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    if labels.shape != (len(matrix),):
+        raise ValueError(f"labeling {position} has shape {labels.shape}, expected ({len(matrix)},).")
+    codes, counts = _codes(labels)
+    if len(counts) < 2:
+        raise ValueError(
+            f"labeling {position} has {len(counts)} cluster on {len(matrix)} rows, expected at least 2. "
+            "Raise K, or check that the rows are not all alike."
+        )
+    return codes, counts
+
+
+def _require_finite(matrix: Matrix) -> None:
     if matrix.ndim != 2:
         raise ValueError(f"matrix has {matrix.ndim} dimensions, expected 2: one row a customer.")
     if not np.isfinite(matrix.sum(dtype=np.float64)):
         raise ValueError("matrix holds values that are not finite: impute or reject them when encoding.")
-    codes, counts = [], []
-    for position, labels in enumerate(labelings):
-        if labels.shape != (len(matrix),):
-            raise ValueError(f"labeling {position} has shape {labels.shape}, expected ({len(matrix)},).")
-        code, count = _codes(labels)
-        if len(count) < 2:
-            raise ValueError(
-                f"labeling {position} has {len(count)} cluster on {len(matrix)} rows, expected at least 2. "
-                "Raise K, or check that the rows are not all alike."
-            )
-        codes.append(code)
-        counts.append(count)
-    return codes, counts
 
 
 def _shrink(matrix: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:

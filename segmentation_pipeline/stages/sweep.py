@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,7 +35,7 @@ FIT_ROWS: Final = 20_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
 # Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
-ESTIMATE_ROWS: Final = 4_000
+ESTIMATE_ROWS: Final = 5_000
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 # So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
 SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
@@ -85,17 +86,19 @@ def run_sweep(
     Raises:
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
     """
-    rng = np.random.default_rng(seed)
+    # a generator for each part: which of them is done first does not show
+    rng, of_fits, of_figures, of_verdicts = np.random.default_rng(seed).spawn(4)
     ks = _feasible(matrix, sweep, fit)
     drawn = None if len(matrix) <= FIT_ROWS else np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))
     sample = matrix if drawn is None else matrix[drawn]
     with threads_for(len(matrix)):
-        fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
+        fits = _fits(sample, ks, n_init=fit.n_init, rng=of_fits)
+    # hundreds of small fits on one thread, beside the pass over all rows on another
+    with threads_for(MAX_ROWS), ThreadPoolExecutor(1) as beside:
+        judged = beside.submit(_judge, matrix, ks, of_verdicts) if judge else None
         evaluations = evaluate_fits(matrix, [each.centers for each in fits])
-        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
-    with threads_for(MAX_ROWS):  # hundreds of small fits
-        stabilities = _stabilities(matrix, ks, rng) if judge else {}
-        structure = _structure(matrix, rng) if judge else NOT_JUDGED
+        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], of_figures)
+        stabilities, structure = judged.result() if judged is not None else ({}, NOT_JUDGED)
     dips = [
         neighbour_dips(sample, each.centers, own.labels if drawn is None else own.labels[drawn], rng=rng).p_value
         for each, own in zip(fits, evaluations, strict=True)
@@ -139,6 +142,13 @@ def run_sweep(
         cluster_silhouettes=_by_cluster(silhouette, labels, choice.k),
     )
     return Sweep(result, fits, labels, _shown(silhouette, labels, rng))
+
+
+def _judge(
+    matrix: NDArray[np.float32], ks: Sequence[int], rng: np.random.Generator
+) -> tuple[dict[int, Stability], StructureVerdict]:
+    """How well each K holds, and whether there is anything to find."""
+    return _stabilities(matrix, ks, rng), _structure(matrix, rng)
 
 
 def _fits(sample: NDArray[np.float32], ks: Sequence[int], *, n_init: int, rng: np.random.Generator) -> tuple[Fit, ...]:
