@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOME_FOLDER := $(or $(SEGMENTATION_HOME),$(CURDIR)/.segmentation)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-slow lint types definitions unit bench lock clean
+.PHONY: help install demo ui test test-slow lint types definitions unit bench docs lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ bench: install  ## the benchmarks, up to ten million rows; a missed target does 
 	-$(BIN)/python tests/benchmarks/fixed_cost.py
 	-$(BIN)/python tests/benchmarks/end_to_end.py --by-hand --quality
 	-$(BIN)/python tests/benchmarks/end_to_end.py --rows 10000000 --memory-limit 1.5GiB
+
+docs: install  ## the generated pages and pictures of docs/
+	$(BIN)/python docs/generate_reference.py > docs/defs-yaml.md
+	$(BIN)/python docs/draw_pictures.py docs/pictures
 
 lock: install  ## resolve the dependencies again (needs `pip install uv`)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \

@@ -203,7 +203,7 @@ class SweepSpec(Spec):
     k_min: int = Field(2, ge=2, description="The smallest K tried.")
     k_max: int = Field(10, ge=2, le=100, description="The largest K tried.")
     policy: Literal["default", "silhouette", "davies_bouldin", "gap"] = Field(
-        "default", description="How K is read off the sweep. The README says what `default` does."
+        "default", description="How K is read off the sweep; docs/choosing-k.md says what each does."
     )
 
     @model_validator(mode="after")
@@ -364,9 +364,11 @@ class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
     name: str = Field(description="[a-z][a-z0-9_]*: the asset key prefix, the group, the prefix of its tables.")
-    source: SourceSpec
-    partitions: PartitionsSpec
-    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
+    source: SourceSpec = Field(description="Where the customers come from.")
+    partitions: PartitionsSpec = Field(description="The periods, each of which is one run.")
+    schedule: ScheduleSpec = Field(
+        default_factory=ScheduleSpec, description="When finished periods are run, and customers scored, by themselves."
+    )
     features: Features = Field(
         "auto",
         description="The columns customers are compared by, or `auto` to decide per column.",
@@ -381,11 +383,11 @@ class SegmentationSpec(Spec):
     )
     exclude: list[str] = Field([], description="Columns that `features: auto` must leave alone.")
     outcomes: list[str] = Field([], description="Columns that are never clustered on: what the business wants.")
-    sweep: SweepSpec = Field(default_factory=SweepSpec)
-    fit: FitSpec = Field(default_factory=FitSpec)
-    gates: GatesSpec = Field(default_factory=GatesSpec)
-    publish: PublishSpec
-    retention: RetentionSpec = Field(default_factory=RetentionSpec)
+    sweep: SweepSpec = Field(default_factory=SweepSpec, description="The numbers of clusters that are tried.")
+    fit: FitSpec = Field(default_factory=FitSpec, description="The clustering algorithm, and what is fixed of it.")
+    gates: GatesSpec = Field(default_factory=GatesSpec, description="What a snapshot must pass to be published.")
+    publish: PublishSpec = Field(description="The table that gets the segments, and who is asked before.")
+    retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How long what we keep is kept.")
     store_rows: bool = Field(True, description="Whether rejected rows are kept with their values.")
     owners: list[str] = Field([], description="Owners shown in the UI: e-mail addresses or team:name.")
 

@@ -40,7 +40,7 @@ class Draft:
 def defs_yaml(draft: Draft) -> str:
     """The text of the defs.yaml, with a comment on every choice."""
     head = [
-        f"# {draft.name}: a first draft to change as you know better. The README says what every field means.",
+        f"# {draft.name}: a first draft to change as you know better. docs/defs-yaml.md says what every field means.",
         *(f"# {_comment(remark)}" for remark in draft.remarks),
         "type: segmentation_pipeline.Segmentation",
         "attributes:",

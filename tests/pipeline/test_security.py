@@ -40,15 +40,15 @@ def _as(url: str, user: str, password: str = "") -> str:
 
 
 def _grants() -> list[str]:
-    """The statements that the README gives."""
-    readme = (ROOT / "README.md").read_text()
-    (block,) = [each for each in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL) if "segmentation_reader" in each]
+    """The statements that the page about operations gives for the two roles."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (block,) = [each for each in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "segmentation_reader" in each]
     return [each.strip() for each in block.split(";") if each.strip()]
 
 
 @pytest.fixture
 def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
-    """A source and a target, the README's two roles with what it grants and nothing that everybody has."""
+    """A source and a target, the two documented roles with what they are granted and nothing that everybody has."""
     chain.execute(
         "CREATE TABLE customers AS SELECT g AS id, mod(g, 17)::float8 / 10 AS x FROM generate_series(1, 300) g"
     )
@@ -75,7 +75,7 @@ def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
             owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(role)))
 
 
-def test_two_roles_with_the_readme_s_grants_are_enough(roles: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_roles_with_the_documented_grants_are_enough(roles: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """A month and a scoring with just those privileges; one lost between the check and the write ends in plain words."""
     for variable in ("READER_URL", "WRITER_URL"):
         with psycopg.connect(os.environ[variable]) as role:

@@ -1,0 +1,51 @@
+"""The shop of the pages with two published months, once for all tests that only read it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import psycopg
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from shop_world import MONTHS, make_shop, write_shop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+
+@pytest.fixture(scope="session")
+def published_shop(
+    new_database: Callable[[], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a database in which `shop` has February and March; segment 3 is called as on the pages."""
+    from segmentation_pipeline.assets.decisions import rename
+    from segmentation_pipeline.assets.runs import run_partition
+    from segmentation_pipeline.component import load_definitions, pipelines
+
+    folder = tmp_path_factory.mktemp("shop")
+    with new_database() as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SEGMENTATION_DATABASE_URL", url)
+        environment.setenv("SEGMENTATION_HOME", str(folder / "home"))
+        environment.setenv("SEGMENTATION_DEFS", str(write_shop(folder / "defs")))
+        make_shop(url)
+        job = load_definitions().resolve_job_def("shop")
+        with dg.DagsterInstance.ephemeral() as instance:
+            for month in MONTHS[1:3]:
+                outcome = run_partition(pipelines()["shop"], job, month, instance=instance)
+                assert outcome.success, outcome.problems
+        rename(pipelines()["shop"], 3, text="Lapsing big spenders", description=None)
+        yield url
+
+
+@pytest.fixture
+def connection(published_shop: str) -> Iterator[psycopg.Connection]:
+    """A connection to that database; what a test does is rolled back."""
+    with psycopg.connect(published_shop) as opened:
+        yield opened
+        opened.rollback()

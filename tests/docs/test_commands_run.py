@@ -1,0 +1,77 @@
+"""Every documented `segmentation` command line runs and ends well, in the small shop, in the order of the pages.
+
+The number of a snapshot on a page stands for one that the command is for: `approve` and `decline` get one that waits, which
+is made before, `rollback` the first published one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from documents import TUTORIAL, all_blocks, not_there_yet, words
+from shop_world import MONTHS, make_shop, write_shop
+
+COMMAND = Path(sys.executable).with_name("segmentation")
+LINES = [
+    command
+    for block in all_blocks("console")
+    if block.page != TUTORIAL
+    for command in block.commands
+    if command.startswith("segmentation ")
+]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments], env=os.environ.copy(), capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+@pytest.mark.slow
+def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code 0, no traceback, something said."""
+    make_shop(database)
+    defs = write_shop(tmp_path / "defs")
+    monkeypatch.setenv("SEGMENTATION_DEFS", str(defs))
+
+    def one(query: str) -> str:
+        with psycopg.connect(database) as connection:
+            row = connection.execute(query).fetchone()  # type: ignore[arg-type]  # the test's own
+        assert row is not None
+        return str(row[0])
+
+    def waiting() -> str:
+        write_shop(defs, approval="manual")
+        made = _run("run", "shop", "--partition", MONTHS[-1])
+        assert made.returncode == 0, made.stdout + made.stderr
+        write_shop(defs)
+        return one("SELECT max(snapshot_id) FROM segmentation.snapshot WHERE status = 'waiting'")
+
+    published = (
+        "SELECT min(snapshot_id) FROM segmentation.snapshot WHERE segmentation = 'shop' AND status = 'published'"
+    )
+    for month in MONTHS[:3]:
+        assert _run("run", "shop", "--partition", month).returncode == 0
+    ran = set()
+    started = not not_there_yet("segmentation init")
+    for line in LINES:
+        name, *rest = words(line)[1:]
+        if not_there_yet(line) or ("customers" in rest and not started):
+            continue
+        if name in {"approve", "decline"}:
+            rest[1] = waiting()
+        elif name == "rollback":
+            rest[1] = one(published)
+        done = _run(name, *rest)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip(), line
+        ran.add(name)
+    assert {"run", "backfill", "status", "approve", "decline", "rollback", "score", "name", "gc", "forget"} <= ran

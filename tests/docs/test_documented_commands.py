@@ -1,0 +1,139 @@
+"""Every command line on the pages can be typed: it is parsed here, and run in `test_commands_run.py` or the tutorial's test.
+
+A line of a `console` block begins with "$ "; what it may begin with is listed below, and each has its check. In a line of
+text, `segmentation ...` with capitals for what is to be filled in names a command and options that there are.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from documents import CONTRACT, DOCS, PAGES, ROOT, all_blocks, not_there_yet, spans, tables, words
+
+import segmentation_pipeline
+from segmentation_pipeline.cli import main
+
+COMMANDS = [
+    (str(block), part)
+    for block in all_blocks("console")
+    for command in block.commands
+    for part in command.split(" && ")
+]
+SPANS = sorted({span for page in PAGES for span in spans(page) if span.startswith("segmentation ")})
+SOURCES = sorted(Path(segmentation_pipeline.__file__).parent.rglob("*.py"))
+
+
+def _of_segmentation(arguments: list[str]) -> None:
+    name, *rest = arguments
+    command = main.commands[name]
+    command.make_context(name, rest, parent=click.Context(main, info_name="segmentation"))
+
+
+def _of_make(arguments: list[str]) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(arguments) <= set(targets)
+
+
+def _of_dg(arguments: list[str]) -> None:
+    from dagster_dg_cli.cli import create_dg_cli
+
+    command: click.Command = create_dg_cli()
+    for name in arguments:
+        if not isinstance(command, click.Group):
+            break
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, f"dg has no {name}"
+        command = found
+        if name == "defs":
+            break  # what can be scaffolded is asked of the project's environment
+
+
+def _of_python(arguments: list[str]) -> None:
+    assert (ROOT / arguments[0]).is_file()
+
+
+def _of_pip(arguments: list[str]) -> None:
+    assert arguments in (["install", "segmentation-pipeline"], ["install", "segmentation-pipeline[embedded]"])
+
+
+def _of_shell(arguments: list[str]) -> None:
+    assert arguments
+
+
+CHECKS = {
+    "segmentation": _of_segmentation,
+    "make": _of_make,
+    "dg": _of_dg,
+    "python": _of_python,
+    "pip": _of_pip,
+    "export": _of_shell,
+    "source": _of_shell,
+}
+
+
+@pytest.mark.parametrize(("where", "command"), COMMANDS, ids=[f"{where}-{command}" for where, command in COMMANDS])
+def test_command_lines_can_be_typed(where: str, command: str) -> None:
+    """The program is known, and takes these arguments."""
+    program, *arguments = words(command)
+    assert program in CHECKS, f"{where}: nobody checks {program}"
+    if not_there_yet(command):
+        pytest.skip(f"segmentation {arguments[0]} is not there yet")
+    CHECKS[program](arguments)
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_commands_named_in_a_line_are_there(span: str) -> None:
+    """The command exists, has the options, and takes at least as many arguments."""
+    if "..." in span or not_there_yet(span):
+        pytest.skip("nothing to look up")
+    name, *rest = re.sub(r"[\[\]]", "", span).split()[1:]
+    command = main.commands[name]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {each for each in rest if each.startswith("-")} <= options
+    positions = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    assert not positions or len(rest) <= len(positions) + 2 * len(options)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """One row of the table for each command, and the other way round."""
+    text = (ROOT / "README.md").read_text()
+    (rows,) = [rows for rows in tables(text) if rows[0][0].startswith("`segmentation ")]
+    assert sorted(row[0].strip("`").split()[1] for row in rows) == sorted(CONTRACT | set(main.commands))
+
+
+def test_every_target_of_make_is_documented() -> None:
+    """In README, CONTRIBUTING or a page; `help`, `install` and the parts of `make test` speak for themselves."""
+    text = " ".join(page.read_text() for page in PAGES)
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {target for target in targets if f"make {target}" not in text} <= {"help", "clean"}
+
+
+def test_every_environment_variable_is_documented() -> None:
+    """What the package reads of the environment is in the table of the page about operations, and nothing else is."""
+    read = {
+        name
+        for path in SOURCES
+        for name in re.findall(r"\b(SEGMENTATION_[A-Z_]+[A-Z]|DAGSTER_HOME)\b", path.read_text())
+    }
+    (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if "SEGMENTATION_HOME" in rows[0][0]]
+    assert {row[0].strip("`") for row in rows} == read
+
+
+def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
+    """The figures of the page are those by which a run is refused."""
+    from segmentation_pipeline.stages.algorithms.resolving import needed_bytes
+
+    (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])]
+    for size, *told in rows:
+        n_rows, n_columns = (int(part.replace(",", "")) for part in size.split(" × "))
+        needed = [
+            needed_bytes(name, n_rows=n_rows, n_columns=n_columns) / 2**30 for name in ("kmeans", "minibatch_kmeans")
+        ]
+        assert told == [f"{each:.1f} GiB" for each in needed]

@@ -1,0 +1,78 @@
+"""Links lead somewhere, every page is in the index, and every picture comes from a script."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from typing import TYPE_CHECKING
+
+from documents import DOCS, LANGUAGES, PAGES, anchor, blocks, headings, links
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """The file is there, and so is the heading behind the #."""
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        place, _, name = link.partition("#")
+        target = (page.parent / place).resolve() if place else page
+        assert target.exists(), f"{page.name}: {link}"
+        if name:
+            assert name in [anchor(each) for each in headings(target)], f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_say_what_they_are(page: Path) -> None:
+    """No block is left out of the tests because nobody said what language it is in; `text` is what is not run."""
+    assert {block.language for block in blocks(page)} <= LANGUAGES
+
+
+def test_the_index_names_every_page_in_a_line() -> None:
+    """One line for each page, and a page for each line."""
+    index = (DOCS / "README.md").read_text().splitlines()
+    for page in DOCS.glob("*.md"):
+        if page.name != "README.md":
+            assert [line for line in index if line.startswith(f"- [{page.name}]({page.name}): ")], page.name
+
+
+def test_every_picture_is_what_its_script_draws() -> None:
+    """Each picture of a page is drawn by the script that the page names, and is committed as it is drawn."""
+    drawn = _script("draw_pictures").PICTURES
+    shown = set()
+    for page in PAGES:
+        pictures = [link for link in links(page) if link.endswith((".svg", ".png"))]
+        assert not pictures or "docs/draw_pictures.py" in page.read_text(), page.name
+        shown |= {Path(picture).name for picture in pictures}
+    assert shown == set(drawn)
+    for name, draw in drawn.items():
+        assert (DOCS / "pictures" / name).read_text() == draw(), f"{name}: run `make docs`"
+    assert {path.name for path in (DOCS / "pictures").iterdir()} == set(drawn)
+
+
+def test_pictures_can_be_read_in_the_dark_and_by_a_screen_reader() -> None:
+    """Each has a title, text whose colour follows the reader's theme, and no background of its own."""
+    for path in (DOCS / "pictures").glob("*.svg"):
+        text = path.read_text()
+        assert "<title>" in text, path.name
+        assert "prefers-color-scheme: dark" in text, path.name
+        assert len(text) < 50_000, path.name

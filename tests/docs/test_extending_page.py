@@ -1,0 +1,55 @@
+"""The Python on the pages runs, and does what the text around it says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from documents import DOCS, Block, all_blocks, blocks
+
+from segmentation_pipeline.model import FittedModel, StructureVerdict
+from segmentation_pipeline.spec import Gate
+from segmentation_pipeline.stages.clustering import assign
+from segmentation_pipeline.stages.gates import Evidence
+
+
+@pytest.mark.parametrize("block", all_blocks("python"), ids=str)
+def test_python_blocks_run(block: Block) -> None:
+    """Each by itself, with its own imports."""
+    exec(compile(block.text, str(block), "exec"), {"__name__": "documented"})
+
+
+def _defined(name: str) -> Any:
+    (block,) = [each for each in blocks(DOCS / "extending.md") if f"def {name}(" in each.text]
+    namespace: dict[str, Any] = {"__name__": "documented"}
+    exec(compile(block.text, str(block), "exec"), namespace)
+    return namespace[name]
+
+
+def test_the_example_algorithm_finds_groups_and_labels_from_json() -> None:
+    """Three groups are found, and the model that was saved as JSON gives every row the same label."""
+    rng = np.random.default_rng(2)
+    truth = np.repeat([0, 1, 2], 40)
+    matrix = (np.array([[0, 0], [9, 0], [0, 9]])[truth] + rng.normal(0, 1, (120, 2))).astype(np.float32)
+    fitted = _defined("bisecting")(matrix, 3, seed=1)
+    labels = assign(matrix, fitted.model).labels
+    assert len({(one, other) for one, other in zip(truth.tolist(), labels.tolist(), strict=True)}) == 3
+    assert (assign(matrix, FittedModel.from_json(fitted.model.to_json())).labels == labels).all()
+
+
+@pytest.mark.parametrize(("sizes", "passed"), [({1: 50, 2: 50}, True), ({1: 95, 2: 5}, False)])
+def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bool) -> None:
+    """Half and half passes; 95 % in one segment does not, and the message says what to do."""
+    evidence = Evidence(
+        n_extracted=100, n_assigned=100, n_unassigned=0, n_rejected=0, segment_sizes=sizes, silhouette=0.5,
+        structure=StructureVerdict("structure", 9.0, 0.5, "groups"), parent_partition=None, parent_n_rows=None,
+    )  # fmt: skip
+    result = _defined("max_segment_share")(evidence, Gate(threshold=0.9, severity="warn"))
+    assert (result.name, result.passed) == ("max_segment_share", passed)
+    assert ("log1p" in result.message) is not passed

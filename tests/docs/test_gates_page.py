@@ -1,0 +1,89 @@
+"""docs/gates.md knows every gate, every finding of the diagnosis and every check, with symptom, cause and action."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from documents import DOCS, tables
+
+import segmentation_pipeline
+from segmentation_pipeline.assets.approval import CHECK as APPROVAL
+from segmentation_pipeline.assets.parentage import CHECK as PARENTAGE
+from segmentation_pipeline.assets.scored_customers import DRIFT_CHECK
+from segmentation_pipeline.spec import GatesSpec
+from segmentation_pipeline.stages.gates import GATE_NAMES
+
+PAGE = (DOCS / "gates.md").read_text()
+SOURCES = sorted((Path(segmentation_pipeline.__file__).parent / "stages" / "diagnosis").glob("*.py"))
+
+
+def _findings() -> set[str]:
+    """The name of every finding that the diagnosis makes."""
+    calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    names = [
+        keyword.value
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "Finding"
+        for keyword in call.keywords
+        if keyword.arg == "name"
+    ]
+    assert len(names) == len([c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "Finding"])
+    return {str(ast.literal_eval(name)) for name in names}
+
+
+def _sections(level: int) -> dict[str, str]:
+    """The sections of a level by their heading."""
+    parts = re.split(rf"^{'#' * level} (.+)$", PAGE, flags=re.MULTILINE)
+    # a section ends where one above it begins
+    texts = [re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0] for text in parts[2::2]]
+    return dict(zip(parts[1::2], texts, strict=True))
+
+
+def test_every_gate_has_a_section_and_no_section_is_of_none() -> None:
+    """In the order in which the gates are evaluated."""
+    named = [name for name in _sections(2) if re.fullmatch(r"[a-z_]+", name)]
+    assert named == list(GATE_NAMES)
+
+
+def test_every_finding_has_a_section_and_no_section_is_of_none() -> None:
+    """The findings that the code makes, by the name under which the UI shows them."""
+    assert set(_sections(3)) == _findings()
+    assert len(_findings()) >= 15
+
+
+@pytest.mark.parametrize("name", [*GATE_NAMES, *sorted(_findings())])
+def test_each_says_symptom_cause_and_action(name: str) -> None:
+    """At least one row, with something in each cell but, at most, the cause."""
+    text = _sections(2 if name in GATE_NAMES else 3)[name]
+    (rows,) = tables(text)
+    assert "| symptom | cause | action |" in text
+    assert rows
+    for symptom, _cause, action in rows:
+        assert symptom
+        assert action
+    assert any(cause for _, cause, _ in rows)
+
+
+def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
+    """Threshold and severity of each gate."""
+    gates = GatesSpec()
+    (rows,) = [rows for rows in tables(PAGE) if rows[0][0].startswith("[`counts_add_up`]")]
+    told = {re.sub(r"\[`(\w+)`\].*", r"\1", row[0]): row[1] for row in rows}
+    assert list(told) == list(GATE_NAMES)
+    for name in GATE_NAMES[1:]:
+        gate = getattr(gates, name)
+        expected = f"{gate.threshold:g}, {gate.severity}" if gate.threshold is not None else gate.severity
+        assert told[name] == expected, name
+
+
+def test_the_checks_beside_the_gates_are_named() -> None:
+    """Every check of an asset that is no gate."""
+    checks = {row[0].strip("`") for row in tables(_sections(2)["Checks beside the gates"])[0]}
+    assert checks == {APPROVAL, PARENTAGE, DRIFT_CHECK}

@@ -1,0 +1,64 @@
+"""The tutorial, typed word by word into one shell: its commands, its files, its queries, and what it says they print.
+
+What installs or needs a browser (`make`, `source`) is left out. A block behind `<!-- file: ... -->` is written to that file.
+The SQL runs when it is reached.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from documents import ROOT, TUTORIAL, Block, blocks, not_there_yet, words
+
+ELSEWHERE = {"make", "source"}
+
+
+def _script(block: Block) -> str:
+    """The block as a shell would be given it, a line before each command saying which one it is."""
+    if block.file is not None:
+        return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
+    typed = [each for each in block.commands if words(each)[0] not in ELSEWHERE and not not_there_yet(each)]
+    return "".join(f"echo {shlex.quote(f'$ {command}')}\n{command}\n" for command in typed)
+
+
+@pytest.mark.slow
+def test_the_tutorial_works_as_it_is_written(database: str, tmp_path: Path) -> None:
+    """Every command ends well, prints what the page shows, and every query finds something."""
+    shutil.copytree(ROOT / "docs" / "tutorial", tmp_path / "docs" / "tutorial")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("SEGMENTATION_DEFS", None)
+    typed = ""
+    queries = 0
+    for block in blocks(TUTORIAL):
+        if block.language == "sql" and block.file is None:
+            for statement in filter(str.strip, block.text.split(";")):
+                with psycopg.connect(database) as connection:
+                    found = connection.execute(statement).fetchall()  # type: ignore[arg-type]  # a page's text
+                assert found, f"{block}: {statement}"
+                queries += 1
+        if block.language != "console" and block.file is None:
+            continue
+        exports = "".join(f"{line}\n" for line in typed.splitlines() if line.startswith("export "))
+        script = _script(block)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", exports + script],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        printed = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        for line in block.text.splitlines():
+            if block.language == "console" and not line.startswith("$ "):
+                assert " ".join(line.split()) in printed, f"{block}: {line}\n{done.stdout}"
+        typed += script
+    assert queries == 3
+    assert typed.count("segmentation ") >= 8
