@@ -63,7 +63,7 @@ def test_backfill_status_and_name(chain: Chain) -> None:
     assert "Grünes Gold" in _segmentation("status").stdout
 
 
-@pytest.mark.parametrize("command", ["run", "approve", "decline", "rollback", "forget", "gc"])
+@pytest.mark.parametrize("command", ["run", "approve", "decline", "rollback", "report", "forget", "gc"])
 def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
     """The example can be copied as it stands."""
     lines = [line.strip() for line in _segmentation(command, "--help").stdout.splitlines()]
