@@ -175,13 +175,13 @@ def _k_told(reported: Reported, sweep: SweepResult | None) -> str:
     """Why there are so many segments, in a sentence for people."""
     k = reported.snapshot.k
     groups = f"{k} group{'' if k == 1 else 's'}"
-    if sweep is None or len(sweep.candidates) < 2 or sweep.k != k:
+    scores = {each.k: each.simplified_silhouette for each in sweep.candidates} if sweep is not None else {}
+    if sweep is None or len(scores) < 2 or k not in scores or sweep.k != k:
         return f"The customers are in {groups}."
-    scores = {each.k: each.simplified_silhouette for each in sweep.candidates}
     tried = f"Of {min(scores)} to {max(scores)} groups tried"
     if scores[k] == max(scores.values()):
         return f"{tried}, {k} stand apart most clearly."
     best = max(scores, key=lambda each: scores[each])
-    if k in {each.k for each in sweep.candidates} and best in sweep.vetoed:
+    if best in sweep.vetoed:
         return f"{tried}, {k} were taken: {best} score higher, but two of them are plainly one group."
     return f"{tried}, {k} were taken; {best} score a little higher, and the technical reason says what spoke for {k}."

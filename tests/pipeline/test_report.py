@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import dagster as dg
 import pytest
@@ -23,7 +23,7 @@ class Shown:
     """A report as its reader sees it; it is well-formed XML too, so that a test can ask it."""
 
     def __init__(self, html: bytes) -> None:
-        self.root = ElementTree.fromstring(html)
+        self.root = ET.fromstring(html)
 
     def text(self, name: str) -> str:
         """The words of the element with this id."""
@@ -114,7 +114,7 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
     code, said, written = _command(tmp_path / "report.html")
     assert (code, said) == (0, f"shop 2024-02-01: {tmp_path / 'report.html'} shows snapshot 2 (published)\n")
     assert written is not None
-    assert ElementTree.tostring(written.root) == ElementTree.tostring(shown.root)
+    assert ET.tostring(written.root) == ET.tostring(shown.root)
     event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", REPORT]))
     assert event is not None
     assert event.asset_materialization is not None
