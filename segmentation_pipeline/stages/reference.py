@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
+from pandas.api.types import is_integer_dtype
 
 from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.stages.clustering import assign
@@ -53,8 +54,23 @@ def refer(
     labels = likeness = None
     if not missing_columns(past.snapshot, rows):
         labels, likeness = _by_model(past, rows, clusters, k=k)
-    segments = history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64) if history is not None else None
+    segments = _segments_then(history, keys) if history is not None else None
     return Reference(past.through, labels, past.segment_ids, past.sizes, segments, likeness)
+
+
+def _segments_then(history: pd.Series, keys: pd.Series) -> NDArray[np.int64]:
+    """The segment of each of `keys`, shape (n,), in `history`, -1 for who was not in it."""
+    if not (is_integer_dtype(history.index.dtype) and is_integer_dtype(keys.dtype)):
+        return history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64)
+    # sorted, not hashed: a table of ten million keys would be several hundred megabytes
+    then, today = history.index.to_numpy(), keys.to_numpy()
+    found = np.full(len(today), UNASSIGNED, dtype=np.int64)
+    if len(then):
+        order = np.argsort(then)
+        place = order[np.searchsorted(then, today, sorter=order).clip(max=len(then) - 1)]
+        known = then[place] == today
+        found[known] = history.to_numpy()[place[known]]
+    return found
 
 
 def _by_model(

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 FEATURES: Final = "features"
+# the artifacts are read more often than they are kept long: it unpacks twice as fast as zstd
+COMPRESSION: Final = "snappy"
 
 
 class RowsVersion:
@@ -72,27 +74,21 @@ def json_version(value: object) -> str:
 
 @dataclass
 class TableWriter:
-    """Rows on their way into a Parquet file, counted and versioned."""
+    """Rows on their way into a Parquet file, counted, and versioned where somebody wants to know."""
 
     _writer: pq.ParquetWriter
     _schema: pa.Schema
+    _version: RowsVersion | None
     n_rows: int = 0
-
-    def __post_init__(self) -> None:
-        self._version = RowsVersion(self._schema)
 
     def add(self, rows: pa.Table | pd.DataFrame) -> None:
         """Append a block of rows."""
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, schema=self._schema, preserve_index=False)
         self._writer.write_table(rows)
-        self._version.add(rows)
+        if self._version is not None:
+            self._version.add(rows)
         self.n_rows += rows.num_rows
-
-    @property
-    def data_version(self) -> str:
-        """The version of the rows so far, whatever their order."""
-        return self._version.hexdigest
 
 
 @dataclass
@@ -142,13 +138,14 @@ class Artifact:
         """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
         with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
             table = pa.ipc.open_file(source).read_all()
-        features = table.column(1).combine_chunks()
-        width = features.type.list_size
-        return table.column(0).combine_chunks(), features.flatten().to_numpy().reshape(-1, width)
+        # written as one batch, which needs no copy; without rows there is none
+        keys, features = (each.chunk(0) if each.num_chunks == 1 else each.combine_chunks() for each in table.columns)
+        values = features.values  # noqa: PD011  Arrow's, not pandas'
+        return keys, values.to_numpy().reshape(-1, features.type.list_size)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write `<name>.parquet`."""
-        pq.write_table(table, self.folder / f"{name}.parquet", compression="zstd")
+        pq.write_table(table, self.folder / f"{name}.parquet", compression=COMPRESSION)
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write `<name>.parquet` without the index."""
@@ -163,10 +160,12 @@ class Artifact:
         (self.folder / f"{name}.html").write_bytes(page)
 
     @contextmanager
-    def writing_table(self, name: str, schema: pa.Schema) -> Iterator[TableWriter]:
-        """Write `<name>.parquet` block by block."""
-        with pq.ParquetWriter(self.folder / f"{name}.parquet", schema, compression="zstd") as writer:
-            yield TableWriter(writer, schema)
+    def writing_table(
+        self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None
+    ) -> Iterator[TableWriter]:
+        """Write `<name>.parquet` block by block, each counted into `version` if there is one."""
+        with pq.ParquetWriter(self.folder / f"{name}.parquet", schema, compression=COMPRESSION) as writer:
+            yield TableWriter(writer, schema, version)
 
     @contextmanager
     def writing_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, width: int) -> Iterator[NDArray[np.float32]]:
