@@ -155,8 +155,9 @@ def _trend(life: Life, unit: str) -> str:
         return f"{percent(now)} in its first {unit}"
     before = life.shares[-2]
     since = f", {percent(before)} the {unit} before" if before is not None else ""
-    low, high = min(present), max(present)
-    return f"{percent(now)} now{since}; between {percent(low)} and {percent(high)} over {len(present)} {unit}s"
+    low, high = percent(min(present)), percent(max(present))
+    span = f"between {low} and {high}" if low != high else "the same"
+    return f"{percent(now)} now{since}; {span} over {len(present)} {unit}s"
 
 
 def _rule(workings: Workings, segment: ReportedSegment) -> ReportedRule | None:
