@@ -20,10 +20,11 @@ from segmentation_pipeline.assets.encoded_features import encoded_features
 from segmentation_pipeline.assets.final_fit import final_fit
 from segmentation_pipeline.assets.k_sweep import k_sweep
 from segmentation_pipeline.assets.partitions import cron_of, delay_of, latest_partition
-from segmentation_pipeline.assets.pipeline import SCORING, STAGES, Pipeline
+from segmentation_pipeline.assets.pipeline import REPORT, SCORING, STAGES, Pipeline
 from segmentation_pipeline.assets.published_segments import published_segments
 from segmentation_pipeline.assets.raw_extract import raw_extract
 from segmentation_pipeline.assets.scored_customers import scored_customers
+from segmentation_pipeline.assets.segment_report import segment_report
 from segmentation_pipeline.assets.validated_rows import validated_rows
 from segmentation_pipeline.defs_files import require_readable
 from segmentation_pipeline.errors import ConfigurationError, SpecError
@@ -39,6 +40,7 @@ BUILDERS = (
     final_fit,
     aligned_segments,
     published_segments,
+    segment_report,
     scored_customers,
 )
 # when today's customers are scored, once somebody switches the schedule on
@@ -71,7 +73,7 @@ class Segmentation(dg.Component):
         spec = self.pipeline.spec
         job = dg.define_asset_job(
             spec.name,
-            selection=dg.AssetSelection.assets(*[self.pipeline.key(stage) for stage in STAGES]),
+            selection=dg.AssetSelection.assets(*[self.pipeline.key(stage) for stage in (*STAGES, REPORT)]),
             # six processes less: heavy imports once, and the chain is sequential anyway
             executor_def=dg.in_process_executor,
             description=f"One period of {spec.name} through the whole chain.",

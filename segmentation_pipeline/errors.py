@@ -14,6 +14,7 @@ SegmentationError
 ├── AlignmentError          the clusters cannot be aligned now
 │   ├── EarlierRunUnfinishedError
 │   └── DecisionPendingError
+├── ReportError             there is nothing to report
 ├── ErasureRefusedError     a customer cannot be erased now, or the key is none
 ├── DecisionRefusedError    a person's decision makes no sense for this snapshot
 ├── PublicationError        nothing was written
@@ -82,6 +83,10 @@ class EarlierRunUnfinishedError(AlignmentError):
 
 class DecisionPendingError(AlignmentError):
     """An earlier snapshot waits for a person, so later ones cannot be aligned."""
+
+
+class ReportError(SegmentationError):
+    """There is no snapshot that a report could show."""
 
 
 class ErasureRefusedError(SegmentationError):

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from segmentation_pipeline.assets.approval import tell_decided
-from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.pipeline import REPORT, Pipeline
 from segmentation_pipeline.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.assets.runs import RunOutcome, run_partition
+from segmentation_pipeline.assets.segment_report import segment_report
 from segmentation_pipeline.errors import DecisionRefusedError, SegmentationError
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.storage import database, decisions, schema, snapshots
@@ -175,9 +176,9 @@ def _job(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
 
 
 def _publication(pipeline: Pipeline) -> dg.JobDefinition:
-    """The job that publishes and does nothing else, under the segmentation's name."""
-    job = dg.define_asset_job(pipeline.spec.name, selection=[pipeline.key("published_segments")])
-    definitions = dg.Definitions(assets=[published_segments(pipeline)], jobs=[job])
+    """The job that publishes and makes the report anew, under the segmentation's name."""
+    job = dg.define_asset_job(pipeline.spec.name, selection=[pipeline.key("published_segments"), pipeline.key(REPORT)])
+    definitions = dg.Definitions(assets=[published_segments(pipeline), segment_report(pipeline)], jobs=[job])
     return definitions.resolve_job_def(pipeline.spec.name)
 
 

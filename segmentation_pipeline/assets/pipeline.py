@@ -33,6 +33,8 @@ STAGES = (
 )
 # beside the chain: today's customers, of no period
 SCORING = "scored_customers"
+# beside the publication, which neither waits for it nor fails with it
+REPORT = "segment_report"
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"
 # a database that restarts is back within seconds
@@ -79,6 +81,7 @@ class Pipeline:
             "aligned_segments": [spec.gates.model_dump(), spec.publish.approval, spec.outcomes],
             "published_segments": [spec.publish.model_dump()],
             SCORING: [spec.source.model_dump(), self.query, _dump(spec.features), spec.publish.model_dump()],
+            REPORT: [],
         }
         return f"{metadata.version(PACKAGE)}-{json_version(said[stage])[:8]}"
 
@@ -99,15 +102,15 @@ class Pipeline:
         """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
 
         A step of an `optional` asset may give its check alone: then the run succeeds and nothing was materialized. What
-        is no stage of the chain hangs off its end, and has no partitions.
+        is no stage of the chain hangs off its end, and has no partitions; but the report hangs off the alignment.
         """
-        position = STAGES.index(stage) if stage in STAGES else len(STAGES)
+        position = STAGES.index("published_segments" if stage == REPORT else stage) if stage != SCORING else len(STAGES)
 
         def wrap(step: Step) -> dg.AssetsDefinition:
             return dg.asset(
                 key=self.key(stage),
                 deps=[self.key(STAGES[position - 1])] if position else [],
-                partitions_def=partitions_definition(self.spec.partitions) if stage in STAGES else None,
+                partitions_def=partitions_definition(self.spec.partitions) if stage != SCORING else None,
                 group_name=self.spec.name,
                 kinds=kinds,
                 description=description,
@@ -115,6 +118,8 @@ class Pipeline:
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,
                 output_required=not optional,
+                # the publication goes first: people wait for it, and the report then says that it is done
+                op_tags={"dagster/priority": "-1"} if stage == REPORT else None,
             )(_yielding(_telling(step)) if optional else _telling(step))
 
         return wrap

@@ -1,10 +1,11 @@
 """Commands that show where things stand."""
 
 import json
+from pathlib import Path
 
 import click
 
-from segmentation_pipeline.cli.group import main, pipeline_of, pipelines
+from segmentation_pipeline.cli.group import fail, main, pipeline_of, pipelines
 
 
 @main.command()
@@ -35,3 +36,39 @@ def status(name: str | None, as_json: bool) -> None:
         return
     for (each, decisions), partitions in zip(found, stale, strict=True):
         show_status(each, decisions, partitions)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--partition", metavar="P", help="The period's start, YYYY-MM-DD. Default: the latest that was run.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The HTML file to write.",
+)
+def report(name: str, partition: str | None, file: Path) -> None:
+    r"""Write the report of segmentation NAME for the people who know the customers: one HTML file that works offline.
+
+    Of several versions of a period it shows the newest that is published or waits for approval, or else the newest.
+
+    \b
+    Example:
+      segmentation report shop --partition 2025-03-01 -o shop-2025-03.html
+    """
+    from segmentation_pipeline.assets.segment_report import latest_report
+
+    made = latest_report(pipeline_of(name), partition)
+    try:
+        file.write_bytes(made.html)
+    except OSError as error:
+        fail(f"the report could not be written to {file}: {error.strerror}. Name another file with -o.")
+    shown = made.snapshot
+    click.echo(f"{name} {shown.partition}: {file} shows snapshot {shown.snapshot_id} ({shown.status})")
+    if made.missing:
+        click.echo(
+            f"Not in it, for the artifacts of {shown.partition} are not kept any more: {', '.join(made.missing)}"
+        )

@@ -30,6 +30,12 @@ def segment_colour(segment_id: int) -> str:
     return GREY if segment_id < 1 else PALETTE[(segment_id - 1) % len(PALETTE)]
 
 
+def segment_ink(segment_id: int) -> str:
+    """The colour of text on a segment's colour."""
+    colour = segment_colour(segment_id)
+    return text_on(*(int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)))
+
+
 def segment_hatch(segment_id: int) -> str:
     """The pattern of a segment's areas: none for the first seven."""
     return "" if segment_id < 1 else HATCHES[(segment_id - 1) // len(PALETTE) % len(HATCHES)]

@@ -155,6 +155,10 @@ class Artifact:
         """Write `<name>.json`; NaN and infinities become null."""
         (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))
 
+    def write_html(self, name: str, page: bytes) -> None:
+        """Write `<name>.html`, for people; no stage reads it."""
+        (self.folder / f"{name}.html").write_bytes(page)
+
     @contextmanager
     def writing_table(
         self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None

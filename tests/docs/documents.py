@@ -13,8 +13,6 @@ TUTORIAL = DOCS / "tutorial.md"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
 # what a block may be; `text` is for what is not run
 LANGUAGES = {"console", "python", "sql", "text", "yaml"}
-# commands of the contract that need not be there yet; a name goes from here once its command is
-CONTRACT = frozenset({"report"})
 _FILE = re.compile(r"<!-- file: (\S+) -->")
 
 
@@ -104,10 +102,3 @@ def tables(text: str) -> list[list[list[str]]]:
 def words(command: str) -> list[str]:
     """A command line taken apart as the shell does."""
     return shlex.split(command, comments=True)
-
-
-def not_there_yet(command: str) -> bool:
-    """Whether a command line is of the contract and nobody has built it yet."""
-    from segmentation_pipeline.cli import main
-
-    return words(command)[:1] == ["segmentation"] and words(command)[1] in CONTRACT - set(main.commands)

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from documents import TUTORIAL, all_blocks, not_there_yet, words
+from documents import TUTORIAL, all_blocks, words
 from shop_world import MONTHS, make_shop, write_shop
 
 COMMAND = Path(sys.executable).with_name("segmentation")
@@ -61,11 +61,8 @@ def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pyt
     for month in MONTHS[:3]:
         assert _run("run", "shop", "--partition", month).returncode == 0
     ran = set()
-    started = not not_there_yet("segmentation init")
     for line in LINES:
         name, *rest = words(line)[1:]
-        if not_there_yet(line) or ("customers" in rest and not started):
-            continue
         if name in {"approve", "decline"}:
             rest[1] = waiting()
         elif name == "rollback":

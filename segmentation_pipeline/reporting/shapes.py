@@ -1,0 +1,182 @@
+"""The geometry of the report's drawings: plain numbers that a template turns into SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from segmentation_pipeline.reporting.style import GREY, segment_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from segmentation_pipeline.model import SweepResult, Transition
+
+# A drawing as wide as a phone: its text keeps its size there, and grows a little elsewhere.
+WIDTH: Final = 360
+_FLOW_HEIGHT: Final = 300.0
+_LABEL: Final = 64.0  # room for a node's id and count
+_NODE: Final = 12.0
+_LINE: Final = 17.0  # the least distance between two nodes' labels
+NEW: Final = -2  # customers who were not there before
+LEFT: Final = -3  # customers who are not there any more
+NOWHERE: Final = -1  # in no segment
+
+
+def ribbon(shares: Sequence[float | None], *, largest: float) -> tuple[str, ...]:
+    """Polygons of a band as thick as the shares, one for each time without a gap; the box is n wide and 1 high.
+
+    A share of `largest` fills the height; None is a period without the segment.
+    """
+    polygons, run = [], list[tuple[float, float]]()
+    for position, share in enumerate([*shares, None]):
+        if share is not None:
+            run.append((position + 0.5, max(0.02, share / largest / 2 if largest else 0.02)))
+        elif run:
+            run = [(run[0][0] - 0.35, run[0][1]), *run, (run[-1][0] + 0.35, run[-1][1])]
+            above = [f"{x:.3f},{0.5 - half:.4f}" for x, half in run]
+            below = [f"{x:.3f},{0.5 + half:.4f}" for x, half in reversed(run)]
+            polygons.append(" ".join([*above, *below]))
+            run = []
+    return tuple(polygons)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One K of the sweep: where its bar stands, and whether it was taken."""
+
+    k: int
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+    chosen: bool
+    told: bool
+
+
+def sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
+    """A bar for each K, as high as its simplified silhouette; the highest fills `height`."""
+    scores = {each.k: each.simplified_silhouette for each in sweep.candidates}
+    step = WIDTH / len(scores)
+    highest = max(0.01, *scores.values())
+    # numbers on every bar need room
+    sparse = len(scores) > 10
+    return tuple(
+        Bar(
+            k=k,
+            x=step * (index + 0.15),
+            y=height - max(1.0, height * max(score, 0.0) / highest),
+            width=step * 0.7,
+            height=max(1.0, height * max(score, 0.0) / highest),
+            score=score,
+            chosen=k == sweep.k,
+            told=not sparse or k in {sweep.k, sweep.runner_up},
+        )
+        for index, (k, score) in enumerate(scores.items())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A segment, newcomers, leavers or nobody's, before (left) or now."""
+
+    key: int
+    x: float
+    y: float
+    height: float
+    n_customers: int
+    colour: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Customers on their way from a node to another; `stays` where both are the same segment."""
+
+    path: str
+    colour: str
+    stays: bool
+    start: int
+    end: int
+    n_customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Who was where and who is where, in a box WIDTH wide."""
+
+    before: tuple[Node, ...]
+    now: tuple[Node, ...]
+    links: tuple[Link, ...]
+    height: float
+    node_width: float = _NODE
+
+
+def counts_of(
+    transitions: Sequence[Transition], before: Mapping[int, int], now: Mapping[int, int], n_unassigned: int
+) -> dict[tuple[int, int], int]:
+    """Every customer of either time by where they were and where they are, newcomers and leavers included."""
+    counts = {
+        (each.from_segment_id, each.to_segment_id if each.to_segment_id is not None else NOWHERE): each.n_customers
+        for each in transitions
+    }
+    left = {start: n - sum(m for (one, _), m in counts.items() if one == start) for start, n in before.items()}
+    ends = {**now, NOWHERE: n_unassigned}
+    fresh = {end: n - sum(m for (_, other), m in counts.items() if other == end) for end, n in ends.items()}
+    counts |= {(start, LEFT): n for start, n in left.items() if n > 0}
+    return counts | {(NEW, end): n for end, n in fresh.items() if n > 0}
+
+
+def flow(counts: Mapping[tuple[int, int], int]) -> Flow:
+    """Lay out who moved: on either side a node for each segment in order of id, then those of no segment."""
+    total = max(1, sum(counts.values()))
+    starts, ends = (
+        _nodes([(pair[side], n) for pair, n in counts.items()], total, x=x)
+        for side, x in ((0, _LABEL), (1, WIDTH - _LABEL - _NODE))
+    )
+    tops = ({each.key: each.y for each in starts}, {each.key: each.y for each in ends})
+    links = []
+    order = [each.key for each in starts], [each.key for each in ends]
+    for start, end in sorted(counts, key=lambda pair: (order[0].index(pair[0]), order[1].index(pair[1]))):
+        thick = _FLOW_HEIGHT * counts[start, end] / total
+        y0, y1 = tops[0][start], tops[1][end]
+        tops[0][start] += thick
+        tops[1][end] += thick
+        links.append(
+            Link(
+                path=_band(_LABEL + _NODE, y0, WIDTH - _LABEL - _NODE, y1, thick),
+                colour=segment_colour(start),
+                stays=start == end,
+                start=start,
+                end=end,
+                n_customers=counts[start, end],
+            )
+        )
+    height = max([each.y + max(each.height, _LINE) for each in (*starts, *ends)], default=0.0)
+    # those who moved lie above those who stayed
+    return Flow(starts, ends, tuple(sorted(links, key=lambda each: not each.stays)), height)
+
+
+def _nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) -> tuple[Node, ...]:
+    sizes: dict[int, int] = {}
+    for key, n in parts:
+        sizes[key] = sizes.get(key, 0) + n
+    nodes, y = [], 0.0
+    for key in sorted(sizes, key=lambda each: (each < 1, -each if each < 1 else each)):
+        height = _FLOW_HEIGHT * sizes[key] / total
+        label = {NEW: "new", LEFT: "not there", NOWHERE: "in none"}.get(key, str(key))
+        colour = segment_colour(key) if key > 0 else GREY
+        nodes.append(Node(key, x, y, max(1.0, height), sizes[key], colour, label))
+        y += max(height + 6.0, 2 * _LINE)
+    return tuple(nodes)
+
+
+def _band(x0: float, y0: float, x1: float, y1: float, thick: float) -> str:
+    """A band between two heights, with soft ends; never thinner than can be seen."""
+    middle, thick = (x0 + x1) / 2, max(thick, 0.8)
+    return (
+        f"M{x0:.1f},{y0:.1f} C{middle:.1f},{y0:.1f} {middle:.1f},{y1:.1f} {x1:.1f},{y1:.1f} "
+        f"L{x1:.1f},{y1 + thick:.1f} C{middle:.1f},{y1 + thick:.1f} {middle:.1f},{y0 + thick:.1f} "
+        f"{x0:.1f},{y0 + thick:.1f} Z"
+    )

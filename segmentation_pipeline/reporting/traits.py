@@ -1,0 +1,123 @@
+"""What sets a segment apart and what a typical customer of it is like, in original units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from segmentation_pipeline.reporting.words import number, percent, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.reported import ReportedSegment
+
+# standard deviations: below the first nobody notices
+SLIGHTLY: Final = 0.2
+CLEARLY: Final = 0.5
+MUCH: Final = 1.0
+MOST_TRAITS: Final = 5
+_YES_NO: Final = {"true": "yes", "false": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """One thing about a segment beside all customers; `z` in standard deviations of all customers."""
+
+    label: str
+    here: str
+    everybody: str
+    z: float
+
+    @property
+    def words(self) -> str:
+        """How it compares."""
+        size = abs(self.z)
+        if size < SLIGHTLY:
+            return "like everybody"
+        how = "much " if size >= MUCH else "" if size >= CLEARLY else "a little "
+        return f"{how}{'higher' if self.z > 0 else 'lower'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """What sets a segment apart, strongest first; a typical customer as (feature, value); and its outcomes."""
+
+    traits: tuple[Trait, ...]
+    typical: tuple[tuple[str, str], ...]
+    outcomes: tuple[Trait, ...]
+
+
+def portraits(segments: Sequence[ReportedSegment], features: Sequence[Json]) -> dict[int, Portrait]:
+    """The portrait of each segment; `features` are those of the fit, what else a profile has is an outcome."""
+    kinds = {str(feature["column"]): str(feature["kind"]) for feature in features}
+    everybody = _means(segments)
+    found = {}
+    for segment in segments:
+        compared: list[tuple[str, Trait]] = []
+        for column, figure in segment.profile.items():
+            compared += [(column, each) for each in _traits(column, figure, kinds, everybody)]
+        own = sorted((each for column, each in compared if column in kinds), key=lambda each: -abs(each.z))
+        found[segment.segment_id] = Portrait(
+            traits=tuple([each for each in own if abs(each.z) >= SLIGHTLY][:MOST_TRAITS] or own[:1]),
+            typical=tuple(
+                (_label(column, kinds), _typical(segment.profile[column]))
+                for column in kinds
+                if column in segment.profile
+            ),
+            outcomes=tuple(each for column, each in compared if column not in kinds),
+        )
+    return found
+
+
+def _means(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
+    """Everybody's mean of each number: that of the segments, by their size."""
+    sums: dict[str, float] = {}
+    weights: dict[str, int] = {}
+    for segment in segments:
+        for column, figure in segment.profile.items():
+            if (mean := figure.get("mean")) is not None:
+                sums[column] = sums.get(column, 0.0) + mean * segment.n_customers
+                weights[column] = weights.get(column, 0) + segment.n_customers
+    return {column: total / weights[column] if weights[column] else None for column, total in sums.items()}
+
+
+def _traits(
+    column: str, figure: Json, kinds: Mapping[str, str], everybody: Mapping[str, float | None]
+) -> Iterator[Trait]:
+    """A number as it is; of a category the value that says most."""
+    if "shares" not in figure:
+        if figure.get("z") is not None and figure.get("mean") is not None:
+            yield Trait(_label(column, kinds), number(figure["mean"]), number(everybody.get(column)), figure["z"])
+        return
+    if not figure["shares"]:
+        return
+    lifts = {value: _lift(share, figure["everybody"][value]) for value, share in figure["shares"].items()}
+    value = max(lifts, key=lambda each: lifts[each])
+    yield Trait(
+        label=f"{plain(column)}: {_YES_NO.get(value, value)}",
+        here=percent(figure["shares"][value]),
+        everybody=percent(figure["everybody"][value]),
+        z=lifts[value],
+    )
+
+
+def _lift(share: float, common: float) -> float:
+    """A share less everybody's, in standard deviations of a 0/1 column."""
+    spread = (common * (1 - common)) ** 0.5
+    return (share - common) / spread if spread > 0 else 0.0
+
+
+def _label(column: str, kinds: Mapping[str, str]) -> str:
+    return f"{plain(column)} (days ago)" if kinds.get(column) == "date" else plain(column)
+
+
+def _typical(figure: Json) -> str:
+    """The median, or the most frequent value with its share."""
+    if "shares" not in figure:
+        return number(figure.get("median"))
+    if not figure["shares"]:
+        return number(None)
+    value = max(figure["shares"], key=lambda each: figure["shares"][each])
+    return f"{_YES_NO.get(value, value)} ({figure['shares'][value]:.0%})"

@@ -1,0 +1,113 @@
+"""The report in a browser: accessible by axe-core, no wider than a phone, and without a network request."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from report_data import reported, workings
+
+from segmentation_pipeline.reporting.report import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
+
+AXE = "axe-core@4.14.1"
+REASONS = ("K is 4; it was 3 in January", "segment 4 is born")
+LONG = "high spend, low recency days, mostly payment method electronic check, "
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script, from npm."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    if npm is None:
+        pytest.skip("there is no npm to fetch axe-core with")
+    done = subprocess.run(
+        [npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"npm could not fetch {AXE}: {done.stderr.strip()[-200:]}")
+    with tarfile.open(folder / done.stdout.strip().splitlines()[-1]) as archive:
+        script = archive.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def _html(which: str) -> bytes:
+    """A page of each kind: nothing to compare with, many segments with long names, one that waits, one that failed."""
+    if which == "first":
+        return render(reported(2, months=1), workings(2))
+    if which == "many":
+        shown = reported(12, months=11, name=LONG + "{}")
+        return render(replace(shown, decisions=()), workings(12))
+    if which == "waiting":
+        return render(reported(4, status="waiting", reasons=REASONS), workings(4))
+    return render(reported(3, status="rejected", months=2), replace(workings(), sweep=None, missing=("the sweep",)))
+
+
+@pytest.mark.parametrize("which", ["first", "many", "waiting", "rejected"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_is_accessible_and_stays_at_home(
+    which: str, scheme: str, width: int, browser: Browser, axe: str, tmp_path: Path
+) -> None:
+    """axe-core finds nothing serious, the page is as wide as the screen, and it asks for no file but itself."""
+    file = tmp_path / "report.html"
+    file.write_bytes(_html(which))
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert asked == [file.as_uri()]
+
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 20
+    assert [
+        (each["id"], each["nodes"][0]["html"])
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ] == []
+    page.close()
+
+
+def test_it_prints(browser: Browser, tmp_path: Path) -> None:
+    """On paper the links to sections are gone, a card is not torn, and the page is not wider than the paper."""
+    file = tmp_path / "report.html"
+    file.write_bytes(_html("many"))
+    page = browser.new_page(viewport={"width": 720, "height": 1000})
+    page.goto(file.as_uri())
+    page.emulate_media(media="print")
+
+    assert not page.locator("nav").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.card')).breakInside") == "avoid"
+    assert page.evaluate("document.documentElement.scrollWidth") == 720
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
