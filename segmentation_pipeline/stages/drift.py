@@ -7,12 +7,13 @@ small below 0.1 and large above 0.25 (Siddiqi 2006, Credit Risk Scorecards).
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from segmentation_pipeline.model import CentroidShift, Drift
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import categories_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,9 +51,9 @@ def describe(rows: Rows, features: Sequence[FeatureSpec]) -> Json:
                 "std": float(numbers.std()) if len(numbers) else None,
             }
         else:
-            counts = as_categories(values).value_counts()
-            most = {str(name): int(count) for name, count in counts.head(MOST_CATEGORIES).items()}
-            described[feature.column] = {"values": most, "rest": int(counts.sum()) - sum(most.values())}
+            counts = categories_of(values).counts()
+            most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
+            described[feature.column] = {"values": most, "rest": len(values) - sum(most.values())}
     return described
 
 
@@ -107,9 +108,9 @@ def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list
     """Counts of then and now over the same bins."""
     if "edges" in then:
         return list(then["counts"]), _in_bins(values, then["edges"])
-    counts = as_categories(values).value_counts()
-    now = [int(counts.get(name, 0)) for name in then["values"]]
-    return [*then["values"].values(), then["rest"]], [*now, int(counts.sum()) - sum(now)]
+    counts = categories_of(values).counts()
+    now = [counts.get(name, 0) for name in then["values"]]
+    return [*then["values"].values(), then["rest"]], [*now, len(values) - sum(now)]
 
 
 def _shifts(segment: int, before: Json, now: Json, described: Mapping[str, Any]) -> list[CentroidShift]:

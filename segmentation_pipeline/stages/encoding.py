@@ -21,8 +21,6 @@ from segmentation_pipeline.model import Encoding, FeatureEncoding
 from segmentation_pipeline.stages.categorical import (
     CATEGORY_WEIGHT,
     MISSING_CATEGORY,
-    as_categories,
-    category_name,
     category_numbers,
     fit_categories,
     fit_one_hot,
@@ -53,8 +51,6 @@ __all__ = [
     "CATEGORY_WEIGHT",
     "MISSING_CATEGORY",
     "Encoded",
-    "as_categories",
-    "category_name",
     "decode_names",
     "fit_encoding",
     "measurable",

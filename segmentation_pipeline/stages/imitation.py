@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import Categories, categories_of
 from segmentation_pipeline.stages.conditions import Cut, Question, readable, sentence
 from segmentation_pipeline.stages.rows import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -100,7 +100,7 @@ def imitate(
     # entropy halves the segments where Gini is as content to peel off one, and questions are few
     tree = DecisionTreeClassifier(criterion="entropy", max_depth=DEPTH, min_samples_leaf=least, random_state=seed)
     columns = {each.column: rows[each.column].iloc[picked] for each in questions if each.column in rows.columns}
-    tree.fit(_answers(columns, questions, n_rows=len(picked)), segments[picked])
+    tree.fit(_answers(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
     counts = _counts(tree, rows, segments, questions)
     told = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
     met = np.flatnonzero(counts.any(axis=1))
@@ -127,33 +127,36 @@ def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
         kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
         yield Question(column, kind, has_nulls=bool(np.isnan(_numbers(values)).any()))
         return
-    counts = as_categories(values).value_counts()
-    # the most frequent first, ties by name, so that the order of rows does not matter
-    common = sorted(counts.index, key=lambda name: (-counts[name], str(name)))[: feature.max_categories]
-    otherwise = ""
-    if len(counts) == 2:
-        common = sorted(common, key=lambda name: name == "false")  # "active is true" comes to mind first
-        common, otherwise = common[:1], str(common[1])
+    names = list(categories_of(values).counts())
+    common, otherwise = names[: feature.max_categories], ""
+    if len(names) == 2:
+        common = sorted(names, key=lambda name: name == "false")  # "active is true" comes to mind first
+        common, otherwise = common[:1], common[1]
     for name in common:
-        yield Question(column, "value", str(name), otherwise)
+        yield Question(column, "value", name, otherwise)
 
 
 def _answers(
-    columns: Mapping[str, pd.Series] | pd.DataFrame, questions: Sequence[Question], *, n_rows: int
+    columns: Mapping[str, pd.Series] | pd.DataFrame,
+    questions: Sequence[Question],
+    *,
+    n_rows: int,
+    asked: Collection[int],
 ) -> NDArray[np.float32]:
-    """Each customer's answer to each question, shape (m, q): float32, as scikit-learn's trees compare."""
+    """Each customer's answers, shape (m, q), to the `asked` ones of q questions: float32, as scikit-learn compares."""
     answers = np.zeros((n_rows, len(questions)), dtype=np.float32)
-    names: dict[str, pd.Series] = {}
-    for index, question in enumerate(questions):
+    found: dict[str, Categories] = {}
+    for index in asked:
+        question = questions[index]
         if question.column not in columns:
             continue
         values = columns[question.column]
         if question.kind != "value":
             answers[:, index] = _numbers(values)
             continue
-        if question.column not in names:
-            names = {question.column: as_categories(values)}
-        answers[:, index] = (names[question.column] == question.value).to_numpy()
+        if question.column not in found:
+            found = {question.column: categories_of(values)}
+        answers[:, index] = found[question.column].among([question.value]) == 0
     return answers
 
 
@@ -168,10 +171,11 @@ def _counts(
     """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
     width = int(segments.max()) + 1
     counts = np.zeros((tree.tree_.node_count, width), dtype=np.int64)
+    asked = sorted({int(each) for each in tree.tree_.feature if each >= 0})
     start = 0
     for block in blocks(rows):
         own = segments[start : start + len(block)]
-        leaves = tree.apply(_answers(block, questions, n_rows=len(block)))[own >= 0]
+        leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
         counts += np.bincount(leaves * width + own[own >= 0], minlength=counts.size).reshape(counts.shape)
         start += len(block)
     return counts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import categories_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,8 @@ def _of_numbers(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
 
 def _of_categories(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
     """The share of each value in each segment, the largest first, and among everybody."""
-    codes, names = pd.factorize(as_categories(values))
+    found_here = categories_of(values)
+    codes, names = found_here.codes, found_here.names
     counts = np.zeros((int(own.max(initial=0)) + 1, len(names)), dtype=np.int64)
     counts += np.bincount(own * len(names) + codes, minlength=counts.size).reshape(counts.shape)
     everybody = counts.sum(axis=0) / max(len(own), 1)
@@ -105,8 +106,8 @@ def _of_categories(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]
         shares = counts[segment] / counts[segment].sum()
         present = [each for each in np.argsort(-shares, kind="stable") if shares[each]]
         found[int(segment)] = {
-            "shares": {str(names[each]): float(shares[each]) for each in present},
-            "everybody": {str(names[each]): float(everybody[each]) for each in present},
+            "shares": {names[each]: float(shares[each]) for each in present},
+            "everybody": {names[each]: float(everybody[each]) for each in present},
         }
     return found
 

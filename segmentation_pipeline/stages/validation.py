@@ -11,7 +11,7 @@ import pandera.pandas as pa
 from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.stages.categorical import category_name
+from segmentation_pipeline.stages.categorical import categories_of
 from segmentation_pipeline.stages.dates import days_before, is_date
 
 if TYPE_CHECKING:
@@ -196,7 +196,16 @@ def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> t
         words = values.astype("string").str.strip().str.lower()
         truth = words.astype("object").map(_TRUTH).astype("object")
         return truth, truth.isna() & values.notna()
-    return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
+    return _named(values), nowhere
+
+
+def _named(values: pd.Series) -> pd.Series:
+    """The categories' names, nulls where they are; text is its own name."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return values
+    found = categories_of(values)
+    names = np.array(found.names, dtype=object)[found.codes] if len(values) else np.array([], dtype=object)
+    return pd.Series(names, index=values.index, name=values.name, dtype=object).where(values.notna())
 
 
 def _is_text(values: pd.Series) -> bool:

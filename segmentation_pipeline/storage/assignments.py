@@ -11,11 +11,13 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from segmentation_pipeline.storage import binary_copy, schema, snapshots
 from segmentation_pipeline.storage.artifacts import plain
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.storage.snapshots import Ledger
 
+# how many values the customers of a snapshot come in: each stays below PostgreSQL's limit of a gigabyte
+PACKS = 64
 # what is known of a customer in a snapshot, with the types of the history's columns
 COLUMNS = {
     "segment_id": "integer",
@@ -185,33 +189,32 @@ def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping
 def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
     """Each assigned customer's segment in a published snapshot, indexed by the key (int64 or text)."""
     is_text = ledger.key_type in {"uuid", "text"}
+    # the server packs thousands of customers into one value: row by row Python would be the slowest of all
     query = sql.SQL(
-        "SELECT {key}::{kind}, segment_id FROM {table} WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL"
+        "SELECT string_agg({packed}, ''::bytea), string_agg(int4send(segment_id), ''::bytea) FROM {table} "
+        "WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL GROUP BY {group}"
     ).format(
-        key=sql.Identifier(ledger.key_name),
-        kind=sql.SQL("text" if is_text else "bigint"),
+        # no text of PostgreSQL's has a zero byte
+        packed=sql.SQL(r"convert_to({}::text, 'UTF8') || '\x00'::bytea" if is_text else "int8send({}::bigint)").format(
+            sql.Identifier(ledger.key_name)
+        ),
         table=assignment_table(ledger.name),
         snapshot=sql.Literal(snapshot_id),
+        group=sql.SQL("abs(hashtext({0}::text)) % {1}" if is_text else "{0} % {1}").format(
+            sql.Identifier(ledger.key_name), sql.Literal(PACKS)
+        ),
     )
-    if not is_text:
-        keys, segments = binary_copy.decode(_copied(connection, query, "binary"), ("bigint", "integer"))
-        return pd.Series(segments, index=pd.Index(keys))
-    text = _copied(connection, query, "csv, FORCE_QUOTE *")
-    if not text:
-        return pd.Series([], dtype="int32", index=pd.Index([], dtype=object))
-    table = pacsv.read_csv(
-        io.BytesIO(text),
-        pacsv.ReadOptions(column_names=["key", "segment_id"]),
-        pacsv.ParseOptions(newlines_in_values=True),
-        pacsv.ConvertOptions(column_types={"key": pa.string(), "segment_id": pa.int32()}),
-    )
-    return pd.Series(table["segment_id"].to_numpy(), index=pd.Index(table["key"].to_pandas()))
-
-
-def _copied(connection: sa.Connection, query: sql.Composable, how: str) -> bytes:
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(query, sql.SQL(how))
-    with driver_connection(connection).cursor().copy(statement) as copy:
-        return b"".join(copy)
+    keys, segments = [], []
+    for packed, ids in driver_connection(connection).cursor(row_factory=tuple_row).stream(query, binary=True):
+        keys.append(
+            np.array(packed.decode().split("\0")[:-1], dtype=object)
+            if is_text
+            else np.frombuffer(packed, dtype=">i8").astype(np.int64)
+        )
+        segments.append(np.frombuffer(ids, dtype=">i4").astype(np.int32))
+    if not keys:
+        return pd.Series([], dtype="int32", index=pd.Index([], dtype="object" if is_text else "int64"))
+    return pd.Series(np.concatenate(segments), index=pd.Index(np.concatenate(keys)))
 
 
 def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) -> list[int]:

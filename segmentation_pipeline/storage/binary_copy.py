@@ -48,15 +48,6 @@ def encode(rows: pa.Table, types: Sequence[str]) -> Iterator[bytes]:
     yield TRAILER
 
 
-def decode(data: bytes, types: Sequence[str]) -> tuple[NDArray[np.generic], ...]:
-    """The columns of what COPY gave, of the PostgreSQL `types` (all of FIXED), in rows without nulls."""
-    kind = _row_type(types, [False] * len(types))
-    block = np.frombuffer(data, dtype=kind, offset=len(HEADER), count=(len(data) - len(HEADER)) // kind.itemsize)
-    return tuple(
-        block[f"value{place}"].astype(np.dtype(FIXED[each]).newbyteorder("=")) for place, each in enumerate(types)
-    )
-
-
 def _row_type(types: Sequence[str], null: Sequence[bool]) -> np.dtype[np.void]:
     fields: list[tuple[str, str]] = [("n", ">i2")]
     for place, kind in enumerate(types):

@@ -10,7 +10,7 @@ import numpy as np
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.stages.algorithms import centers, mixed, mixture, quantiles, shapes
 from segmentation_pipeline.stages.algorithms.result import Fitted, ModelFit
-from segmentation_pipeline.stages.clustering import BLOCK_ROWS, assign, inertia, require_distinct_rows
+from segmentation_pipeline.stages.clustering import BLOCK_ROWS, assign, require_distinct_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +42,7 @@ def fit_model(
     """
     require_distinct_rows(matrix, k if algorithm != "hdbscan" else 2)
     if algorithm == "kmeans":
-        fitted = centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts)
-        return _finished(fitted, inertia(matrix, fitted.model.centers))
+        return centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts)
     fitted = _fit(matrix, algorithm, k, n_init=n_init, seed=seed, encoding=encoding, starts=starts)
     fitted, labels = _without_empty(matrix, fitted)
     return _finished(fitted, _inertia_within(matrix, labels, fitted.model.k))
