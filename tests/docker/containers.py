@@ -59,7 +59,7 @@ def find_tools() -> Tools | str:
     ).stdout.strip()
     environment = os.environ | {"STORAGE_DRIVER": driver or "vfs", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     command = (compose, "--in-pod", "false", f"--podman-args={PODMAN}", f"--podman-run-args={PODMAN_RUN}")
-    return Tools((str(folder / "build"), "--format", "docker"), command, "podman", environment)
+    return Tools((str(folder / "build"), "--layers", "--format", "docker"), command, "podman", environment)
 
 
 def _succeeds(*command: str) -> bool:
