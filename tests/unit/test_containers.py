@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_every_image_has_a_version() -> None:
         _, separator, tag = image.rpartition(":")
         assert separator, image
         assert re.match(r"\d", tag), image
+
+
+def test_the_image_has_the_version_of_the_package() -> None:
+    """So that an upgrade is another image."""
+    version = tomllib.loads((DOCKER.parent / "pyproject.toml").read_text())["project"]["version"]
+    assert {SERVICES[name]["image"] for name in OWN} == {f"segmentation-pipeline:{version}"}
 
 
 def test_only_locked_requirements_are_installed() -> None:
