@@ -1,6 +1,6 @@
 """The image is built, compose.yaml's stack runs, a schedule's tick publishes a month, killed containers come back.
 
-About ten minutes and root's rights where podman does it, so `make test-slow` leaves it out:
+About five minutes and root's rights where podman does it, so `make test-slow` leaves it out:
 
     SEGMENTATION_TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/docker
 """
@@ -33,7 +33,7 @@ ASKED = "SEGMENTATION_TEST_CONTAINERS"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not os.environ.get(ASKED), reason=f"builds and runs containers for ten minutes; {ASKED}=1 asks for it"
+        not os.environ.get(ASKED), reason=f"builds and runs containers for five minutes; {ASKED}=1 asks for it"
     ),
 ]
 PROJECT = "segmentation-test"
