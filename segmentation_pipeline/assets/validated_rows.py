@@ -16,7 +16,7 @@ from segmentation_pipeline.stages.features import InferredFeatures, infer_featur
 from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.stages.validation import Validated, repeated_keys, require_columns, validate
 from segmentation_pipeline.storage import assignments, database, snapshots
-from segmentation_pipeline.storage.artifacts import Artifact
+from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
 from segmentation_pipeline.storage.rows import ParquetRows, with_types
 
 TYPES: Final = {"numeric": pa.float64(), "date": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
@@ -34,11 +34,11 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         # every feature makes at least one column: what cannot fit is told before the rows are worked on
         require_memory(spec, n_rows=len(rows), n_columns=len(inferred.features))
         schema = with_types(rows.schema, {each.column: TYPES[each.kind] for each in inferred.features})
-        reasons: Counter[str] = Counter()
+        reasons, version = Counter[str](), RowsVersion(schema)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:
             with (
                 database.begin(spec.publish.url_env) as connection,
-                artifact.writing_table("rows", schema) as usable,
+                artifact.writing_table("rows", schema, version=version) as usable,
             ):
                 for valid in _validated(pipeline, context, connection, raw, inferred.features):
                     usable.add(valid.rows)
@@ -52,7 +52,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.manifest |= {
                 "rows": usable.n_rows,
                 "rejected": n_rejected,
-                "data_version": usable.data_version,
+                "data_version": version.hexdigest,
             }
         if n_rejected:
             context.log.warning(f"{n_rejected:,} of {len(rows):,} rows rejected: {dict(reasons)}")

@@ -74,27 +74,21 @@ def json_version(value: object) -> str:
 
 @dataclass
 class TableWriter:
-    """Rows on their way into a Parquet file, counted and versioned."""
+    """Rows on their way into a Parquet file, counted, and versioned where somebody wants to know."""
 
     _writer: pq.ParquetWriter
     _schema: pa.Schema
+    _version: RowsVersion | None
     n_rows: int = 0
-
-    def __post_init__(self) -> None:
-        self._version = RowsVersion(self._schema)
 
     def add(self, rows: pa.Table | pd.DataFrame) -> None:
         """Append a block of rows."""
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, schema=self._schema, preserve_index=False)
         self._writer.write_table(rows)
-        self._version.add(rows)
+        if self._version is not None:
+            self._version.add(rows)
         self.n_rows += rows.num_rows
-
-    @property
-    def data_version(self) -> str:
-        """The version of the rows so far, whatever their order."""
-        return self._version.hexdigest
 
 
 @dataclass
@@ -162,10 +156,12 @@ class Artifact:
         (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))
 
     @contextmanager
-    def writing_table(self, name: str, schema: pa.Schema) -> Iterator[TableWriter]:
-        """Write `<name>.parquet` block by block."""
+    def writing_table(
+        self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None
+    ) -> Iterator[TableWriter]:
+        """Write `<name>.parquet` block by block, each counted into `version` if there is one."""
         with pq.ParquetWriter(self.folder / f"{name}.parquet", schema, compression=COMPRESSION) as writer:
-            yield TableWriter(writer, schema)
+            yield TableWriter(writer, schema, version)
 
     @contextmanager
     def writing_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, width: int) -> Iterator[NDArray[np.float32]]:

@@ -5,11 +5,15 @@ A container that takes more than its limit is killed without a word, so the limi
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Memory
@@ -48,6 +52,13 @@ def memory(
     """
     found = [*_of_user(proc, environ), *_of_containers(proc, cgroup), *_of_machine(proc)]
     return min(found, key=lambda each: each.available, default=None)
+
+
+def release_memory() -> None:
+    """Give back what Arrow and the C library keep for later: the next stage's needs are others."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _of_user(proc: Path, environ: Mapping[str, str]) -> Iterator[Memory]:
