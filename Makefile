@@ -64,6 +64,8 @@ lock: install  ## resolve the dependencies again (needs `pip install uv`)
 		--extra embedded --extra ui --group dev pyproject.toml --output-file docker/requirements-dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 		--extra ui --extra postgres --constraint docker/requirements-dev.txt pyproject.toml --output-file docker/requirements.txt
+	echo 'setuptools>=77' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--constraint docker/requirements-dev.txt - --output-file docker/requirements-build.txt
 
 clean:  ## the virtual environment and the demo's home
 	rm -rf $(VENV) .segmentation
