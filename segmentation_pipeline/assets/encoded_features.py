@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segmentation_pipeline.assets.columns import encoded_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
@@ -41,7 +42,13 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if encoded.unknown:
             context.log.warning(f"values that no category knows: {encoded.unknown}")
-        return pipeline.result(artifact, metadata=_metadata(encoding, encoded))
+        return pipeline.result(
+            artifact,
+            metadata={
+                **_metadata(encoding, encoded),
+                **encoded_columns(pipeline, encoding, str(table.schema.field(key).type)),
+            },
+        )
 
     return step
 
@@ -59,7 +66,6 @@ def _metadata(encoding: Encoding, encoded: Encoded) -> dict[str, Any]:
     transforms = {each.column: each.transform for each in encoding.features if each.transform != "none"}
     metadata: dict[str, Any] = {
         "columns": len(encoding.names),
-        "column_names": list(encoding.names),
         "transforms": dg.MetadataValue.json(transforms),
         "infrequent_categories": dg.MetadataValue.json(infrequent),
         "unknown_categories": dg.MetadataValue.json(encoded.unknown),

@@ -6,9 +6,11 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from segmentation_pipeline.assets.columns import label_columns
 from segmentation_pipeline.assets.encoded_features import fitting_rows
-from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
+from segmentation_pipeline.reporting.figures import distance_figure
 from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm, silhouette_score
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.storage.artifacts import json_version
@@ -24,6 +26,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         encoded, swept = pipeline.latest(context, "encoded_features"), pipeline.latest(context, "k_sweep")
         keys, matrix = encoded.matrix()
         sweep = SweepResult.from_json(swept.json("sweep"))
+        encoding = Encoding.from_json(encoded.json("encoding"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
         resolved = resolve_algorithm(
             spec.fit.algorithm,
@@ -37,7 +40,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
             k=sweep.k,
             n_init=spec.fit.n_init,
             seed=sweep.seed,
-            encoding=Encoding.from_json(encoded.json("encoding")),
+            encoding=encoding,
             starts=[("the sweep's centers", start)],
         )
         # labelled by what was saved, read back: one model, one answer
@@ -66,18 +69,16 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         with pipeline.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
             artifact.write_json("model", model.to_json())
             artifact.write_json("summary", {field: getattr(summary, field) for field in summary.__slots__})
-            artifact.write_table(
-                "labels",
-                pa.table(
-                    {
-                        key: keys,
-                        "cluster": assigned.labels,
-                        "distance": assigned.distance,
-                        "second_cluster": assigned.second_labels,
-                        "margin": assigned.margin,
-                    }
-                ),
+            labels = pa.table(
+                {
+                    key: keys,
+                    "cluster": assigned.labels,
+                    "distance": assigned.distance,
+                    "second_cluster": assigned.second_labels,
+                    "margin": assigned.margin,
+                }
             )
+            artifact.write_table("labels", labels)
             artifact.manifest |= {
                 "rows": len(matrix),
                 "data_version": json_version([encoded.data_version, model.to_json()]),
@@ -96,6 +97,11 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "fitted_rows": fit.n_fitted,
                 "unassigned": summary.n_unassigned,
                 **({"notes": "; ".join(notes)} if notes else {}),
+                "distances": picture(
+                    distance_figure(assigned.distance, assigned.labels),
+                    f"distances of the customers to the centers of the {fit.k} clusters of this fit",
+                ),
+                **label_columns(pipeline, labels.schema, encoding),
             },
         )
 

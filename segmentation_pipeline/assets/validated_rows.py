@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.columns import valid_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.stages.features import InferredFeatures, infer_features
@@ -66,6 +67,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "reasons": dg.MetadataValue.json(valid.reason_counts),
                 "features": [f"{each.column} ({each.kind}, {each.transform})" for each in inferred.features],
                 "left_out": dg.MetadataValue.json(inferred.left_out),
+                **valid_columns(pipeline, rows.schema, inferred.features),
             },
         )
 
