@@ -24,23 +24,23 @@ def raw_columns(pipeline: Pipeline, types: Mapping[str, str]) -> Columns:
     """The source's columns with their PostgreSQL types; what they come from is known to the query alone."""
     spec = pipeline.spec
     listed = () if spec.features == "auto" else spec.features
-    return {SCHEMA: _source_schema(spec, types, listed)}
+    return {SCHEMA: dg.TableSchema(_source_columns(spec, types, listed))}
 
 
 def valid_columns(pipeline: Pipeline, schema: pa.Schema, features: Iterable[FeatureSpec]) -> Columns:
     """The same columns after validation, with the features that were taken."""
     types = {column.name: str(column.type) for column in schema}
     deps = {name: [_dep(pipeline, "raw_extract", name)] for name in types}
-    return {SCHEMA: _source_schema(pipeline.spec, types, list(features), checked=True), **_lineage(deps)}
+    return _table(_source_columns(pipeline.spec, types, list(features), checked=True), deps)
 
 
 def encoded_columns(pipeline: Pipeline, encoding: Encoding, key_type: str) -> Columns:
     """The matrix's columns: which feature each one encodes, and how."""
     key = pipeline.spec.source.key
     source = {name: each.column for each in encoding.features for name in each.names}
-    meanings = {name: f"{column}, encoded" for name, column in source.items()}
+    meanings = {name: f"1 where it is so, times the feature's weight: {name}." for name in source}
     meanings |= {
-        each.column: f"{each.column}: {_steps(each.transform, each.kind)}"
+        each.column: f"The number of {each.column}: {_steps(each.transform, each.kind)}."
         for each in encoding.features
         if each.is_one_number
     }
@@ -51,7 +51,7 @@ def encoded_columns(pipeline: Pipeline, encoding: Encoding, key_type: str) -> Co
         shares = zip(encoding.names, encoding.pca.explained, strict=True)
         meanings = {name: f"Principal component: {share:.1%} of the variance." for name, share in shares}
     columns = [_key(key, key_type), *(dg.TableColumn(name, "float32", meanings[name]) for name in encoding.names)]
-    return {SCHEMA: dg.TableSchema(columns), **_lineage({key: [_dep(pipeline, "validated_rows", key)], **deps})}
+    return _table(columns, {key: [_dep(pipeline, "validated_rows", key)], **deps})
 
 
 def label_columns(pipeline: Pipeline, schema: pa.Schema, encoding: Encoding) -> Columns:
@@ -65,7 +65,7 @@ def label_columns(pipeline: Pipeline, schema: pa.Schema, encoding: Encoding) -> 
     }
     everything = [_dep(pipeline, "encoded_features", name) for name in encoding.names]
     deps = {name: [_dep(pipeline, "encoded_features", key)] if name == key else everything for name in schema.names}
-    return {SCHEMA: _described(key, schema, meanings), **_lineage(deps)}
+    return _table(_described(key, schema, meanings), deps)
 
 
 def segment_columns(pipeline: Pipeline, schema: pa.Schema) -> Columns:
@@ -78,7 +78,7 @@ def segment_columns(pipeline: Pipeline, schema: pa.Schema) -> Columns:
     }
     sources = {"segment_id": "cluster", "second_segment_id": "second_cluster"}
     deps = {name: [_dep(pipeline, "final_fit", sources.get(name, name))] for name in schema.names}
-    return {SCHEMA: _described(key, schema, meanings), **_lineage(deps)}
+    return _table(_described(key, schema, meanings), deps)
 
 
 def target_columns(pipeline: Pipeline, upstream: str, key_type: str) -> Columns:
@@ -97,12 +97,12 @@ def target_columns(pipeline: Pipeline, upstream: str, key_type: str) -> Columns:
     }
     if publish.updated_column:
         columns.append(dg.TableColumn(publish.updated_column, "timestamptz", "When the segment last changed."))
-    return {SCHEMA: dg.TableSchema(columns), **_lineage(deps)}
+    return _table(columns, deps)
 
 
-def _source_schema(
+def _source_columns(
     spec: SegmentationSpec, types: Mapping[str, str], features: Iterable[FeatureSpec], *, checked: bool = False
-) -> dg.TableSchema:
+) -> list[dg.TableColumn]:
     by_name = {each.column: each for each in features}
     columns = []
     for name, kind in types.items():
@@ -113,7 +113,7 @@ def _source_schema(
         full = checked and feature is not None and feature.missing == "reject"
         constraints = dg.TableColumnConstraints(nullable=not full, other=_limits(feature) if checked else [])
         columns.append(dg.TableColumn(name, kind, _meaning(spec, name, feature), constraints))
-    return dg.TableSchema(columns)
+    return columns
 
 
 def _meaning(spec: SegmentationSpec, name: str, feature: FeatureSpec | None) -> str:
@@ -144,15 +144,13 @@ def _limits(feature: FeatureSpec | None) -> list[str]:
     return [*limits, *([f"one of {', '.join(feature.allowed)}"] if feature.allowed else [])]
 
 
-def _described(key: str, schema: pa.Schema, meanings: Mapping[str, str]) -> dg.TableSchema:
-    return dg.TableSchema(
-        [
-            _key(each.name, str(each.type))
-            if each.name == key
-            else dg.TableColumn(each.name, str(each.type), meanings[each.name])
-            for each in schema
-        ]
-    )
+def _described(key: str, schema: pa.Schema, meanings: Mapping[str, str]) -> list[dg.TableColumn]:
+    return [
+        _key(each.name, str(each.type))
+        if each.name == key
+        else dg.TableColumn(each.name, str(each.type), meanings[each.name])
+        for each in schema
+    ]
 
 
 def _key(name: str, kind: str) -> dg.TableColumn:
@@ -164,5 +162,19 @@ def _dep(pipeline: Pipeline, stage: str, column: str) -> dg.TableColumnDep:
     return dg.TableColumnDep(asset_key=pipeline.key(stage), column_name=column)
 
 
-def _lineage(deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:
-    return {LINEAGE: dg.TableColumnLineage(deps)}
+def _table(columns: list[dg.TableColumn], deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:
+    """Schema and lineage; the lineage also in words, for the open-source UI stores it and does not show it."""
+    told = []
+    for each in columns:
+        description = f"{each.description} {_origin(each.name, deps.get(each.name, []))}".strip()
+        told.append(dg.TableColumn(each.name, each.type, description, each.constraints))
+    return {SCHEMA: dg.TableSchema(told), LINEAGE: dg.TableColumnLineage(deps)}
+
+
+def _origin(name: str, deps: list[dg.TableColumnDep]) -> str:
+    if not deps:
+        return ""
+    stage = deps[0].asset_key.path[-1]
+    if len(deps) > 1:
+        return f"From all columns of {stage}."
+    return f"From {stage}." if deps[0].column_name == name else f"From {stage}: {deps[0].column_name}."

@@ -42,8 +42,8 @@ def chain_text(name: str) -> str:
         "There is nothing to fill in: everything else is in the segmentation's `defs.yaml`. A period whose gates fail "
         f"is not published; its check says why. One that needs a person waits for `{name}_approve` or "
         f"`{name}_decline`.\n\n"
-        "**At a glance**: the bar under *Partitions*. Green in `aligned_segments` and empty in `published_segments` is "
-        "a period that waits or was declined; red there failed a gate."
+        "**At a glance**: *Partitions*, *Show per-asset status*. Green in `aligned_segments` and empty in "
+        "`published_segments` is a period that waits or was declined; red there failed a gate."
     )
 
 

@@ -74,6 +74,9 @@ def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
     assert _columns(shown["raw_extract"])["visits"].description == (
         "Feature: customers are compared by it (numeric: log1p, then scaled)."
     )
+    assert _columns(shown["encoded_features"])["plan=gold"].description == (
+        "1 where it is so, times the feature's weight: plan=gold. From validated_rows: plan."
+    )
     assert _columns(shown["validated_rows"])["visits"].constraints.other == [">= 0"]
     assert list(_columns(shown["published_segments"])) == ["user_id", "segment_id", "last_updated"]
     parent = shown["aligned_segments"]
