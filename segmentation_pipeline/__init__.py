@@ -2,10 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from segmentation_pipeline.storage.cpus import keep_to_quota
+
 if TYPE_CHECKING:
     from segmentation_pipeline.component import Segmentation as Segmentation
 
 __all__ = ["Segmentation"]
+
+# before numpy and scikit-learn are loaded: they look once
+keep_to_quota()
 
 
 def __getattr__(name: str) -> Any:  # the module protocol of PEP 562 types it as Any

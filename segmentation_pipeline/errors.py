@@ -3,7 +3,8 @@
 SegmentationError
 ├── SpecError               a defs.yaml says something impossible
 ├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
-│   └── UnreachableError    no database answers now; it may be starting (tried again by itself)
+│   ├── UnreachableError    no database answers now; it may be starting (tried again by itself)
+│   └── NotEnoughMemoryError    the work would be killed for memory, so it was not begun
 ├── DatabaseError           the database refused something
 │   └── TransientDatabaseError  it went away in the middle, or chose this transaction to end a deadlock (tried again)
 ├── SourceError             the source cannot be read as it is described
@@ -41,6 +42,10 @@ class ConfigurationError(SegmentationError):
 
 class UnreachableError(ConfigurationError):
     """No database answers at the URL; it may be restarting, so a stage tries again."""
+
+
+class NotEnoughMemoryError(ConfigurationError):
+    """The container or the machine has less memory than the work needs; said before it is begun."""
 
 
 class DatabaseError(SegmentationError):

@@ -20,6 +20,15 @@ Status = Literal["candidate", "rejected", "waiting", "published", "declined", "s
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """A limit in bytes, who sets it ("this container"), and how much of it is left."""
+
+    where: str
+    limit: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """One partition: its name, its first moment and its end (exclusive), which is its as_of."""
 

@@ -48,7 +48,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.write_table("assignments", assignments)
             pictures = show_segments(
                 artifact,
-                inputs.frame,
+                inputs.rows,
                 identity.segments,
                 identity.profiles,
                 features=inputs.features,
@@ -87,14 +87,15 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 def _assignments(key: str, inputs: Inputs, recorded: Recorded) -> pa.Table:
     segments = recorded.identity.segments
-    second = as_segments(inputs.labels["second_cluster"].to_numpy(), recorded.identity.alignment)
+    labels = inputs.fitted.table("labels")
+    second = as_segments(labels.column("second_cluster").to_numpy(), recorded.identity.alignment)
     return pa.table(
         {
-            key: inputs.valid.table("rows").column(key),
+            key: labels.column(key),
             "segment_id": pa.array(segments.astype(np.int32), mask=segments == UNASSIGNED),
-            "distance": inputs.labels["distance"].to_numpy(),
+            "distance": labels.column("distance"),
             "second_segment_id": pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
-            "margin": inputs.labels["margin"].to_numpy(),
+            "margin": labels.column("margin"),
         }
     )
 

@@ -17,9 +17,10 @@ def approval_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
         CHECK,
         asset=pipeline.key("aligned_segments"),
         blocking=False,
-        description="Nobody has to look at the snapshot before it is published. A warning: it waits for a person, and "
-        f"no later period is aligned until somebody decides, by the job `{pipeline.spec.name}_approve` or "
-        f"`{pipeline.spec.name}_decline`. `publish.approval` is `{pipeline.spec.publish.approval}` here.",
+        description="Passes where nobody has to look at the snapshot before it is published. Else the snapshot waits "
+        "for a person, and no later period is aligned until somebody decides, by the job "
+        f"`{pipeline.spec.name}_approve` or `{pipeline.spec.name}_decline`. `publish.approval` is "
+        f"`{pipeline.spec.publish.approval}` here.",
     )
 
 

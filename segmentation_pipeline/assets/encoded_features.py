@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.columns import encoded_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.stages.algorithms import Resolved
 from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
@@ -23,30 +25,31 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         valid = pipeline.latest(context, "validated_rows")
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
-        table = valid.table("rows")
-        frame = table.to_pandas()
-        encoding = fit_encoding(frame, features, pca=spec.pca)
-        encoded = transform_to_fit(frame, encoding)
-        outliers = np.flatnonzero(encoded.outliers)
+        rows = valid.stored("rows")
+        encoding = fit_encoding(rows, features, pca=spec.pca)
+        planned = require_memory(spec, n_rows=len(rows), n_columns=len(encoding.names))
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
-            artifact.write_matrix(key, table.column(key), encoded.matrix)
+            keys = valid.column("rows", key)
+            with artifact.writing_matrix(key, keys, len(encoding.names)) as matrix:
+                encoded = transform_to_fit(rows, encoding, into=matrix)
+            outliers = np.flatnonzero(encoded.outliers)
             artifact.write_json("encoding", encoding.to_json())
             artifact.write_table("outliers", pa.table({"row": outliers}))
             artifact.manifest |= {
-                "rows": len(frame),
+                "rows": len(rows),
                 "outliers": len(outliers),
                 "data_version": json_version([valid.data_version, encoding.to_json()]),
             }
         if any(feature.scale == "none" for feature in features):
-            column, share = max(variance_shares(frame, encoding).items(), key=lambda item: item[1])
+            column, share = max(variance_shares(rows, encoding).items(), key=lambda item: item[1])
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if encoded.unknown:
             context.log.warning(f"values that no category knows: {encoded.unknown}")
         return pipeline.result(
             artifact,
             metadata={
-                **_metadata(encoding, encoded),
-                **encoded_columns(pipeline, encoding, str(table.schema.field(key).type)),
+                **_metadata(encoding, encoded, planned),
+                **encoded_columns(pipeline, encoding, str(keys.type)),
             },
         )
 
@@ -61,7 +64,7 @@ def fitting_rows(encoded: Artifact) -> NDArray[np.float32]:
     return np.delete(matrix, encoded.table("outliers").column("row").to_numpy(), axis=0)
 
 
-def _metadata(encoding: Encoding, encoded: Encoded) -> dict[str, Any]:
+def _metadata(encoding: Encoding, encoded: Encoded, planned: Resolved) -> dict[str, Any]:
     infrequent = {each.column: len(each.infrequent) for each in encoding.features if each.infrequent}
     transforms = {each.column: each.transform for each in encoding.features if each.transform != "none"}
     metadata: dict[str, Any] = {
@@ -70,6 +73,7 @@ def _metadata(encoding: Encoding, encoded: Encoded) -> dict[str, Any]:
         "infrequent_categories": dg.MetadataValue.json(infrequent),
         "unknown_categories": dg.MetadataValue.json(encoded.unknown),
         "missing_values": dg.MetadataValue.json(encoded.missing),
+        "memory_needed_mb": round(planned.needed_bytes / 2**20),
         "outliers_not_fitted_on": int(np.count_nonzero(encoded.outliers)),
     }
     if encoding.pca is not None:

@@ -5,16 +5,17 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.columns import label_columns
 from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
+from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
 from segmentation_pipeline.reporting.figures import distance_figure
-from segmentation_pipeline.stages.algorithms import fit_model, resolve_algorithm, silhouette_score
-from segmentation_pipeline.stages.clustering import assign
-from segmentation_pipeline.storage.artifacts import json_version
-from segmentation_pipeline.storage.memory import available_bytes
+from segmentation_pipeline.stages.algorithms import fit_model, silhouette_score
+from segmentation_pipeline.stages.clustering import assign_blocks
+from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
 
 def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -28,12 +29,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         sweep = SweepResult.from_json(swept.json("sweep"))
         encoding = Encoding.from_json(encoded.json("encoding"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
-        resolved = resolve_algorithm(
-            spec.fit.algorithm,
-            n_rows=matrix.shape[0],
-            n_columns=matrix.shape[1],
-            available_bytes=available_bytes(),
-        )
+        resolved = require_memory(spec, n_rows=matrix.shape[0], n_columns=matrix.shape[1])
         fit = fit_model(
             fitting_rows(encoded),
             algorithm=resolved.algorithm,
@@ -45,40 +41,32 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         )
         # labelled by what was saved, read back: one model, one answer
         model = FittedModel.from_json(fit.model.to_json())
-        assigned = assign(matrix, model)
         notes = (*fit.notes, *_notes(resolved.algorithm, spec.fit.k, sweep.k, fit.k))
         for note in notes:
             context.log.warning(note)
-        summary = FitSummary(
-            k=fit.k,
-            seed=sweep.seed,
-            inertia=fit.inertia,
-            silhouette=sweep.chosen.silhouette
-            if resolved.algorithm == "kmeans"
-            else silhouette_score(matrix, assigned.labels, seed=sweep.seed),
-            n_iter=fit.n_iter,
-            converged=fit.converged,
-            n_init=spec.fit.n_init,
-            won_by=fit.won_by,
-            algorithm=resolved.algorithm,
-            reason=resolved.reason,
-            n_fitted=fit.n_fitted,
-            n_unassigned=int((assigned.labels < 0).sum()),
-            notes=notes,
-        )
         with pipeline.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
+            schema = _schema(key, keys.type)
+            labels = _label(artifact, matrix, model, keys=keys, schema=schema)
+            # the sweep's silhouette is that of K-Means
+            own = resolved.algorithm == "kmeans"
+            silhouette = sweep.chosen.silhouette if own else silhouette_score(matrix, labels, seed=sweep.seed)
+            summary = FitSummary(
+                k=fit.k,
+                seed=sweep.seed,
+                inertia=fit.inertia,
+                silhouette=silhouette,
+                n_iter=fit.n_iter,
+                converged=fit.converged,
+                n_init=spec.fit.n_init,
+                won_by=fit.won_by,
+                algorithm=resolved.algorithm,
+                reason=resolved.reason,
+                n_fitted=fit.n_fitted,
+                n_unassigned=int((labels < 0).sum()),
+                notes=notes,
+            )
             artifact.write_json("model", model.to_json())
             artifact.write_json("summary", {field: getattr(summary, field) for field in summary.__slots__})
-            labels = pa.table(
-                {
-                    key: keys,
-                    "cluster": assigned.labels,
-                    "distance": assigned.distance,
-                    "second_cluster": assigned.second_labels,
-                    "margin": assigned.margin,
-                }
-            )
-            artifact.write_table("labels", labels)
             artifact.manifest |= {
                 "rows": len(matrix),
                 "data_version": json_version([encoded.data_version, model.to_json()]),
@@ -98,14 +86,40 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "unassigned": summary.n_unassigned,
                 **({"notes": "; ".join(notes)} if notes else {}),
                 "distances": picture(
-                    distance_figure(assigned.distance, assigned.labels),
+                    distance_figure(artifact.column("labels", "distance").to_numpy(), labels),
                     f"distances of the customers to the centers of the {fit.k} clusters of this fit",
                 ),
-                **label_columns(pipeline, labels.schema, encoding),
+                **label_columns(pipeline, schema, encoding),
             },
         )
 
     return step
+
+
+def _schema(key: str, key_type: pa.DataType) -> pa.Schema:
+    """The columns of `labels`."""
+    return pa.schema(
+        [
+            (key, key_type),
+            ("cluster", pa.int64()),
+            ("distance", pa.float64()),
+            ("second_cluster", pa.int64()),
+            ("margin", pa.float64()),
+        ]
+    )
+
+
+def _label(
+    artifact: Artifact, matrix: NDArray[np.float32], model: FittedModel, *, keys: pa.Array, schema: pa.Schema
+) -> NDArray[np.int64]:
+    """Write what the model says of every row, block by block; gives the clusters, shape (n,)."""
+    labels = np.empty(len(matrix), dtype=np.int64)
+    with artifact.writing_table("labels", schema) as table:
+        for here, block in assign_blocks(matrix, model):
+            labels[here] = block.labels
+            columns = [keys[here], block.labels, block.distance, block.second_labels, block.margin]
+            table.add(pa.table([pa.array(each) for each in columns], schema=schema))
+    return labels
 
 
 def _notes(algorithm: str, fixed: int | None, swept: int, found: int) -> list[str]:

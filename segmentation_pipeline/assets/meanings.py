@@ -26,6 +26,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "infrequent_categories": "how many rare categories share one column",
         "unknown_categories": "values that no category knows, by column",
         "missing_values": "values that were filled in, by column",
+        "memory_needed_mb": "what the sweep and the fit of this matrix need at most",
         "outliers_not_fitted_on": "customers left out of the fit by `outliers: remove`; they get a segment too",
         "explained_by_components": "with `pca`, the share of the variance that each component holds",
     },

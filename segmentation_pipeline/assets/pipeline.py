@@ -21,6 +21,7 @@ from segmentation_pipeline.spec import SegmentationSpec
 from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore, json_version
 from segmentation_pipeline.storage.extraction import query_text
 from segmentation_pipeline.storage.home import home
+from segmentation_pipeline.storage.memory import memory, release_memory
 
 STAGES = (
     "raw_extract",
@@ -217,6 +218,12 @@ def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | 
     return yielded
 
 
+def _limit() -> str:
+    """Who allows how much memory, as a sentence."""
+    known = memory()
+    return f"{known.where.capitalize()} has {known.limit / 2**30:.1f} GiB. " if known is not None else ""
+
+
 def _telling(step: Step) -> Step:
     """Show an error of this package as its message alone, try again what may pass, and note how long the step took."""
 
@@ -234,6 +241,11 @@ def _telling(step: Step) -> Step:
                     raise dg.RetryRequested(max_retries=TRIES - 1, seconds_to_wait=wait) from error
                 said = f"{said} It was tried {TRIES} times."
             raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
+        except MemoryError as error:
+            said = f"out of memory: {error}. {_limit()}Raise the limit, or take fewer customers or features."
+            raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
+        finally:
+            release_memory()
         if isinstance(result, dg.AssetCheckResult):
             return result
         return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})

@@ -123,6 +123,7 @@ def _record_rejected(context: dg.AssetExecutionContext, pipeline: Pipeline, fit:
     spec, ledger = pipeline.spec, fit.ledger
     with database.begin(spec.publish.url_env) as connection:
         assignments.ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
+        assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
         assignments.record_rejected(
             connection,
             spec.name,
@@ -132,7 +133,6 @@ def _record_rejected(context: dg.AssetExecutionContext, pipeline: Pipeline, fit:
             rejected=scored.rejected,
             reasons=scored.reasons,
             store_rows=spec.store_rows,
-            replace=True,
         )
     if len(scored.rejected):
         context.log.warning(f"{len(scored.rejected):,} rows rejected: {scored.reason_counts}")

@@ -5,19 +5,19 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 
 from segmentation_pipeline.assets.pipeline import picture
 from segmentation_pipeline.reporting.segments import profile_figure, size_figure
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.imitation import Imitation, Rule, imitate
 from segmentation_pipeline.stages.profiling import SegmentProfile, standard_scores
+from segmentation_pipeline.stages.rows import Rows
 from segmentation_pipeline.storage.artifacts import Artifact
 
 
 def show_segments(
     artifact: Artifact,
-    frame: pd.DataFrame,
+    rows: Rows,
     segments: np.ndarray,
     profiles: Mapping[int, SegmentProfile],
     *,
@@ -26,7 +26,7 @@ def show_segments(
     seed: int,
 ) -> dict[str, Any]:  # whatever Dagster takes as metadata
     """Write the profiles and the rules into the artifact, and give them as metadata, with pictures."""
-    rules = imitate(frame, segments, features=features, seed=seed)
+    rules = imitate(rows, segments, features=features, seed=seed)
     scores = standard_scores(profiles, features=features)
     artifact.write_json("rules", rules.to_json())
     artifact.write_json("profiles", {segment: _profile(each, scores[segment]) for segment, each in profiles.items()})

@@ -25,6 +25,7 @@ from segmentation_pipeline.stages.outcomes import outcome_effects
 from segmentation_pipeline.storage import assignments, decisions, snapshots
 from segmentation_pipeline.storage.artifacts import Artifact
 from segmentation_pipeline.storage.past import pasts
+from segmentation_pipeline.storage.rows import ParquetRows
 
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", PACKAGE)
 # the sweep's figures are K-Means'; of another algorithm its own silhouette is known
@@ -40,8 +41,10 @@ class Inputs:
     encoded: Artifact
     swept: Artifact
     fitted: Artifact
-    frame: pd.DataFrame
-    labels: pd.DataFrame
+    rows: ParquetRows
+    keys: pd.Series
+    clusters: np.ndarray
+    distance: np.ndarray
     features: list[FeatureSpec]
     sweep: SweepResult
     summary: Json
@@ -68,16 +71,18 @@ def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs
     """
     stages = ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit")
     raw, valid, encoded, swept, fitted = (pipeline.latest(context, stage) for stage in stages)
-    frame, labels = valid.frame("rows"), fitted.frame("labels")
-    key = pipeline.spec.source.key
-    if len(frame) != len(labels) or not (frame[key].to_numpy() == labels[key].to_numpy()).all():
+    rows, labels = valid.stored("rows"), fitted.stored("labels")
+    keys = rows[pipeline.spec.source.key]
+    if not keys.equals(labels[pipeline.spec.source.key]):
         message = (
             f"final_fit of {context.partition_key} was made from other rows than the latest validated_rows; "
             "materialize encoded_features, k_sweep and final_fit again"
         )
         raise AlignmentError(message)
     return Inputs(
-        raw, valid, encoded, swept, fitted, frame, labels,
+        raw, valid, encoded, swept, fitted, rows, keys,
+        clusters=labels["cluster"].to_numpy(),
+        distance=labels["distance"].to_numpy(),
         features=[FeatureSpec(**feature) for feature in valid.json("features")],
         sweep=SweepResult.from_json(swept.json("sweep")),
         summary=fitted.json("summary"),
@@ -102,10 +107,10 @@ def align_and_record(
     parent = snapshots.parent(connection, spec.name, period.as_of)
     found = identify(
         Fitted(
-            frame=inputs.frame,
-            keys=inputs.frame[spec.source.key],
-            clusters=inputs.labels["cluster"].to_numpy(),
-            distance=inputs.labels["distance"].to_numpy(),
+            rows=inputs.rows,
+            keys=inputs.keys,
+            clusters=inputs.clusters,
+            distance=inputs.distance,
             model=FittedModel.from_json(inputs.fitted.json("model")),
             features=inputs.features,
             outcomes=spec.outcomes,
@@ -171,11 +176,11 @@ def _remembered(
 def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, outcomes: list[str]) -> Evidence:
     n_unassigned = int(inputs.summary["n_unassigned"])
     effects = outcome_effects(
-        inputs.frame, found.segments, outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
+        inputs.rows, found.segments, outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
     )
     return Evidence(
         n_extracted=inputs.raw.rows,
-        n_assigned=len(inputs.labels) - n_unassigned,
+        n_assigned=len(inputs.keys) - n_unassigned,
         n_unassigned=n_unassigned,
         n_rejected=int(inputs.valid.manifest["rejected"]),
         segment_sizes={segment: profile.n_customers for segment, profile in found.profiles.items()},
@@ -220,7 +225,7 @@ def _metrics(inputs: Inputs, found: Identity) -> Json:
         "reason": inputs.sweep.reason,
         "won_by": inputs.summary["won_by"],
         "features": inputs.valid.json("features"),
-        "distributions": describe(inputs.frame, inputs.features),
+        "distributions": describe(inputs.rows, inputs.features),
         "n_shared": found.n_shared,
         "n_moved": found.n_changed,
         "evidence": found.alignment.evidence,

@@ -1,74 +1,116 @@
 """The rows that can be used; the others go to `<name>_rejected` with every reason."""
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
 
 import dagster as dg
+import pyarrow as pa
+import sqlalchemy as sa
 
 from segmentation_pipeline.assets.columns import valid_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.errors import UnusableDataError
+from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.features import InferredFeatures, infer_features
-from segmentation_pipeline.stages.validation import require_columns, validate
+from segmentation_pipeline.stages.rows import BLOCK_ROWS
+from segmentation_pipeline.stages.validation import Validated, repeated_keys, require_columns, validate
 from segmentation_pipeline.storage import assignments, database, snapshots
-from segmentation_pipeline.storage.artifacts import RowsVersion
+from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
+from segmentation_pipeline.storage.rows import ParquetRows, with_types
+
+TYPES: Final = {"numeric": pa.float64(), "date": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
 
 
 def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Build the asset."""
-    import pyarrow as pa
-
-    spec, key = pipeline.spec, pipeline.spec.source.key
+    spec = pipeline.spec
 
     @pipeline.asset("validated_rows", kinds={"pandas", "parquet"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         raw = pipeline.latest(context, "raw_extract")
-        as_of = pipeline.period(context.partition_key).as_of
-        frame = raw.frame("rows")
-        require_columns(frame, spec.outcomes)
-        if spec.features == "auto":
-            ignore = [*spec.outcomes, *spec.exclude, *([spec.source.fresh.column] if spec.source.fresh else [])]
-            inferred = infer_features(frame, key=key, ignore=ignore, as_of=as_of)
-        else:
-            inferred = InferredFeatures(tuple(spec.features), {})
-        valid = validate(frame, inferred.features, key=key, as_of=as_of)
-        with database.begin(spec.publish.url_env) as connection:
-            snapshots.register(connection, spec.name, key_name=key, key_type=raw.manifest["key_type"])
-            assignments.ensure_tables(connection, spec.name, key_name=key, key_type=raw.manifest["key_type"])
-            assignments.record_rejected(
-                connection,
-                spec.name,
-                run_id=context.run.run_id,
-                partition=context.partition_key,
-                key=key,
-                rejected=valid.rejected,
-                reasons=valid.reasons,
-                store_rows=spec.store_rows,
-            )
-        if valid.rows.empty:
-            reasons = ", ".join(f"{reason} ({count:,})" for reason, count in valid.reason_counts.items())
-            message = f"all {len(frame):,} rows were rejected: {reasons}. Look at segmentation.{spec.name}_rejected."
-            raise UnusableDataError(message)
+        rows = raw.stored("rows")
+        inferred = _features(pipeline, context, rows)
+        # every feature makes at least one column: what cannot fit is told before the rows are worked on
+        require_memory(spec, n_rows=len(rows), n_columns=len(inferred.features))
+        schema = with_types(rows.schema, {each.column: TYPES[each.kind] for each in inferred.features})
+        reasons, version = Counter[str](), RowsVersion(schema)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:
-            rows = pa.Table.from_pandas(valid.rows, preserve_index=False)
-            artifact.write_table("rows", rows)
+            with (
+                database.begin(spec.publish.url_env) as connection,
+                artifact.writing_table("rows", schema, version=version) as usable,
+            ):
+                for valid in _validated(pipeline, context, connection, raw, inferred.features):
+                    usable.add(valid.rows)
+                    reasons.update(valid.reason_counts)
+            if not usable.n_rows:
+                told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
+                message = f"all {len(rows):,} rows were rejected: {told}. Look at segmentation.{spec.name}_rejected."
+                raise UnusableDataError(message)
             artifact.write_json("features", [feature.model_dump() for feature in inferred.features])
+            n_rejected = len(rows) - usable.n_rows
             artifact.manifest |= {
-                "rows": len(valid.rows),
-                "rejected": len(valid.rejected),
-                "data_version": RowsVersion(rows.schema).add(rows).hexdigest,
+                "rows": usable.n_rows,
+                "rejected": n_rejected,
+                "data_version": version.hexdigest,
             }
-        if len(valid.rejected):
-            context.log.warning(f"{len(valid.rejected):,} of {len(frame):,} rows rejected: {valid.reason_counts}")
+        if n_rejected:
+            context.log.warning(f"{n_rejected:,} of {len(rows):,} rows rejected: {dict(reasons)}")
         return pipeline.result(
             artifact,
             metadata={
-                "extracted": len(frame),
-                "rejected": len(valid.rejected),
-                "reasons": dg.MetadataValue.json(valid.reason_counts),
+                "extracted": len(rows),
+                "rejected": n_rejected,
+                "reasons": dg.MetadataValue.json(dict(reasons.most_common())),
                 "features": [f"{each.column} ({each.kind}, {each.transform})" for each in inferred.features],
                 "left_out": dg.MetadataValue.json(inferred.left_out),
-                **valid_columns(pipeline, rows.schema, inferred.features),
+                **valid_columns(pipeline, schema, inferred.features),
             },
         )
 
     return step
+
+
+def _features(pipeline: Pipeline, context: dg.AssetExecutionContext, rows: ParquetRows) -> InferredFeatures:
+    """The features that the spec lists, or those that the columns suggest."""
+    spec = pipeline.spec
+    require_columns(rows, spec.outcomes)
+    if spec.features != "auto":
+        require_columns(rows, [each.column for each in spec.features])
+        return InferredFeatures(tuple(spec.features), {})
+    ignore = [*spec.outcomes, *spec.exclude, *([spec.source.fresh.column] if spec.source.fresh else [])]
+    as_of = pipeline.period(context.partition_key).as_of
+    return infer_features(rows, key=spec.source.key, ignore=ignore, as_of=as_of)
+
+
+def _validated(
+    pipeline: Pipeline,
+    context: dg.AssetExecutionContext,
+    connection: sa.Connection,
+    raw: Artifact,
+    features: tuple[FeatureSpec, ...],
+) -> Iterator[Validated]:
+    """Each block of the rows, its rejected ones recorded."""
+    spec, key = pipeline.spec, pipeline.spec.source.key
+    rows, key_type = raw.stored("rows"), raw.manifest["key_type"]
+    snapshots.register(connection, spec.name, key_name=key, key_type=key_type)
+    assignments.ensure_tables(connection, spec.name, key_name=key, key_type=key_type)
+    assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id)
+    as_of, start = pipeline.period(context.partition_key).as_of, 0
+    repeated = repeated_keys(rows[key])
+    for block in rows.blocks(BLOCK_ROWS):
+        here = repeated[start : start + len(block)]
+        valid = validate(block, features, key=key, as_of=as_of, repeated=here)
+        assignments.record_rejected(
+            connection,
+            spec.name,
+            run_id=context.run.run_id,
+            partition=context.partition_key,
+            key=key,
+            rejected=valid.rejected,
+            reasons=valid.reasons,
+            store_rows=spec.store_rows,
+        )
+        start += len(block)
+        yield valid

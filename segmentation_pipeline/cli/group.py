@@ -1,5 +1,6 @@
 """The `segmentation` command itself: its group, how it fails, and how a segmentation is found by its name."""
 
+import gc
 import getpass
 import os
 import sys
@@ -11,6 +12,9 @@ from segmentation_pipeline.errors import SegmentationError
 
 if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
+
+# The imports make hundreds of thousands of objects that stay; they need not be searched for garbage again and again.
+OBJECTS_BEFORE_COLLECTION = 100_000
 
 
 class Command(click.Command):
@@ -29,6 +33,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         """Run the command."""
+        gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
         try:
             return super().invoke(ctx)
         except SegmentationError as error:

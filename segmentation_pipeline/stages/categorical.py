@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FeatureEncoding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from segmentation_pipeline.spec import FeatureSpec
@@ -19,16 +22,43 @@ CATEGORY_WEIGHT: Final = 0.5
 MISSING_CATEGORY: Final = "(missing)"
 
 
-def as_categories(values: pd.Series) -> pd.Series:
-    """The names of a column's categories, null as a name of its own."""
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """The categories of a column: distinct `names`, and `codes`, shape (n,), the place of each value's among them."""
+
+    codes: NDArray[np.intp]
+    names: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many values each category has, the most frequent first, ties by name, so that no order of rows shows."""
+        sizes = np.bincount(self.codes, minlength=len(self.names)).tolist()
+        found = {name: size for name, size in zip(self.names, sizes, strict=True) if size}
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def among(self, wanted: Sequence[str]) -> NDArray[np.intp]:
+        """The place of each value's category in `wanted`, shape (n,), -1 where it is not there."""
+        place = {name: index for index, name in enumerate(wanted)}
+        return np.array([place.get(name, -1) for name in self.names], dtype=np.intp)[self.codes]
+
+
+def categories_of(values: pd.Series) -> Categories:
+    """Name the categories of a column; a null has a name of its own."""
     if values.dtype == bool:
-        return values.map({True: "true", False: "false"})
+        return Categories(values.to_numpy().astype(np.intp), ("false", "true"))
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}:
         # 1, 1.0 and True hash alike: each value is looked at
-        return values.where(values.notna(), MISSING_CATEGORY).map(category_name)
+        named = [
+            MISSING_CATEGORY if null else category_name(each) for each, null in zip(values, values.isna(), strict=True)
+        ]
+        codes, distinct = pd.factorize(np.array(named, dtype=object))
+        return Categories(codes, tuple(distinct))
     codes, found = pd.factorize(values)
-    names = np.array([*map(category_name, found), MISSING_CATEGORY], dtype=object)
-    return pd.Series(names[codes], index=values.index, name=values.name)
+    names = [*map(category_name, found), MISSING_CATEGORY]
+    codes = np.where(codes < 0, len(found), codes)
+    merged = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    if len(merged) < len(names):  # a text that is the name of the nulls
+        codes = np.array([merged[name] for name in names])[codes]
+    return Categories(codes, tuple(merged))
 
 
 def category_name(value: object) -> str:
@@ -49,25 +79,23 @@ def fit_one_hot(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
             weight=feature.weight * CATEGORY_WEIGHT,
             categories=("false", "true"),
         )
-    counts = as_categories(values).value_counts()
-    # most frequent first, ties by name, so that the choice does not depend on the order of rows
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    ordered = list(categories_of(values).counts())
     kept = len(ordered) if len(ordered) <= feature.max_categories else feature.max_categories - 1
     return FeatureEncoding(
         column=feature.column,
         kind="categorical",
         weight=feature.weight * CATEGORY_WEIGHT,
-        categories=tuple(sorted(str(name) for name, _ in ordered[:kept])),
-        infrequent=tuple(sorted(str(name) for name, _ in ordered[kept:])),
+        categories=tuple(sorted(ordered[:kept])),
+        infrequent=tuple(sorted(ordered[kept:])),
     )
 
 
 def one_hot_columns(values: pd.Series, feature: FeatureEncoding) -> tuple[NDArray[np.float32], int]:
     """The weighted 0/1 columns, shape (n, c), and the number of values not seen when fitting."""
-    names = as_categories(values)
-    codes = _codes(names, feature.categories)
+    found = categories_of(values)
+    codes = found.among(feature.categories)
     other = codes < 0
-    known_rare = names.isin(list(feature.infrequent)).to_numpy() if feature.infrequent else np.False_
+    known_rare = found.among(feature.infrequent) >= 0
     columns = np.zeros((len(values), len(feature.names)), dtype=np.float32)
     inside = np.flatnonzero(~other)
     columns[inside, codes[inside]] = feature.weight
@@ -82,15 +110,15 @@ def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, 
     Raises:
         UnusableDataError: no value is in the stated order.
     """
-    names = as_categories(values)
+    counts = categories_of(values).counts()
     if feature.order is not None:
-        if not names.isin(feature.order).any():
-            found = ", ".join(sorted(names.unique())[:5])
+        if not counts.keys() & set(feature.order):
+            found = ", ".join(sorted(counts)[:5])
             message = f"{feature.column}: no value is in order {list(feature.order)}; there are {found}"
             raise UnusableDataError(message)
         return feature.order, ()
-    shares = names.value_counts(normalize=True).sort_index()
-    return tuple(str(name) for name in shares.index), tuple(float(share) for share in shares)
+    names = sorted(counts)
+    return tuple(names), tuple(counts[name] / len(values) for name in names)
 
 
 def category_numbers(
@@ -100,13 +128,8 @@ def category_numbers(
 
     A value that is none has no place (NaN, filled like a null), and the frequency 0; a null is not counted as unknown.
     """
-    names = as_categories(values)
-    codes = _codes(names, categories)
+    codes = categories_of(values).among(categories)
     known = codes >= 0
     numbers = np.full(len(values), 0.0 if frequencies else np.nan)
     numbers[known] = np.asarray(frequencies)[codes[known]] if frequencies else codes[known]
     return numbers, int(np.count_nonzero(~known & values.notna().to_numpy()))
-
-
-def _codes(names: pd.Series, categories: tuple[str, ...]) -> NDArray[np.intp]:
-    return np.asarray(pd.Index(categories, dtype="object").get_indexer(pd.Index(names, dtype="object")))

@@ -13,13 +13,23 @@ from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Assignment", "Fit", "assign", "count_distinct_rows", "fit_kmeans", "inertia", "require_distinct_rows"]
+__all__ = [
+    "Assignment",
+    "Fit",
+    "assign",
+    "assign_blocks",
+    "count_distinct_rows",
+    "fit_kmeans",
+    "inertia",
+    "require_distinct_rows",
+]
 
 BLOCK_ROWS: Final = 65_536
+FIRST_BLOCK_ROWS: Final = 1_024
 # Rows times prototypes in one block: 64 MB of distances.
 BLOCK_VALUES: Final = 2**23
 MAX_ITER: Final = 300
@@ -108,15 +118,23 @@ def require_distinct_rows(matrix: NDArray[np.float32], k: int) -> None:
 
 
 def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
-    """Count distinct rows, block by block, and stop once there are `enough`."""
+    """Count distinct rows in blocks, the first ones small, and stop once there are `enough`."""
     seen: set[bytes] = set()
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        block = np.ascontiguousarray(matrix[start : start + BLOCK_ROWS]) + np.float32(0)  # -0.0 becomes 0.0
+    start, size = 0, FIRST_BLOCK_ROWS
+    while start < len(matrix) and len(seen) < enough:
+        block = np.ascontiguousarray(matrix[start : start + size]) + np.float32(0)  # -0.0 becomes 0.0
         rows = block.view(np.dtype((np.void, block.dtype.itemsize * block.shape[1])))
         seen.update(row.tobytes() for row in np.unique(rows))
-        if len(seen) >= enough:
-            break
+        start, size = start + size, min(2 * size, BLOCK_ROWS)
     return len(seen)
+
+
+def assign_blocks(matrix: NDArray[np.float32], model: FittedModel) -> Iterator[tuple[slice, Assignment]]:
+    """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block with their places."""
+    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
+    for start in range(0, len(matrix), rows):
+        here = slice(start, min(start + rows, len(matrix)))
+        yield here, label_rows(matrix[here], model)
 
 
 def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
@@ -125,14 +143,13 @@ def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
     Each row is labelled by itself in float64, so a customer gets the same answer alone, in another order and in any
     batch.
     """
-    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
-    blocks = [label_rows(matrix[start : start + rows], model) for start in range(0, max(len(matrix), 1), rows)]
-    return Assignment(
-        labels=np.concatenate([each.labels for each in blocks]),
-        distance=np.concatenate([each.distance for each in blocks]),
-        second_labels=np.concatenate([each.second_labels for each in blocks]),
-        margin=np.concatenate([each.margin for each in blocks]),
-    )
+    n_rows = len(matrix)
+    labels, second_labels = np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+    distance, margin = np.empty(n_rows), np.empty(n_rows)
+    for here, block in assign_blocks(matrix, model):
+        labels[here], second_labels[here] = block.labels, block.second_labels
+        distance[here], margin[here] = block.distance, block.margin
+    return Assignment(labels, distance, second_labels, margin)
 
 
 def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:

@@ -7,12 +7,13 @@ small below 0.1 and large above 0.25 (Siddiqi 2006, Credit Risk Scorecards).
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from segmentation_pipeline.model import CentroidShift, Drift
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import categories_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 LARGE: Final = 0.25
 N_BINS: Final = 10
@@ -29,15 +31,15 @@ MOST_CATEGORIES: Final = 50
 HALF: Final = 0.5
 
 
-def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
-    """The distribution of each feature of `frame`, shape (n, c), as it is saved with a snapshot.
+def describe(rows: Rows, features: Sequence[FeatureSpec]) -> Json:
+    """The distribution of each feature of `rows`, shape (n, c), as it is saved with a snapshot.
 
     A number: the inner edges of its deciles, the count in each bin and of nulls, mean and standard deviation. A
     category: the count of each of the 50 most frequent values, and of the rest.
     """
     described: Json = {}
     for feature in features:
-        values = frame[feature.column]
+        values = rows[feature.column]
         if feature.is_number:
             numbers = values.dropna().to_numpy(dtype=np.float64)
             inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
@@ -49,15 +51,15 @@ def describe(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Json:
                 "std": float(numbers.std()) if len(numbers) else None,
             }
         else:
-            counts = as_categories(values).value_counts()
-            most = {str(name): int(count) for name, count in counts.head(MOST_CATEGORIES).items()}
-            described[feature.column] = {"values": most, "rest": int(counts.sum()) - sum(most.values())}
+            counts = categories_of(values).counts()
+            most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
+            described[feature.column] = {"values": most, "rest": len(values) - sum(most.values())}
     return described
 
 
 def drift(
     described: Mapping[str, Any],
-    frame: pd.DataFrame,
+    rows: Rows,
     features: Sequence[FeatureSpec],
     *,
     sizes_before: Mapping[int, int],
@@ -65,13 +67,13 @@ def drift(
     profiles_before: Mapping[int, Json],
     profiles_now: Mapping[int, Json],
 ) -> Drift:
-    """Hold today's customers, `frame` (n, c), against what `describe` said of the parent's.
+    """Hold today's customers, `rows` (n, c), against what `describe` said of the parent's.
 
     Sizes and profiles are by segment id; a column that is no feature today, or one of another kind, is left out.
     """
     is_number = {feature.column: feature.is_number for feature in features}
     indices = {
-        column: stability_index(*_paired(then, frame[column]))
+        column: stability_index(*_paired(then, rows[column]))
         for column, then in described.items()
         if column in is_number and is_number[column] == ("edges" in then)
     }
@@ -106,9 +108,9 @@ def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list
     """Counts of then and now over the same bins."""
     if "edges" in then:
         return list(then["counts"]), _in_bins(values, then["edges"])
-    counts = as_categories(values).value_counts()
-    now = [int(counts.get(name, 0)) for name in then["values"]]
-    return [*then["values"].values(), then["rest"]], [*now, int(counts.sum()) - sum(now)]
+    counts = categories_of(values).counts()
+    now = [counts.get(name, 0) for name in then["values"]]
+    return [*then["values"].values(), then["rest"]], [*now, len(values) - sum(now)]
 
 
 def _shifts(segment: int, before: Json, now: Json, described: Mapping[str, Any]) -> list[CentroidShift]:

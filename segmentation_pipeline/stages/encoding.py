@@ -10,6 +10,7 @@ random customers differ by 2 on average in a standardised numeric feature, so a 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +21,6 @@ from segmentation_pipeline.model import Encoding, FeatureEncoding
 from segmentation_pipeline.stages.categorical import (
     CATEGORY_WEIGHT,
     MISSING_CATEGORY,
-    as_categories,
-    category_name,
     category_numbers,
     fit_categories,
     fit_one_hot,
@@ -37,6 +36,7 @@ from segmentation_pipeline.stages.numeric import (
     winsor_limits,
 )
 from segmentation_pipeline.stages.pca import fit_axes, on_axes
+from segmentation_pipeline.stages.rows import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +45,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 __all__ = [
     "CATEGORY_WEIGHT",
     "MISSING_CATEGORY",
     "Encoded",
-    "as_categories",
-    "category_name",
     "decode_names",
     "fit_encoding",
     "measurable",
@@ -79,39 +78,40 @@ class Encoded:
     outliers: NDArray[np.bool_]
 
 
-def fit_encoding(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, pca: float | None = None) -> Encoding:
-    """Fit transforms, fills, scales, categories and axes on `frame`, shape (n, c), as `validate` gives it.
+def fit_encoding(rows: Rows, features: Sequence[FeatureSpec], *, pca: float | None = None) -> Encoding:
+    """Fit transforms, fills, scales, categories and axes on `rows`, shape (n, c), as `validate` gives them.
 
-    Rows that are outliers of a feature with `outliers: remove` are found first and take no part in the fit. `pca` is
-    the share of variance that the principal components must explain; None: no PCA.
+    One column is looked at after the other; only a PCA needs all of them encoded at once, in float64. Rows that are
+    outliers of a feature with `outliers: remove` are found first and take no part in the fit. `pca` is the share of
+    variance that the principal components must explain; None: no PCA.
 
     Raises:
         UnusableDataError: no rows, no row that is no outlier, or a feature to be filled has no value at all.
     """
-    if frame.empty:
+    if not len(rows):
         message = "0 usable rows: nothing to encode. Look at the rejected rows and at the source query."
         raise UnusableDataError(message)
-    features = [_decided(frame[feature.column], feature) for feature in features]
+    features = [_decided(rows[feature.column], feature) if _undecided(feature) else feature for feature in features]
     limits = {
-        feature.column: removal_limits(as_numbers(frame[feature.column]), feature)
+        feature.column: removal_limits(as_numbers(rows[feature.column]), feature)
         for feature in features
         if feature.outliers == "remove"
     }
-    outside = np.zeros(len(frame), dtype=np.bool_)
+    outside = np.zeros(len(rows), dtype=np.bool_)
     for column, each in limits.items():
-        outside |= each.outside(as_numbers(frame[column]))
+        outside |= each.outside(as_numbers(rows[column]))
     if outside.all():
-        message = f"all {len(frame):,} rows are outliers of {', '.join(limits)}; raise `fence`"
+        message = f"all {len(rows):,} rows are outliers of {', '.join(limits)}; raise `fence`"
         raise UnusableDataError(message)
-    usual = frame.loc[~outside] if outside.any() else frame
+    usual = ~outside if outside.any() else slice(None)
     encoding = Encoding(
-        tuple(_fit(usual[feature.column], feature, limits.get(feature.column, Limits())) for feature in features)
+        tuple(_fit(rows[each.column].loc[usual], each, limits.get(each.column, Limits())) for each in features)
     )
     if pca is None:
         return encoding
-    encoded = np.empty((len(usual), len(encoding.names)))
-    _encode_into(encoded, usual, encoding)
-    return replace(encoding, pca=fit_axes(encoded, share=pca))
+    encoded = np.empty((len(rows), len(encoding.names)))
+    _encode_all_into(encoded, rows, encoding)
+    return replace(encoding, pca=fit_axes(encoded[usual], share=pca))
 
 
 def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
@@ -136,19 +136,37 @@ def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
     return Encoded(on_axes(wide, encoding.pca).astype(np.float32), *noted)
 
 
-def transform_to_fit(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
-    """Encode `frame`, shape (n, c), as `transform` does, for a fit: every distance must be computable.
+def transform_to_fit(rows: Rows, encoding: Encoding, *, into: NDArray[np.float32] | None = None) -> Encoded:
+    """Encode `rows`, shape (n, c), block by block as `transform` does, for a fit: every distance must be computable.
+
+    The matrix is written `into` one of shape (n, D) where there is one, a memory map for example.
 
     Raises:
-        SourceError: a column of the encoding is not in the frame.
+        SourceError: a column of the encoding is not in the rows.
         UnusableDataError: a row is so far out that squared distances from it are no float32.
     """
-    with np.errstate(over="ignore"):  # it is told below, by its column
-        encoded = transform(frame, encoding)
-    farthest = np.maximum(encoded.matrix.max(axis=0, initial=0.0), -encoded.matrix.min(axis=0, initial=0.0))
+    matrix = np.empty((len(rows), len(encoding.names)), dtype=np.float32) if into is None else into
+    unknown: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    outliers = np.zeros(len(rows), dtype=np.bool_)
+    start = 0
+    for block in blocks(rows):
+        with np.errstate(over="ignore"):  # it is told below, by its column
+            encoded = transform(block, encoding)
+        _require_measurable(encoded.matrix, encoding)
+        stop = start + len(block)
+        matrix[start:stop], outliers[start:stop] = encoded.matrix, encoded.outliers
+        unknown.update(encoded.unknown)
+        missing.update(encoded.missing)
+        start = stop
+    return Encoded(matrix, dict(unknown), dict(missing), outliers)
+
+
+def _require_measurable(matrix: NDArray[np.float32], encoding: Encoding) -> None:
+    farthest = np.maximum(matrix.max(axis=0, initial=0.0), -matrix.min(axis=0, initial=0.0))
     worst = int(farthest.argmax())
     if farthest[worst] < FARTHEST:
-        return encoded
+        return
     message = (
         f"{encoding.names[worst]}: a value is {farthest[worst]:.3g} units of the fit away, and distances beyond "
         f"{FARTHEST:g} cannot be computed. Give the feature a `max` or `min` that rejects such rows, or "
@@ -167,21 +185,34 @@ def decode_names(encoding: Encoding) -> dict[str, FeatureEncoding]:
     return {name: feature for feature in encoding.features for name in feature.names}
 
 
-def variance_shares(frame: pd.DataFrame, encoding: Encoding) -> dict[str, float]:
+def variance_shares(rows: Rows, encoding: Encoding) -> dict[str, float]:
     """The share of each source column in the variance of the encoded rows, before a PCA: its share in the distances."""
-    encoded = transform(frame, replace(encoding, pca=None))
-    variances = encoded.matrix[~encoded.outliers].var(axis=0, dtype=np.float64)
-    total = max(float(variances.sum()), np.finfo(np.float64).tiny)
+    plain = replace(encoding, pca=None)
+    n, mean, total = 0, np.zeros(len(plain.names)), np.zeros(len(plain.names))
+    for block in blocks(rows):
+        encoded = transform(block, plain)
+        inside = encoded.matrix[~encoded.outliers].astype(np.float64)
+        if not len(inside):
+            continue
+        # Chan, Golub and LeVeque (1983): the parts' sums of squares, and what their means are apart
+        step = inside.mean(axis=0) - mean
+        both = n + len(inside)
+        total += np.square(inside - inside.mean(axis=0)).sum(axis=0) + np.square(step) * n * len(inside) / both
+        mean += step * len(inside) / both
+        n = both
+    whole = max(float(total.sum()), np.finfo(np.float64).tiny)
     shares = dict.fromkeys(encoding.columns, 0.0)
-    for variance, feature in zip(variances, decode_names(encoding).values(), strict=True):
-        shares[feature.column] += float(variance) / total
+    for variance, feature in zip(total, decode_names(encoding).values(), strict=True):
+        shares[feature.column] += float(variance) / whole
     return shares
+
+
+def _undecided(feature: FeatureSpec) -> bool:
+    return feature.outliers == "remove" and feature.transform == "auto"
 
 
 def _decided(values: pd.Series, feature: FeatureSpec) -> FeatureSpec:
     """Where outliers are removed, `transform: auto` decides by all values: it must take the outliers too."""
-    if feature.outliers != "remove" or feature.transform != "auto":
-        return feature
     return feature.model_copy(update={"transform": choose_transform(as_numbers(values))})
 
 
@@ -207,6 +238,14 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
         fill = "median"
     fitted = fit_number(numbers, feature, transform=transform, fill=None if fill == "reject" else fill)
     return FeatureEncoding(column=feature.column, kind=feature.kind, weight=feature.weight, **fields, **fitted)
+
+
+def _encode_all_into(matrix: NDArray[np.float64], rows: Rows, encoding: Encoding) -> None:
+    """Fill `matrix`, shape (n, D), without the PCA."""
+    start = 0
+    for block in blocks(rows):
+        _encode_into(matrix[start : start + len(block)], block, encoding)
+        start += len(block)
 
 
 def _encode_into(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.stages.rows import Rows
+
 MAX_CATEGORIES: Final = 50
 # with fewer values a percentile lies between the last two
 ENOUGH_FOR_A_PERCENTILE: Final = 100
@@ -34,9 +36,9 @@ class InferredFeatures:
 
 
 def infer_features(
-    frame: pd.DataFrame, *, key: str, ignore: Collection[str] = (), as_of: datetime | None = None
+    rows: Rows, *, key: str, ignore: Collection[str] = (), as_of: datetime | None = None
 ) -> InferredFeatures:
-    """Choose the features among the columns of `frame`, shape (n, c).
+    """Choose the features among the columns of `rows`, shape (n, c), one at a time.
 
     Numeric columns become numeric features: with log1p where they are skewed (skewness above 1) and never negative,
     with yeo-johnson where they are skewed and negative. From 100 values on they are winsorized: after a transform too,
@@ -50,13 +52,13 @@ def infer_features(
     """
     chosen: list[FeatureSpec] = []
     left_out: dict[str, str] = {}
-    for column in frame.columns:
+    for column in rows.columns:
         if column == key:
             continue
         if column in ignore:
             left_out[column] = "named in outcomes, exclude or source.fresh"
             continue
-        feature = _feature(frame[column], as_of)
+        feature = _feature(rows[column], as_of)
         if isinstance(feature, FeatureSpec):
             chosen.append(feature)
         else:

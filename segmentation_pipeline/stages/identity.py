@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Alignment, Drift, FittedModel, Json, Past, Snapshot, Transition
     from segmentation_pipeline.spec import FeatureSpec
     from segmentation_pipeline.stages.evidence import Reference
+    from segmentation_pipeline.stages.rows import Rows
 
     Remembered = tuple[Past, pd.Series | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A fit and its n customers: `frame` (n, c) with their `keys`, `clusters` and `distance` of shape (n,)."""
+    """A fit and its n customers: `rows` (n, c) with their `keys`, `clusters` and `distance` of shape (n,)."""
 
-    frame: pd.DataFrame
+    rows: Rows
     keys: pd.Series
     clusters: NDArray[np.int64]
     distance: NDArray[np.float64]
@@ -82,13 +83,13 @@ def identify(
         k=fitted.model.k,
         references=_references(fitted, pasts, drawn),
         next_segment_id=next_segment_id,
-        evidence=evidence_of(parent, fitted.frame),
+        evidence=evidence_of(parent, fitted.rows),
         seen_before=seen_before,
     )
     segment_of = alignment.segment_of
     segments = as_segments(fitted.clusters, alignment)
     profiles = profile_segments(
-        fitted.frame, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
+        fitted.rows, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
     )
     reference = next((each for past, each in drawn if past.through == "parent"), None)
     nobody = np.full(len(segments), UNASSIGNED, dtype=np.int64)
@@ -103,11 +104,11 @@ def identify(
     )
 
 
-def evidence_of(parent: Snapshot | None, frame: pd.DataFrame) -> str:
+def evidence_of(parent: Snapshot | None, rows: Rows) -> str:
     """What the matching with the parent rests on, in a sentence."""
     if parent is None:
         return "no earlier snapshot is published: matched with other months where there are any, else new"
-    if missing := missing_columns(parent, frame):
+    if missing := missing_columns(parent, rows):
         return (
             f"the customers' segments in {parent.partition} alone: its encoding needs {', '.join(missing)}, which the "
             "source no longer has"
@@ -123,7 +124,7 @@ def _references(
 ) -> Iterator[Reference]:
     """The pasts' opinions, made one by one and kept in `drawn`."""
     for past, history in pasts:
-        reference = refer(past, fitted.frame, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
+        reference = refer(past, fitted.rows, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
         drawn.append((past, reference))
         yield reference
 
@@ -139,7 +140,7 @@ def _drift(
         return None
     return drift(
         parent.metrics.get("distributions", {}),
-        fitted.frame,
+        fitted.rows,
         fitted.features,
         sizes_before=reference.sizes,
         sizes_now={segment: profile.n_customers for segment, profile in profiles.items()},

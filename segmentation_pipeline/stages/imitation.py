@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import Categories, categories_of
 from segmentation_pipeline.stages.conditions import Cut, Question, readable, sentence
+from segmentation_pipeline.stages.rows import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
+    from sklearn.tree import DecisionTreeClassifier
 
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 # three questions are what a person keeps in mind
 DEPTH: Final = 3
@@ -70,72 +73,116 @@ class Imitation:
 
 
 def imitate(
-    frame: pd.DataFrame,
+    rows: Rows,
     segments: NDArray[np.int64],
     *,
     features: Sequence[FeatureSpec],
     seed: int,
     fit_rows: int = FIT_ROWS,
 ) -> Imitation:
-    """Imitate the segmentation of `frame`, shape (n, c), by a tree of DEPTH on the features in original units.
+    """Imitate the segmentation of `rows`, shape (n, c), by a tree of DEPTH on the features in original units.
 
     `segments`, shape (n,), are segment ids; below 0 a customer is unassigned and left out. A number is asked for as it
     is, a category by its value ("country is DE"). A null answers as the tree found best, and the rule says so. The tree
-    is fitted on at most `fit_rows` random customers, and counted on all.
+    is fitted on at most `fit_rows` random customers, and counted on all, block by block.
     """
     from sklearn.tree import DecisionTreeClassifier
 
     assigned = np.flatnonzero(segments >= 0)
     if not len(assigned):
         return Imitation((), 0.0, {}, 0, 0)
-    own = segments[assigned]
-    columns = list(_columns(frame.iloc[assigned], features))
-    if not columns:
-        columns = [(Question("nothing", "number"), np.zeros(len(own), dtype=np.float32))]
-    answers = np.column_stack([values for _, values in columns])
-    questions = [question for question, _ in columns]
-    rows = np.arange(len(own))
-    if len(own) > fit_rows:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, fit_rows, replace=False))
-    least = max(1, round(SMALLEST_RULE * len(rows)))
+    questions = [each for feature in features for each in _questions(rows[feature.column].iloc[assigned], feature)]
+    questions = questions or [Question("", "number")]
+    picked = assigned
+    if len(assigned) > fit_rows:
+        picked = np.sort(np.random.default_rng(seed).choice(assigned, fit_rows, replace=False))
+    least = max(1, round(SMALLEST_RULE * len(picked)))
     # entropy halves the segments where Gini is as content to peel off one, and questions are few
     tree = DecisionTreeClassifier(criterion="entropy", max_depth=DEPTH, min_samples_leaf=least, random_state=seed)
-    tree.fit(answers[rows], own[rows])
-    leaves, told = tree.apply(answers), tree.predict(answers)
-    rules = [_rule(cuts, ids, leaves, own, tree) for cuts, ids in _paths(tree.tree_, answers, questions)]
+    columns = {each.column: rows[each.column].iloc[picked] for each in questions if each.column in rows.columns}
+    tree.fit(_answers(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
+    counts = _counts(tree, rows, segments, questions)
+    told = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
+    met = np.flatnonzero(counts.any(axis=1))
+    ids = np.flatnonzero(counts.any(axis=0))
+    right = {int(each): int(counts[met[told[met] == each], each].sum()) for each in ids}
     return Imitation(
-        rules=tuple(sorted(rules, key=lambda each: (each.segment_id, -each.n_customers))),
-        fidelity=float((told == own).mean()),
-        by_segment={int(each): float((told[own == each] == each).mean()) for each in np.unique(own)},
-        n_rows=len(own),
-        n_fitted=len(rows),
+        rules=tuple(
+            sorted(
+                (_rule(cuts, leaves, counts, told) for cuts, leaves in _paths(tree.tree_, rows, assigned, questions)),
+                key=lambda each: (each.segment_id, -each.n_customers),
+            )
+        ),
+        fidelity=sum(right.values()) / len(assigned),
+        by_segment={each: right[each] / int(counts[:, each].sum()) for each in right},
+        n_rows=len(assigned),
+        n_fitted=len(picked),
     )
 
 
-def _columns(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Iterator[tuple[Question, NDArray[np.float32]]]:
-    """What the tree may ask, and everybody's answer: float32, as scikit-learn's trees compare."""
-    for feature in features:
-        if feature.is_number:
-            numbers = frame[feature.column].astype(float).to_numpy(dtype=np.float64, na_value=np.nan)
-            values = np.clip(numbers, -LARGEST, LARGEST).astype(np.float32)
-            has_nulls = bool(np.isnan(values).any())
-            yield Question(feature.column, "days" if feature.kind == "date" else "number", has_nulls=has_nulls), values
+def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
+    """What the tree may ask of a feature with these `values`, shape (m,), of the assigned customers."""
+    column = feature.column
+    if feature.is_number:
+        kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
+        yield Question(column, kind, has_nulls=bool(np.isnan(_numbers(values)).any()))
+        return
+    names = list(categories_of(values).counts())
+    common, otherwise = names[: feature.max_categories], ""
+    if len(names) == 2:
+        common = sorted(names, key=lambda name: name == "false")  # "active is true" comes to mind first
+        common, otherwise = common[:1], common[1]
+    for name in common:
+        yield Question(column, "value", name, otherwise)
+
+
+def _answers(
+    columns: Mapping[str, pd.Series] | pd.DataFrame,
+    questions: Sequence[Question],
+    *,
+    n_rows: int,
+    asked: Collection[int],
+) -> NDArray[np.float32]:
+    """Each customer's answers, shape (m, q), to the `asked` ones of q questions: float32, as scikit-learn compares."""
+    answers = np.zeros((n_rows, len(questions)), dtype=np.float32)
+    found: dict[str, Categories] = {}
+    for index in asked:
+        question = questions[index]
+        if question.column not in columns:
             continue
-        names = as_categories(frame[feature.column])
-        counts = names.value_counts()
-        # the most frequent first, ties by name, so that the order of rows does not matter
-        common = sorted(counts.index, key=lambda name: (-counts[name], str(name)))[: feature.max_categories]
-        otherwise = ""
-        if len(counts) == 2:
-            common = sorted(common, key=lambda name: name == "false")  # "active is true" comes to mind first
-            common, otherwise = common[:1], str(common[1])
-        for name in common:
-            question = Question(feature.column, "value", str(name), otherwise)
-            yield question, (names == name).to_numpy(dtype=np.float32)
+        values = columns[question.column]
+        if question.kind != "value":
+            answers[:, index] = _numbers(values)
+            continue
+        if question.column not in found:
+            found = {question.column: categories_of(values)}
+        answers[:, index] = found[question.column].among([question.value]) == 0
+    return answers
+
+
+def _numbers(values: pd.Series) -> NDArray[np.float32]:
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float32)
+
+
+def _counts(
+    tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int64], questions: Sequence[Question]
+) -> NDArray[np.int64]:
+    """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
+    width = int(segments.max()) + 1
+    counts = np.zeros((tree.tree_.node_count, width), dtype=np.int64)
+    asked = sorted({int(each) for each in tree.tree_.feature if each >= 0})
+    start = 0
+    for block in blocks(rows):
+        own = segments[start : start + len(block)]
+        leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
+        counts += np.bincount(leaves * width + own[own >= 0], minlength=counts.size).reshape(counts.shape)
+        start += len(block)
+    return counts
 
 
 def _paths(
-    tree: Any, answers: NDArray[np.float32], questions: Sequence[Question]
+    tree: Any, rows: Rows, assigned: NDArray[np.intp], questions: Sequence[Question]
 ) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
     """The questions down to each leaf, and the nodes below it; leaves that say the same are one.
 
@@ -148,26 +195,27 @@ def _paths(
             return [node]
         return below(tree.children_left[node]) + below(tree.children_right[node])
 
+    def limit_of(node: int, question: Question) -> float:
+        threshold = float(tree.threshold[node])
+        if question.kind == "value" or question.column not in rows.columns:
+            return threshold
+        return readable(threshold, _numbers(rows[question.column].iloc[assigned]))
+
     def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
         leaves = below(node)
         if len({int(said[leaf]) for leaf in leaves}) == 1:
             yield cuts, leaves
             return
-        column = int(tree.feature[node])
-        limit = readable(float(tree.threshold[node]), answers[:, column])
-        nulls_left = bool(tree.missing_go_to_left[node])
-        question = questions[column]
+        question = questions[int(tree.feature[node])]
+        limit, nulls_left = limit_of(node, question), bool(tree.missing_go_to_left[node])
         yield from walk(tree.children_left[node], (*cuts, Cut(question, limit, above=False, nulls=nulls_left)))
         yield from walk(tree.children_right[node], (*cuts, Cut(question, limit, above=True, nulls=not nulls_left)))
 
     yield from walk(0, ())
 
 
-def _rule(
-    cuts: Sequence[Cut], ids: Sequence[int], leaves: NDArray[np.int64], own: NDArray[np.int64], tree: Any
-) -> Rule:
-    """One rule, counted on everybody; `tree` is scikit-learn's classifier."""
-    inside = np.isin(leaves, ids)
-    segment = int(tree.classes_[tree.tree_.value[ids[0], 0, :].argmax()])
-    right = float((own[inside] == segment).mean()) if inside.any() else 0.0
-    return Rule(segment, sentence(cuts), int(inside.sum()), right)
+def _rule(cuts: Sequence[Cut], leaves: Sequence[int], counts: NDArray[np.int64], told: NDArray[np.int64]) -> Rule:
+    """One rule, counted on everybody; `told` is the segment that each node of the tree says."""
+    segment, inside = int(told[leaves[0]]), counts[list(leaves)].sum(axis=0)
+    n_customers = int(inside.sum())
+    return Rule(segment, sentence(cuts), n_customers, int(inside[segment]) / n_customers if n_customers else 0.0)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import FittedModel
 
 UNASSIGNED: Final = -1
+# so few rows and their differences stay in the cache
+CACHED_ROWS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,15 @@ def label_rows(block: NDArray[np.float32], model: FittedModel) -> Assignment:
 def squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shape (b, P); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
     squared = np.empty((len(block), len(centers)), dtype=np.float64)
-    wide = block.astype(np.float64, order="C")  # einsum adds up in another order where the memory lies otherwise
-    for index, center in enumerate(centers):
-        difference = wide - center
-        np.einsum("ij,ij->i", difference, difference, out=squared[:, index])
+    for start in range(0, len(block), CACHED_ROWS):
+        part = slice(start, start + CACHED_ROWS)
+        wide = block[part].astype(
+            np.float64, order="C"
+        )  # einsum adds up in another order where the memory lies otherwise
+        difference = np.empty_like(wide)
+        for index, center in enumerate(centers):
+            np.subtract(wide, center, out=difference)
+            np.einsum("ij,ij->i", difference, difference, out=squared[part, index])
     return squared
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.stages.rows import Rows
+
     Codes = NDArray[np.intp]
 
 SIGNIFICANT: Final = 0.05
@@ -43,14 +45,14 @@ class _Estimate:
 
 
 def outcome_effects(
-    frame: pd.DataFrame,
+    rows: Rows,
     segments: NDArray[np.integer[Any]] | pd.Series,
     outcomes: Sequence[str],
     *,
     rng: np.random.Generator,
     n_resamples: int = 400,
 ) -> tuple[OutcomeEffect, ...]:
-    """Return the effect of `segments`, shape (n,), on each column of `outcomes` in `frame`, shape (n, c).
+    """Return the effect of `segments`, shape (n,), on each column of `outcomes` in `rows`, shape (n, c).
 
     Customers without a segment (negative or null) and nulls of an outcome are left out and counted. A number with more
     than two values is compared as a number, everything else as categories; dates count as numbers.
@@ -59,11 +61,11 @@ def outcome_effects(
         ValueError: a length that differs, or an outcome that is no column.
     """
     labels: NDArray[np.float64] = pd.to_numeric(pd.Series(np.asarray(segments))).fillna(-1).to_numpy(dtype=np.float64)
-    if len(labels) != len(frame):
-        raise ValueError(f"{len(labels)} segments for {len(frame)} rows: expected one each.")
-    if missing := [each for each in outcomes if each not in frame.columns]:
+    if len(labels) != len(rows):
+        raise ValueError(f"{len(labels)} segments for {len(rows)} rows: expected one each.")
+    if missing := [each for each in outcomes if each not in rows.columns]:
         raise ValueError(f"outcomes {', '.join(missing)} are not among the columns: add them to the query.")
-    found = [_effect(frame[each], labels, rng=rng, n_resamples=n_resamples) for each in outcomes]
+    found = [_effect(rows[each], labels, rng=rng, n_resamples=n_resamples) for each in outcomes]
     adjusted = holm([each.p_value for each in found])
     return tuple(_told(effect, p_value) for effect, p_value in zip(found, adjusted, strict=True))
 

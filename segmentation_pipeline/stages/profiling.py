@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from segmentation_pipeline.stages.categorical import as_categories
+from segmentation_pipeline.stages.categorical import categories_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 # a third of a standard deviation is visible to people; below it a feature does not set a segment apart
 NOTABLE: Final = 0.33
@@ -35,55 +36,80 @@ class SegmentProfile:
 
 
 def profile_segments(
-    frame: pd.DataFrame,
+    rows: Rows,
     segments: NDArray[np.int64],
     distance: NDArray[np.float64],
     *,
     features: Sequence[FeatureSpec],
     outcomes: Sequence[str] = (),
 ) -> dict[int, SegmentProfile]:
-    """Profile every segment; `frame` (n, c), `segments` and `distance` (n,) are row by row the same customers.
+    """Profile every segment; `rows` (n, c), `segments` and `distance` (n,) are row by row the same customers.
 
     Numeric columns give mean, median and z (mean minus everybody's, in standard deviations of everybody); categorical
-    ones the share of each value in the segment and among everybody.
+    ones the share of each value in the segment and among everybody. One column is read after the other.
     """
     assigned = segments >= 0
-    everybody = frame.loc[assigned]
+    own = segments[assigned]
+    sizes = np.bincount(own)
+    ids = np.flatnonzero(sizes)
+    radii = np.sqrt(np.bincount(own, weights=np.square(distance[assigned])) / np.maximum(sizes, 1))
     numeric = [feature.column for feature in features if feature.is_number]
-    numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(frame[column].dtype)]
+    numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(rows[column].dtype)]
     categorical = [feature.column for feature in features if not feature.is_number]
-    numbers = everybody[numeric].astype(float)
-    means = numbers.mean()
-    # a constant's rounding error is not a spread
-    spreads = numbers.std(ddof=0).where(numbers.max() > numbers.min(), 0.0)
-    shares = {column: _shares(everybody[column]) for column in categorical}
-    profiles: dict[int, SegmentProfile] = {}
-    for segment in np.unique(segments[assigned]):
-        inside = segments == segment
-        rows = frame.loc[inside]
-        figures: Json = {}
-        for column in numeric:
-            values = rows[column].astype(float)
-            spread = float(spreads[column])
-            mean = float(values.mean())
-            figures[column] = {
-                "mean": mean,
-                "median": float(values.median()),
-                "z": (mean - float(means[column])) / spread if spread > 0 else 0.0,
-            }
-        for column in categorical:
-            own = _shares(rows[column])
-            figures[column] = {"shares": own, "everybody": {name: shares[column][name] for name in own}}
-        profiles[int(segment)] = SegmentProfile(
-            n_customers=int(inside.sum()),
-            share=float(inside.sum() / max(assigned.sum(), 1)),
-            radius=float(np.sqrt(np.mean(distance[inside] ** 2))),
-            figures=figures,
-            name=automatic_name(
-                {column: figures[column] for column in (*numeric, *categorical) if column not in outcomes}
-            ),
+    figures: dict[int, Json] = {int(segment): {} for segment in ids}
+    for column in numeric:
+        for segment, figure in _of_numbers(rows[column].loc[assigned], own).items():
+            figures[segment][column] = figure
+    for column in categorical:
+        for segment, figure in _of_categories(rows[column].loc[assigned], own).items():
+            figures[segment][column] = figure
+    named = [column for column in (*numeric, *categorical) if column not in outcomes]
+    return {
+        segment: SegmentProfile(
+            n_customers=int(sizes[segment]),
+            share=float(sizes[segment] / max(len(own), 1)),
+            radius=float(radii[segment]),
+            figures=each,
+            name=automatic_name({column: each[column] for column in named}),
         )
-    return profiles
+        for segment, each in figures.items()
+    }
+
+
+def _of_numbers(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
+    """Mean, median and z of each segment; `values` and `own`, shape (m,), are of the assigned customers."""
+    numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    everybody = float(numbers.mean())
+    # a constant's rounding error is not a spread
+    spread = float(numbers.std(ddof=0)) if numbers.max() > numbers.min() else 0.0
+    grouped = numbers.groupby(own)
+    means, medians = grouped.mean(), grouped.median()
+    return {
+        int(segment): {
+            "mean": float(mean),
+            "median": float(median),
+            "z": (mean - everybody) / spread if spread else 0.0,
+        }
+        for segment, mean, median in zip(means.index, means.tolist(), medians.tolist(), strict=True)
+    }
+
+
+def _of_categories(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
+    """The share of each value in each segment, the largest first, and among everybody."""
+    found_here = categories_of(values)
+    codes, names = found_here.codes, found_here.names
+    counts = np.zeros((int(own.max(initial=0)) + 1, len(names)), dtype=np.int64)
+    counts += np.bincount(own * len(names) + codes, minlength=counts.size).reshape(counts.shape)
+    everybody = counts.sum(axis=0) / max(len(own), 1)
+    found: dict[int, Json] = {}
+    for segment in np.flatnonzero(counts.sum(axis=1)):
+        shares = counts[segment] / counts[segment].sum()
+        present = [each for each in np.argsort(-shares, kind="stable") if shares[each]]
+        found[int(segment)] = {
+            "shares": {names[each]: float(shares[each]) for each in present},
+            "everybody": {names[each]: float(everybody[each]) for each in present},
+        }
+    return found
 
 
 def automatic_name(figures: Mapping[str, Json]) -> str:
@@ -136,8 +162,3 @@ def _lift(share: float, common: float) -> float:
     """A share less everybody's, in standard deviations of a 0/1 column."""
     spread = float(np.sqrt(common * (1 - common)))
     return (share - common) / spread if spread > 0 else 0.0
-
-
-def _shares(values: pd.Series) -> dict[str, float]:
-    counts = as_categories(values).value_counts(normalize=True)
-    return {str(name): float(share) for name, share in counts.items()}

@@ -2,94 +2,151 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
+from pandas.api.types import is_integer_dtype
 
 from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.dates import is_date
 from segmentation_pipeline.stages.encoding import transform
 from segmentation_pipeline.stages.evidence import UNASSIGNED, Reference
+from segmentation_pipeline.stages.rows import blocks
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from segmentation_pipeline.model import Past, Snapshot
+    from segmentation_pipeline.stages.rows import Rows
 
 # A tenth of a standard deviation of everybody: a cluster in which all are alike is not a point.
 LEAST_SPREAD: Final = 0.1
-BLOCK_ROWS: Final = 65_536
 
 
-def missing_columns(snapshot: Snapshot, frame: pd.DataFrame) -> list[str]:
-    """The columns that a snapshot's encoding reads and `frame` lacks, or has as dates where it reads days."""
+def missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
+    """The columns that a snapshot's encoding reads and `rows` lack, or have as dates where it reads days."""
     columns = Encoding.from_json(snapshot.encoding).features
     return [
         each.column
         for each in columns
-        if each.column not in frame.columns or (each.kind == "date" and is_date(frame[each.column]))
+        if each.column not in rows.columns or (each.kind == "date" and is_date(rows[each.column]))
     ]
 
 
 def refer(
     past: Past,
-    frame: pd.DataFrame,
+    rows: Rows,
     clusters: NDArray[np.int64],
     *,
     k: int,
     keys: pd.Series,
     history: pd.Series | None = None,
 ) -> Reference:
-    """What `past` says of today's rows, `frame` of shape (n, c) with `keys` and `clusters` of shape (n,).
+    """What `past` says of today's `rows`, shape (n, c), with `keys` and `clusters` of shape (n,), block by block.
 
-    `history` holds the segment of each customer in that snapshot, indexed by key. A frame that lacks a column of its
-    encoding leaves the history as the only witness; rows that its encoding cannot take (a null that was rejected then
+    `history` holds the segment of each customer in that snapshot, indexed by key. Rows that lack a column of its
+    encoding leave the history as the only witness; rows that its encoding cannot take (a null that was rejected then
     and is filled today) have no opinion by its model.
     """
-    everyone = tuple(sorted({*past.segment_ids, *past.sizes}))
     labels = likeness = None
-    if not missing_columns(past.snapshot, frame):
-        model = FittedModel.from_json(past.snapshot.model)
-        with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
-            matrix = transform(frame, Encoding.from_json(past.snapshot.encoding)).matrix
-        usable = np.isfinite(matrix).all(axis=1)
-        labels = np.full(len(frame), UNASSIGNED, dtype=np.int64)
-        labels[usable] = assign(matrix[usable], model).labels
-        likeness = likeness_by_place(matrix, np.where(usable, clusters, UNASSIGNED), model, everyone, k=k)
-    segments = history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64) if history is not None else None
+    if not missing_columns(past.snapshot, rows):
+        labels, likeness = _by_model(past, rows, clusters, k=k)
+    segments = _segments_then(history, keys) if history is not None else None
     return Reference(past.through, labels, past.segment_ids, past.sizes, segments, likeness)
 
 
-def likeness_by_place(
-    matrix: NDArray[np.float32],
-    clusters: NDArray[np.int64],
-    model: FittedModel,
-    segment_ids: tuple[int, ...],
-    *,
-    k: int,
-) -> NDArray[np.float64] | None:
+def _segments_then(history: pd.Series, keys: pd.Series) -> NDArray[np.int64]:
+    """The segment of each of `keys`, shape (n,), in `history`, -1 for who was not in it."""
+    if not (is_integer_dtype(history.index.dtype) and is_integer_dtype(keys.dtype)):
+        return history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64)
+    # sorted, not hashed: a table of ten million keys would be several hundred megabytes
+    then, today = history.index.to_numpy(), keys.to_numpy()
+    found = np.full(len(today), UNASSIGNED, dtype=np.int64)
+    if len(then):
+        order = np.argsort(then)
+        place = order[np.searchsorted(then, today, sorter=order).clip(max=len(then) - 1)]
+        known = then[place] == today
+        found[known] = history.to_numpy()[place[known]]
+    return found
+
+
+def _by_model(
+    past: Past, rows: Rows, clusters: NDArray[np.int64], *, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Today's rows labelled by the past's encoding and model, and how near clusters and segments lie in its frame."""
+    model, encoding = FittedModel.from_json(past.snapshot.model), Encoding.from_json(past.snapshot.encoding)
+    labels = np.full(len(rows), UNASSIGNED, dtype=np.int64)
+    everyone = tuple(sorted({*past.segment_ids, *past.sizes}))
+    placed = sorted(model.labels) == sorted(everyone)
+    spreads = Spreads.empty(k if placed else 0, model.centers.mean(axis=0))
+    start = 0
+    for block in blocks(rows):
+        with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
+            matrix = transform(block, encoding).matrix
+        usable = np.isfinite(matrix).all(axis=1)
+        here = slice(start, start + len(block))
+        labels[here][usable] = assign(matrix[usable], model).labels
+        spreads.add(matrix[usable], clusters[here][usable])
+        start += len(block)
+    return labels, likeness_by_place(spreads, model, everyone)
+
+
+@dataclass
+class Spreads:
+    """Where clusters lie and how they spread: counts (k,), sums (k, D) and products (k, D, D) less a middle (D,)."""
+
+    middle: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    products: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, k: int, middle: NDArray[np.float64]) -> Self:
+        """Of k clusters without rows; a middle near the rows keeps the products small."""
+        width = len(middle)
+        return cls(middle, np.zeros(k, dtype=np.int64), np.zeros((k, width)), np.zeros((k, width, width)))
+
+    def add(self, matrix: NDArray[np.float32], clusters: NDArray[np.int64]) -> None:
+        """Count in rows, shape (b, D), by their `clusters`, shape (b,), -1 for none."""
+        for cluster in range(len(self.counts)):
+            rows = matrix[clusters == cluster].astype(np.float64) - self.middle
+            self.counts[cluster] += len(rows)
+            self.sums[cluster] += rows.sum(axis=0)
+            self.products[cluster] += rows.T @ rows
+
+    def mean(self, cluster: int) -> NDArray[np.float64]:
+        """The mean of a cluster's rows, shape (D,)."""
+        mean: NDArray[np.float64] = self.middle + self.sums[cluster] / self.counts[cluster]
+        return mean
+
+    def along(self, cluster: int, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The standard deviation of a cluster's rows along each of `directions`, shape (S, D) of unit length."""
+        mean = self.sums[cluster] / self.counts[cluster]
+        covariance = self.products[cluster] / self.counts[cluster] - np.outer(mean, mean)
+        variance: NDArray[np.float64] = np.einsum("sd,de,se->s", directions, covariance, directions)
+        return np.sqrt(np.maximum(variance, 0.0))
+
+
+def likeness_by_place(spreads: Spreads, model: FittedModel, segment_ids: tuple[int, ...]) -> NDArray[np.float64] | None:
     """How much a cluster and a segment would overlap as two normals, shape (k, S); None where a center says little.
 
-    `matrix` (n, D) are today's customers in the snapshot's frame, `clusters` (n,) their clusters, -1 for none. The
-    normals lie on the line between the cluster's mean and the segment's center, with the cluster's spread there: means
-    d spreads apart overlap by 2 Phi(-d / 2). A segment of several prototypes has no center.
+    `spreads` are those of today's clusters in the snapshot's frame. The normals lie on the line between the cluster's
+    mean and the segment's center, with the cluster's spread there: means d spreads apart overlap by 2 Phi(-d / 2). A
+    segment of several prototypes has no center.
     """
     from scipy.stats import norm
 
     if sorted(model.labels) != sorted(segment_ids):
         return None
     centers = np.stack([model.centers[model.labels.index(segment)] for segment in segment_ids])
-    likeness = np.zeros((k, len(segment_ids)))
-    for cluster in range(k):
-        inside = np.flatnonzero(clusters == cluster)
-        if not len(inside):
-            continue
-        rows = matrix[inside].astype(np.float64)
-        way = centers - rows.mean(axis=0)
+    likeness = np.zeros((len(spreads.counts), len(segment_ids)))
+    for cluster in np.flatnonzero(spreads.counts).tolist():
+        way = centers - spreads.mean(cluster)
         length = np.sqrt(np.square(way).sum(axis=1))
         direction = np.divide(way, length[:, None], out=np.zeros_like(way), where=length[:, None] > 0)
-        spread = np.maximum((rows @ direction.T).std(axis=0), LEAST_SPREAD)
+        spread = np.maximum(spreads.along(cluster, direction), LEAST_SPREAD)
         likeness[cluster] = 2 * norm.cdf(-length / spread / 2)
     return likeness

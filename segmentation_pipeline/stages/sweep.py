@@ -19,7 +19,8 @@ from segmentation_pipeline.stages.silhouette import (
     stratified_sample,
 )
 from segmentation_pipeline.stages.stability import Stability, stability
-from segmentation_pipeline.stages.structure import gap_statistics, judge_structure
+from segmentation_pipeline.stages.structure import MAX_ROWS, gap_statistics, judge_structure
+from segmentation_pipeline.stages.threads import threads_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ FIT_ROWS: Final = 20_000
 # Up to it the silhouettes are exact, from one pass over the distances for all K.
 EXACT_ROWS: Final = 20_000
 # Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
-ESTIMATE_ROWS: Final = 6_000
+ESTIMATE_ROWS: Final = 4_000
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 # So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
 SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
@@ -84,16 +85,15 @@ def run_sweep(
     Raises:
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
     """
-    from threadpoolctl import threadpool_limits
-
     rng = np.random.default_rng(seed)
     ks = _feasible(matrix, sweep, fit)
     drawn = None if len(matrix) <= FIT_ROWS else np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))
     sample = matrix if drawn is None else matrix[drawn]
-    fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
-    evaluations = evaluate_fits(matrix, [each.centers for each in fits])
-    silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
-    with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
+    with threads_for(len(matrix)):
+        fits = _fits(sample, ks, n_init=fit.n_init, rng=rng)
+        evaluations = evaluate_fits(matrix, [each.centers for each in fits])
+        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], rng)
+    with threads_for(MAX_ROWS):  # hundreds of small fits
         stabilities = _stabilities(matrix, ks, rng) if judge else {}
         structure = _structure(matrix, rng) if judge else NOT_JUDGED
     dips = [

@@ -23,19 +23,22 @@ def transitions(
     in no segment are left out; who is in none now has `to` None.
     """
     known = before != UNASSIGNED
-    pairs = np.stack([before[known], segments[known]], axis=1)
-    if not len(pairs):
+    start, end = before[known], segments[known]
+    if not len(start):
         return ()
-    found, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    # one number a pair; UNASSIGNED is the lowest of the ends
+    width = int(end.max()) - UNASSIGNED + 1
+    pairs = start * width + (end - UNASSIGNED)
+    counts = np.bincount(pairs)
     moved = None
     if by_parent is not None:
-        moved = np.bincount(inverse.reshape(-1), weights=by_parent[known] != before[known], minlength=len(found))
+        moved = np.bincount(pairs, weights=by_parent[known] != start)
     return tuple(
         Transition(
-            from_segment_id=int(start),
-            to_segment_id=int(end) if end != UNASSIGNED else None,
-            n_customers=int(counts[index]),
-            n_moved=int(moved[index]) if moved is not None else None,
+            from_segment_id=int(pair // width),
+            to_segment_id=int(pair % width + UNASSIGNED) if pair % width else None,
+            n_customers=int(counts[pair]),
+            n_moved=int(moved[pair]) if moved is not None else None,
         )
-        for index, (start, end) in enumerate(found)
+        for pair in np.flatnonzero(counts)
     )

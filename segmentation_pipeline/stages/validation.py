@@ -11,14 +11,17 @@ import pandera.pandas as pa
 from pandas.api import types
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.stages.categorical import category_name
+from segmentation_pipeline.stages.categorical import categories_of
 from segmentation_pipeline.stages.dates import days_before, is_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from numpy.typing import NDArray
+
     from segmentation_pipeline.spec import FeatureSpec
+    from segmentation_pipeline.stages.rows import Rows
 
 KEY_NULL: Final = "key is null"
 KEY_DUPLICATED: Final = "key is duplicated"
@@ -44,14 +47,25 @@ class Validated:
         return {str(reason): int(count) for reason, count in flat.value_counts().items()}
 
 
+def repeated_keys(keys: pd.Series) -> NDArray[np.bool_]:
+    """Which of `keys`, shape (n,), more than one row has; nulls are not counted as the same."""
+    return np.asarray(keys.duplicated(keep=False) & keys.notna(), dtype=np.bool_)
+
+
 def validate(
-    frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str, as_of: datetime | None = None
+    frame: pd.DataFrame,
+    features: Sequence[FeatureSpec],
+    *,
+    key: str,
+    as_of: datetime | None = None,
+    repeated: NDArray[np.bool_] | None = None,
 ) -> Validated:
     """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
 
     A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it, but a
     blank is a null where nulls are filled. A date becomes the days before `as_of`; a date after it rejects the row.
-    Every reason of a row is collected before it is rejected.
+    Every reason of a row is collected before it is rejected. Where `frame` is a block of a larger table, `repeated`,
+    shape (n,), says which of its keys are `repeated_keys` in all of it.
 
     Raises:
         SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
@@ -67,6 +81,8 @@ def validate(
         for position in sorted(unreadable[feature.column]):
             text = str(frame[feature.column].iloc[position])[:40]
             reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {_WANTED[feature.kind]}")
+    for position in np.flatnonzero(repeated_keys(frame[key]) if repeated is None else repeated).tolist():
+        reasons.setdefault(position, []).append(KEY_DUPLICATED)
     for position, column, reason in _schema_failures(typed, features, key=key):
         # what could not be read is reported already; it is not null as well
         if position not in unreadable.get(column, ()):
@@ -95,14 +111,7 @@ def schema_for(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSche
     columns = {
         key: pa.Column(
             nullable=True,
-            checks=[
-                pa.Check(lambda values: values.notna(), error=KEY_NULL, ignore_na=False),
-                pa.Check(
-                    lambda values: ~values.duplicated(keep=False) | values.isna(),
-                    error=KEY_DUPLICATED,
-                    ignore_na=False,
-                ),
-            ],
+            checks=[pa.Check(lambda values: values.notna(), error=KEY_NULL, ignore_na=False)],
         )
     }
     for feature in features:
@@ -187,23 +196,32 @@ def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> t
         words = values.astype("string").str.strip().str.lower()
         truth = words.astype("object").map(_TRUTH).astype("object")
         return truth, truth.isna() & values.notna()
-    return values.astype("object").map(category_name, na_action="ignore").astype("object"), nowhere
+    return _named(values), nowhere
+
+
+def _named(values: pd.Series) -> pd.Series:
+    """The categories' names, nulls where they are; text is its own name."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return values
+    found = categories_of(values)
+    names = np.array(found.names, dtype=object)[found.codes] if len(values) else np.array([], dtype=object)
+    return pd.Series(names, index=values.index, name=values.name, dtype=object).where(values.notna())
 
 
 def _is_text(values: pd.Series) -> bool:
     return types.infer_dtype(values, skipna=True) == "string"
 
 
-def require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
-    """Refuse a frame that lacks a column.
+def require_columns(rows: Rows, wanted: Sequence[str]) -> None:
+    """Refuse rows that lack a column.
 
     Raises:
         SourceError: naming the missing columns and those that are there.
     """
-    missing = [column for column in wanted if column not in frame.columns]
+    missing = [column for column in wanted if column not in rows.columns]
     if missing:
         message = (
-            f"the source has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}. "
+            f"the source has no column {', '.join(missing)}; it has {', '.join(map(str, rows.columns))}. "
             "Add it to the query or take it out of defs.yaml."
         )
         raise SourceError(message)

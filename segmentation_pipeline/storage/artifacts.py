@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.storage.home import HOME_VARIABLE, make_private
+from segmentation_pipeline.storage.rows import NULLABLE, ParquetRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 FEATURES: Final = "features"
-_NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
-    pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-}  # fmt: skip
+# the artifacts are read more often than they are kept long: it unpacks twice as fast as zstd
+COMPRESSION: Final = "snappy"
 
 
 class RowsVersion:
@@ -50,7 +49,7 @@ class RowsVersion:
         """Count in the rows of `batch`."""
         if batch.num_rows:
             # nullable types: a null must not turn its batch into floats or objects, which hash otherwise
-            frame = batch.to_pandas(types_mapper=_NULLABLE.get, date_as_object=False)
+            frame = batch.to_pandas(types_mapper=NULLABLE.get, date_as_object=False)
             hashes = pd.util.hash_pandas_object(frame, index=False, categorize=True)
             with np.errstate(over="ignore"):
                 self._sum = (self._sum + int(hashes.to_numpy(dtype=np.uint64).sum(dtype=np.uint64))) % 2**64
@@ -71,6 +70,25 @@ def text_version(text: str) -> str:
 def json_version(value: object) -> str:
     """Sixteen hexadecimal digits that change with the plain `value`."""
     return text_version(json.dumps(value, sort_keys=True, default=str))
+
+
+@dataclass
+class TableWriter:
+    """Rows on their way into a Parquet file, counted, and versioned where somebody wants to know."""
+
+    _writer: pq.ParquetWriter
+    _schema: pa.Schema
+    _version: RowsVersion | None
+    n_rows: int = 0
+
+    def add(self, rows: pa.Table | pd.DataFrame) -> None:
+        """Append a block of rows."""
+        if isinstance(rows, pd.DataFrame):
+            rows = pa.Table.from_pandas(rows, schema=self._schema, preserve_index=False)
+        self._writer.write_table(rows)
+        if self._version is not None:
+            self._version.add(rows)
+        self.n_rows += rows.num_rows
 
 
 @dataclass
@@ -95,19 +113,22 @@ class Artifact:
         """The run that wrote it."""
         return self.folder.name
 
+    def stored(self, name: str) -> ParquetRows:
+        """Open `<name>.parquet` to be read a column or a block at a time."""
+        return ParquetRows(self._existing(f"{name}.parquet"))
+
     def frame(self, name: str) -> pd.DataFrame:
-        """Read `<name>.parquet`; integers stay integers, of a nullable type in a column with nulls."""
-        table = self.table(name)
-        frame: pd.DataFrame = table.to_pandas()
-        for column in table.schema:
-            if pa.types.is_integer(column.type) and table.column(column.name).null_count:
-                # as doubles, two keys beyond 2**53 would become one
-                frame[column.name] = table.column(column.name).to_pandas(types_mapper=_NULLABLE.get)
-        return frame
+        """Read `<name>.parquet` as a whole; integers stay integers, of a nullable type in a column with nulls."""
+        stored = self.stored(name)
+        return next(stored.blocks(max(len(stored), 1)), pd.DataFrame(columns=list(stored.columns)))
 
     def table(self, name: str) -> pa.Table:
         """Read `<name>.parquet` as Arrow."""
         return pq.read_table(self._existing(f"{name}.parquet"))
+
+    def column(self, name: str, column: str) -> pa.ChunkedArray:
+        """Read one column of `<name>.parquet` as Arrow."""
+        return pq.read_table(self._existing(f"{name}.parquet"), columns=[column]).column(column)
 
     def json(self, name: str) -> Any:  # an object or an array
         """Read `<name>.json`."""
@@ -117,13 +138,14 @@ class Artifact:
         """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
         with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
             table = pa.ipc.open_file(source).read_all()
-        features = table.column(1).combine_chunks()
-        width = features.type.list_size
-        return table.column(0).combine_chunks(), features.flatten().to_numpy().reshape(-1, width)
+        # written as one batch, which needs no copy; without rows there is none
+        keys, features = (each.chunk(0) if each.num_chunks == 1 else each.combine_chunks() for each in table.columns)
+        values = features.values  # noqa: PD011  Arrow's, not pandas'
+        return keys, values.to_numpy().reshape(-1, features.type.list_size)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write `<name>.parquet`."""
-        pq.write_table(table, self.folder / f"{name}.parquet", compression="zstd")
+        pq.write_table(table, self.folder / f"{name}.parquet", compression=COMPRESSION)
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write `<name>.parquet` without the index."""
@@ -133,14 +155,40 @@ class Artifact:
         """Write `<name>.json`; NaN and infinities become null."""
         (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))
 
+    @contextmanager
+    def writing_table(
+        self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None
+    ) -> Iterator[TableWriter]:
+        """Write `<name>.parquet` block by block, each counted into `version` if there is one."""
+        with pq.ParquetWriter(self.folder / f"{name}.parquet", schema, compression=COMPRESSION) as writer:
+            yield TableWriter(writer, schema, version)
+
+    @contextmanager
+    def writing_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, width: int) -> Iterator[NDArray[np.float32]]:
+        """Give a float32 matrix of shape (n, width) to fill, mapped to disk; then write it with the keys.
+
+        A reader can map an Arrow file only where the matrix is one batch, and one batch is written at once.
+        """
+        draft, n_rows = self.folder / "matrix.draft", len(keys)
+        try:
+            with draft.open("wb") as file:
+                # a full disk is an error now; of a page that has no room later the process would die
+                os.posix_fallocate(file.fileno(), 0, max(n_rows, 1) * width * np.dtype(np.float32).itemsize)
+            matrix = np.memmap(draft, dtype=np.float32, mode="r+", shape=(max(n_rows, 1), width))[:n_rows]
+            yield matrix
+            features = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), width)
+            whole = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+            table = pa.table([whole, features], names=[key, FEATURES])
+            path = str(self.folder / "matrix.arrow")
+            with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table, max_chunksize=max(n_rows, 1))
+        finally:
+            draft.unlink()
+
     def write_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, matrix: NDArray[np.float32]) -> None:
         """Write the keys and a float32 matrix of shape (n, D), row-major, as one Arrow file."""
-        if isinstance(keys, pa.ChunkedArray):
-            keys = keys.combine_chunks()
-        features = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
-        table = pa.table([keys, features], names=[key, FEATURES])
-        with pa.OSFile(str(self.folder / "matrix.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(len(table), 1))
+        with self.writing_matrix(key, keys, matrix.shape[1]) as draft:
+            draft[:] = matrix
 
     def _existing(self, name: str) -> Path:
         path = self.folder / name

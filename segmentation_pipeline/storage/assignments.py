@@ -11,22 +11,32 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.rows import tuple_row
 
-from segmentation_pipeline.storage import schema, snapshots
+from segmentation_pipeline.storage import binary_copy, schema, snapshots
 from segmentation_pipeline.storage.artifacts import plain
 from segmentation_pipeline.storage.database import driver_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from segmentation_pipeline.storage.snapshots import Ledger
 
-COLUMNS = ("segment_id", "distance", "second_segment_id", "margin")
+# how many values the customers of a snapshot come in: each stays below PostgreSQL's limit of a gigabyte
+PACKS = 64
+# what is known of a customer in a snapshot, with the types of the history's columns
+COLUMNS = {
+    "segment_id": "integer",
+    "distance": "double precision",
+    "second_segment_id": "integer",
+    "margin": "double precision",
+}
 
 # no reference to segmentation.snapshot: attaching a partition would lock that table against every other segmentation
 _TABLES = """
@@ -148,7 +158,7 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     cursor = driver_connection(connection).cursor()
     cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
     cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
-    copy_rows(connection, table, [ledger.key_name, *COLUMNS], rows)
+    copy_rows(connection, table, {ledger.key_name: ledger.key_type, **COLUMNS}, rows)
     cursor.execute(
         sql.SQL(
             "ALTER TABLE {table} ADD PRIMARY KEY (snapshot_id, {key}), "
@@ -160,38 +170,51 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     return table
 
 
-def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Sequence[str], rows: pa.Table) -> None:
-    """Append these columns of `rows` to a table."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        table, sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with driver_connection(connection).cursor().copy(statement) as copy:
-        for batch in rows.select(list(columns)).to_batches(max_chunksize=100_000):
-            copy.write(_csv(batch))
+def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping[str, str], rows: pa.Table) -> None:
+    """Append these columns of `rows`, by name with their PostgreSQL types, to a table."""
+    names = list(columns)
+    parts = {"table": table, "columns": sql.SQL(", ").join(map(sql.Identifier, names))}
+    cursor, wanted = driver_connection(connection).cursor(), rows.select(names)
+    if set(columns.values()) <= set(binary_copy.FIXED):
+        statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary)").format(**parts)
+        blocks = binary_copy.encode(wanted, list(columns.values()))
+    else:
+        statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(**parts)
+        blocks = (_csv(batch) for batch in wanted.to_batches(max_chunksize=binary_copy.BLOCK_ROWS))
+    with cursor.copy(statement) as copy:
+        for block in blocks:
+            copy.write(block)
 
 
 def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
     """Each assigned customer's segment in a published snapshot, indexed by the key (int64 or text)."""
-    statement = sql.SQL(
-        "COPY (SELECT {key}, segment_id FROM {table} WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL) "
-        "TO STDOUT (FORMAT csv, FORCE_QUOTE ({key}))"
+    is_text = ledger.key_type in {"uuid", "text"}
+    # the server packs thousands of customers into one value: row by row Python would be the slowest of all
+    query = sql.SQL(
+        "SELECT string_agg({packed}, ''::bytea), string_agg(int4send(segment_id), ''::bytea) FROM {table} "
+        "WHERE snapshot_id = {snapshot} AND segment_id IS NOT NULL GROUP BY {group}"
     ).format(
-        key=sql.Identifier(ledger.key_name),
+        # no text of PostgreSQL's has a zero byte
+        packed=sql.SQL(r"convert_to({}::text, 'UTF8') || '\x00'::bytea" if is_text else "int8send({}::bigint)").format(
+            sql.Identifier(ledger.key_name)
+        ),
         table=assignment_table(ledger.name),
         snapshot=sql.Literal(snapshot_id),
+        group=sql.SQL("abs(hashtext({0}::text)) % {1}" if is_text else "{0} % {1}").format(
+            sql.Identifier(ledger.key_name), sql.Literal(PACKS)
+        ),
     )
-    with driver_connection(connection).cursor().copy(statement) as copy:
-        text = b"".join(bytes(block) for block in copy)
-    key_type = pa.string() if ledger.key_type in {"uuid", "text"} else pa.int64()
-    if not text:
-        return pd.Series([], dtype="int64", index=pd.Index([], dtype=key_type.to_pandas_dtype()))
-    table = pacsv.read_csv(
-        io.BytesIO(text),
-        pacsv.ReadOptions(column_names=["key", "segment_id"]),
-        pacsv.ParseOptions(newlines_in_values=True),
-        pacsv.ConvertOptions(column_types={"key": key_type, "segment_id": pa.int64()}),
-    )
-    return pd.Series(table["segment_id"].to_numpy(), index=pd.Index(table["key"].to_pandas()))
+    keys, segments = [], []
+    for packed, ids in driver_connection(connection).cursor(row_factory=tuple_row).stream(query, binary=True):
+        keys.append(
+            np.array(packed.decode().split("\0")[:-1], dtype=object)
+            if is_text
+            else np.frombuffer(packed, dtype=">i8").astype(np.int64)
+        )
+        segments.append(np.frombuffer(ids, dtype=">i4").astype(np.int32))
+    if not keys:
+        return pd.Series([], dtype="int32", index=pd.Index([], dtype="object" if is_text else "int64"))
+    return pd.Series(np.concatenate(segments), index=pd.Index(np.concatenate(keys)))
 
 
 def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) -> list[int]:
@@ -234,6 +257,15 @@ def forget_rejected(connection: sa.Connection, name: str, *, before: str) -> int
     return driver_connection(connection).execute(statement, [before]).rowcount
 
 
+def clear_rejected(connection: sa.Connection, name: str, *, run_id: str, partition: str | None = None) -> None:
+    """Delete the rejected rows that the same run wrote before, and those of `partition` by whatever run."""
+    table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
+    cursor = driver_connection(connection).cursor()
+    cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
+    if partition is not None:
+        cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
+
+
 def record_rejected(
     connection: sa.Connection,
     name: str,
@@ -244,19 +276,13 @@ def record_rejected(
     rejected: pd.DataFrame,
     reasons: Sequence[Sequence[str]],
     store_rows: bool,
-    replace: bool = False,
 ) -> None:
-    """Write the rejected rows of a run with every reason, replacing what the same run wrote before.
-
-    With `replace` also what any run wrote for the same partition.
-    """
+    """Append rejected rows of a run, each with every reason."""
+    if rejected.empty:
+        return
     table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
-    cursor = driver_connection(connection).cursor()
-    cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
-    if replace:
-        cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
     statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
-    with cursor.copy(statement) as copy:
+    with driver_connection(connection).cursor().copy(statement) as copy:
         for row, why in zip(rejected.to_dict("records"), reasons, strict=True):
             value = plain(row[key])
             stored = json.dumps(plain(row)) if store_rows else None

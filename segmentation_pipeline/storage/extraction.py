@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
-from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion, disk_told
+from segmentation_pipeline.storage.artifacts import COMPRESSION, Artifact, RowsVersion, disk_told
 from segmentation_pipeline.storage.database import database_url, one_line, passes, qualified, unreachable
 from segmentation_pipeline.storage.home import home
 
@@ -181,15 +182,28 @@ def _stream(
             reader = cursor.fetch_record_batch()
             schema = pa.schema([_storage_field(each) for each in reader.schema])
             version, n_rows = RowsVersion(schema), 0
-            with pq.ParquetWriter(destination, schema, compression="zstd") as writer:
+            with (
+                pq.ParquetWriter(destination, schema, compression=COMPRESSION) as writer,
+                ThreadPoolExecutor(1) as aside,
+            ):
+                # a batch is written while the server makes the next one
+                written: Future[None] | None = None
                 for batch in _read(reader, period):
                     plain = pa.RecordBatch.from_arrays([_storage_array(each) for each in batch.columns], schema=schema)
-                    writer.write_batch(plain)
-                    version.add(plain)
                     n_rows += plain.num_rows
+                    if written is not None:
+                        written.result()
+                    written = aside.submit(_keep, plain, writer, version)
+                if written is not None:
+                    written.result()
     except adbc_driver_manager.Error as error:
         raise _failed(error, period) from error
     return n_rows, version.hexdigest
+
+
+def _keep(batch: pa.RecordBatch, writer: pq.ParquetWriter, version: RowsVersion) -> None:
+    writer.write_batch(batch)
+    version.add(batch)
 
 
 def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBatch]:

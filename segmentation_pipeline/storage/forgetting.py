@@ -17,7 +17,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.storage import assignments, schema, snapshots, writeback
-from segmentation_pipeline.storage.artifacts import MANIFEST, Artifact, ArtifactStore, disk_told, seal
+from segmentation_pipeline.storage.artifacts import COMPRESSION, MANIFEST, Artifact, ArtifactStore, disk_told, seal
 from segmentation_pipeline.storage.database import driver_connection
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _rewrite(artifact: Artifact, tables: set[Path], key_name: str, key: int | st
 
 def _without(source: Path, destination: Path, key_name: str, key: int | str) -> None:
     file = pq.ParquetFile(source)
-    with pq.ParquetWriter(destination, file.schema_arrow, compression="zstd") as writer:
+    with pq.ParquetWriter(destination, file.schema_arrow, compression=COMPRESSION) as writer:
         for batch in file.iter_batches():
             writer.write_batch(batch.filter(pc.invert(_is_key(batch.column(key_name), key))))
 

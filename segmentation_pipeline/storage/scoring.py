@@ -142,7 +142,7 @@ def write_scores(
 
     run("CREATE TEMPORARY TABLE scored_today (LIKE {scored}) ON COMMIT DROP")
     run("ALTER TABLE {today} ALTER snapshot_id DROP NOT NULL, ALTER scored_at DROP NOT NULL")
-    assignments.copy_rows(connection, _TODAY, [ledger.key_name, *assignments.COLUMNS], rows)
+    assignments.copy_rows(connection, _TODAY, {ledger.key_name: ledger.key_type, **assignments.COLUMNS}, rows)
     run("ANALYZE {today}")
     known = run("SELECT FROM {today} n JOIN {assignment} a ON a.snapshot_id = {snapshot} AND a.{key} = n.{key}")
     moved = run(

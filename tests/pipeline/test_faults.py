@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from world import MONTHS, N_CUSTOMERS, write_defs
 
+from segmentation_pipeline.assets import final_fit
 from segmentation_pipeline.assets import pipeline as assets
 from segmentation_pipeline.storage import assignments, database, extraction, snapshots, writeback
 
@@ -193,7 +195,8 @@ def test_a_slow_query_ends_at_once(chain: Chain) -> None:
     ("stage", "owner", "name"),
     [
         ("raw_extract", pq.ParquetWriter, "write_batch"),
-        ("validated_rows", pq, "write_table"),
+        ("validated_rows", pq.ParquetWriter, "write_table"),
+        ("encoded_features", os, "posix_fallocate"),
         ("encoded_features", pa, "OSFile"),
     ],
 )
@@ -221,3 +224,38 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 
 def _events(chain: Chain, run_id: str) -> list[dg.DagsterEvent]:
     return [each.dagster_event for each in chain.instance.all_logs(run_id) if each.dagster_event is not None]
+
+
+def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory cannot be had the stage ends with what there is and what to do, not with a traceback of numpy's."""
+
+    def too_much(*_: Any, **__: Any) -> None:
+        raise MemoryError("Unable to allocate 9.31 GiB for an array")
+
+    monkeypatch.setattr(final_fit, "fit_model", too_much)
+
+    outcome = chain.run(MONTHS[0])
+
+    assert not outcome.success
+    (said,) = [each for each in outcome.problems if "out of memory" in each]
+    assert "Unable to allocate 9.31 GiB for an array" in said
+    assert "GiB. Raise the limit" in said
+    assert _statuses(chain) == []
+
+
+def test_too_little_memory_is_refused_before_the_rows_are_worked_on(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a limit of its own the run says what it needs, what there is and what to do, and leaves no snapshot."""
+    monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "64MiB")
+
+    outcome = chain.run(MONTHS[0])
+
+    assert not outcome.success
+    (said,) = [each for each in outcome.problems if "SEGMENTATION_MEMORY_LIMIT has 0.1 GiB" in each]
+    assert "customers x 3 columns need about 0.2 GiB" in said
+    assert "raise the limit to" in said
+    assert _statuses(chain) == []
+    assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(0,)]
+    monkeypatch.delenv("SEGMENTATION_MEMORY_LIMIT")
+    assert chain.run(MONTHS[0]).success

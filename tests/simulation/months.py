@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 SWEEP: Final = SweepSpec(k_max=8)
 FIT: Final = FitSpec()
-# no memory is short at these sizes
-PLENTY: Final = 2**34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +63,7 @@ def fit_month(
     encoding = fit_encoding(frame, features)
     encoded = transform(frame, encoding)
     swept = run_sweep(encoded.matrix, sweep, fit, seed=seed, parent_k=parent_k, judge=judge)
-    resolved = resolve_algorithm(
-        fit.algorithm, n_rows=len(frame), n_columns=encoded.matrix.shape[1], available_bytes=PLENTY
-    )
+    resolved = resolve_algorithm(fit.algorithm, n_rows=len(frame), n_columns=encoded.matrix.shape[1])
     fitted = fit_model(
         encoded.matrix[~encoded.outliers],
         algorithm=resolved.algorithm,

@@ -225,6 +225,7 @@ def _reject(
     books: Books, rejected: pd.DataFrame, reasons: list[list[str]], *, run_id: str = "run-1", store_rows: bool = True
 ) -> None:
     with books.engine.begin() as connection:
+        assignments.clear_rejected(connection, "shop", run_id=run_id)
         assignments.record_rejected(
             connection, "shop", run_id=run_id, partition="2024-01-01", key="customer_id",
             rejected=rejected, reasons=reasons, store_rows=store_rows,

@@ -360,9 +360,10 @@ def test_rejected_rows_of_the_last_scoring_replace_those_before(books: Books) ->
 
     def reject(run_id: str, partition: str, keys: list[int], *, replacing: bool) -> None:
         with books.engine.begin() as connection:
+            assignments.clear_rejected(connection, "shop", run_id=run_id, partition=partition if replacing else None)
             assignments.record_rejected(
                 connection, "shop", run_id=run_id, partition=partition, key="customer_id",
-                rejected=pd.DataFrame({"customer_id": keys}), reasons=[["a"]] * len(keys), store_rows=True, replace=replacing,
+                rejected=pd.DataFrame({"customer_id": keys}), reasons=[["a"]] * len(keys), store_rows=True,
             )  # fmt: skip
 
     reject("fit", "2024-01-01", [1], replacing=False)

@@ -52,7 +52,7 @@ TABLE = {
     "definitions": _layer({"component"}, {"dagster"}),
     "cli": _layer({"cli", "assets", "component", "definitions", "demo", "terminal", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
     "terminal": _layer({"assets", "demo", *EVERYTHING_BELOW}, None, NUMERICS | DRIVERS | {"matplotlib"}),
-    "__init__": _layer({"component"}, set()),
+    "__init__": _layer({"component", "storage"}, set()),
 }  # fmt: skip
 # Dagster reads the annotations of these at run time
 LIVE_ANNOTATIONS = ("assets", "component")

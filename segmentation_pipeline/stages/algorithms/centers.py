@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.model import FittedModel
-from segmentation_pipeline.stages.algorithms.result import Fitted, sample_rows
+from segmentation_pipeline.stages.algorithms.result import Fitted, ModelFit, sample_rows
 from segmentation_pipeline.stages.clustering import fit_kmeans, inertia
 from segmentation_pipeline.stages.labelling import squared_distances
 
@@ -31,7 +31,7 @@ BATCH_MAX_ITER: Final = 100
 BATCH_STARTS: Final = 3
 
 
-def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> Fitted:
+def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> ModelFit:
     """K-Means on all rows, by `fit_kmeans`.
 
     Above MANY_ROWS only from the given centers, if there are any: they are the best of many starts on a sample of as
@@ -40,7 +40,7 @@ def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, start
     usable = _fitting(starts, k, matrix.shape[1])
     fresh = 0 if usable and len(matrix) > MANY_ROWS else n_init
     fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable)
-    return Fitted(fit.model, fit.n_iter, fit.converged, fit.won_by, len(matrix))
+    return ModelFit(fit.model, fit.inertia, fit.n_iter, fit.converged, fit.won_by, len(matrix))
 
 
 def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: Starts) -> Fitted:

@@ -10,10 +10,10 @@ import numpy as np
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.stages.algorithms import centers, mixed, mixture, quantiles, shapes
 from segmentation_pipeline.stages.algorithms.result import Fitted, ModelFit
-from segmentation_pipeline.stages.clustering import assign, inertia, require_distinct_rows
+from segmentation_pipeline.stages.clustering import BLOCK_ROWS, assign, require_distinct_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,8 +42,7 @@ def fit_model(
     """
     require_distinct_rows(matrix, k if algorithm != "hdbscan" else 2)
     if algorithm == "kmeans":
-        fitted = centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts)
-        return _finished(fitted, inertia(matrix, fitted.model.centers))
+        return centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts)
     fitted = _fit(matrix, algorithm, k, n_init=n_init, seed=seed, encoding=encoding, starts=starts)
     fitted, labels = _without_empty(matrix, fitted)
     return _finished(fitted, _inertia_within(matrix, labels, fitted.model.k))
@@ -104,9 +103,19 @@ def _only(model: FittedModel, found: NDArray[np.int64]) -> FittedModel:
 
 
 def _inertia_within(matrix: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> float:
-    """Sum of squared distances of the assigned rows to the mean of their cluster."""
-    total = 0.0
-    for label in range(k):
-        members = matrix[labels == label].astype(np.float64)
-        total += float(np.square(members - members.mean(axis=0)).sum())
-    return total
+    """Sum of squared distances of the assigned rows to the mean of their cluster, in blocks."""
+    sums, counts = np.zeros((k, matrix.shape[1])), np.bincount(labels[labels >= 0], minlength=k)
+    for block, own in _assigned(matrix, labels):
+        np.add.at(sums, own, block)
+    means = sums / np.maximum(counts, 1)[:, None]
+    return sum(float(np.square(block - means[own]).sum()) for block, own in _assigned(matrix, labels))
+
+
+def _assigned(
+    matrix: NDArray[np.float32], labels: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """The assigned rows with their labels, block by block."""
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        own = labels[start : start + BLOCK_ROWS]
+        inside = own >= 0
+        yield matrix[start : start + BLOCK_ROWS][inside].astype(np.float64), own[inside]

@@ -15,8 +15,8 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
-from segmentation_pipeline.errors import SpecError, UnusableDataError
-from segmentation_pipeline.model import Encoding, FeatureEncoding, FittedModel
+from segmentation_pipeline.errors import NotEnoughMemoryError, SpecError, UnusableDataError
+from segmentation_pipeline.model import Encoding, FeatureEncoding, FittedModel, Memory
 from segmentation_pipeline.stages.algorithms import fit_model, mixed, resolve_algorithm
 from segmentation_pipeline.stages.clustering import assign, fit_kmeans
 
@@ -414,14 +414,33 @@ def test_fewer_distinct_rows_than_clusters_are_refused(algorithm: str) -> None:
         _fit(algorithm, np.ones((90, 3), dtype=np.float32), _numeric(3))
 
 
+def _left(available: int, *, limit: int = 2 * 2**30) -> Memory:
+    return Memory("this container", limit, available)
+
+
 def test_auto_is_kmeans_unless_memory_is_short() -> None:
-    """`auto` takes mini-batches only above 100,000 rows and where K-Means would not fit; what is named stays."""
-    large = {"n_rows": 1_000_000, "n_columns": 20}
+    """`auto` takes mini-batches where K-Means' copy of the matrix would not fit, and says so; what is named stays."""
+    large = {"n_rows": 1_000_000, "n_columns": 100}
 
     assert resolve_algorithm("auto", **large).algorithm == "kmeans"
-    assert resolve_algorithm("auto", **large, available_bytes=2**30).algorithm == "kmeans"
-    short = resolve_algorithm("auto", **large, available_bytes=2**27)
+    assert resolve_algorithm("auto", **large, memory=_left(2 * 2**30)).algorithm == "kmeans"
+    short = resolve_algorithm("auto", **large, memory=_left(400 * 2**20))
     assert short.algorithm == "minibatch_kmeans"
-    assert "128 MB are free" in short.reason
-    assert resolve_algorithm("auto", n_rows=100_000, n_columns=20, available_bytes=1).algorithm == "kmeans"
-    assert resolve_algorithm("hdbscan", **large, available_bytes=1).algorithm == "hdbscan"
+    assert "this container has 2.0 GiB, of which 0.4 GiB are free" in short.reason
+    assert resolve_algorithm("hdbscan", **large, memory=_left(400 * 2**20)).algorithm == "hdbscan"
+
+
+def test_what_does_not_fit_is_refused_with_what_would_help() -> None:
+    """A named K-Means is not exchanged in silence: the message says how much is needed and the two ways out."""
+    large = {"n_rows": 10_000_000, "n_columns": 37}
+
+    with pytest.raises(NotEnoughMemoryError) as told:
+        resolve_algorithm("kmeans", **large, memory=_left(1_600 * 2**20))
+    assert str(told.value) == (
+        "10,000,000 customers x 37 columns need about 2.6 GiB for kmeans, this container has 2.0 GiB, of which 1.6 GiB "
+        "are free: raise the limit to 3.5 GiB or set fit.algorithm: minibatch_kmeans. Nothing was begun."
+    )
+    with pytest.raises(NotEnoughMemoryError, match=r"1\.2 GiB for minibatch_kmeans.*to 3 GiB or take fewer customers"):
+        resolve_algorithm("auto", **large, memory=_left(300 * 2**20))
+    with pytest.raises(NotEnoughMemoryError, match="leave out `pca`"):
+        resolve_algorithm("auto", **large, memory=_left(2**30), pca=True)

@@ -274,7 +274,7 @@ def test_minus_zero_is_zero() -> None:
 def test_counting_stops_when_there_are_enough() -> None:
     """A count that has reached what is wanted does not read on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clustering, "BLOCK_ROWS", 10)
+        patch.setattr(clustering, "FIRST_BLOCK_ROWS", 10)
         assert count_distinct_rows(_matrix(n=300), enough=5) == 10
 
 

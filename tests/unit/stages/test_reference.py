@@ -12,7 +12,7 @@ from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.encoding import fit_encoding, transform
 from segmentation_pipeline.stages.evidence import UNASSIGNED, Reference
-from segmentation_pipeline.stages.reference import likeness_by_place, missing_columns, refer
+from segmentation_pipeline.stages.reference import Spreads, likeness_by_place, missing_columns, refer
 
 FEATURES = [
     FeatureSpec(column="spend", kind="numeric", transform="log1p"),
@@ -176,7 +176,15 @@ TWO = np.repeat([0, 1], 2000)
 
 
 def _likeness(*centers: tuple[float, float], labels: tuple[int, ...] = (1, 2)) -> Any:
-    return likeness_by_place(PLACES, TWO, FittedModel("kmeans", np.array(centers), labels), (1, 2), k=2)
+    return likeness_by_place(_spreads(PLACES, TWO), FittedModel("kmeans", np.array(centers), labels), (1, 2))
+
+
+def _spreads(matrix: Any, clusters: Any, *, middle: float = 3.0) -> Spreads:
+    """Of two clusters, counted in two parts."""
+    spreads = Spreads.empty(2, np.full(matrix.shape[1], middle))
+    for part in (slice(0, 3), slice(3, None)):
+        spreads.add(matrix[part], clusters[part])
+    return spreads
 
 
 def test_a_cluster_is_like_the_segment_that_lies_where_it_lies() -> None:
@@ -191,6 +199,18 @@ def test_the_place_is_measured_along_the_way_between_the_two() -> None:
     np.testing.assert_allclose(np.diag(_likeness((0.0, 3.0), (10.0, -3.0))), [0.134, 0.134], atol=0.02)
 
 
+@pytest.mark.parametrize("middle", [0.0, 1e4])
+def test_the_spread_of_a_cluster_is_that_of_its_rows(middle: float) -> None:
+    """Counted in parts and around any middle, mean and deviation along a direction are those of the rows."""
+    direction = np.array([[0.6, 0.8]])
+    spreads = _spreads(PLACES, TWO, middle=middle)
+
+    for cluster in (0, 1):
+        rows = PLACES[cluster == TWO].astype(np.float64)
+        np.testing.assert_allclose(spreads.mean(cluster), rows.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(spreads.along(cluster, direction), (rows @ direction.T).std(axis=0), rtol=1e-6)
+
+
 def test_a_segment_of_several_prototypes_has_no_place() -> None:
     """A ring's prototypes have no center that would say where it is."""
     assert _likeness((0.0, 0.0), (12.0, 0.0), (5.0, 5.0), labels=(1, 2, 2)) is None
@@ -200,7 +220,7 @@ def test_a_cluster_of_equals_is_no_point() -> None:
     """Customers who are all the same still overlap with a segment a twentieth of a standard deviation away."""
     model = FittedModel("kmeans", np.array([[0.05]]), (1,))
 
-    likeness = likeness_by_place(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64), model, (1,), k=2)
+    likeness = likeness_by_place(_spreads(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64)), model, (1,))
 
     assert likeness is not None
     assert likeness[0, 0] > 0.8

@@ -1,0 +1,16 @@
+"""Is there the memory for it? Asked when the rows are counted, when the matrix is known, and before the fit."""
+
+from segmentation_pipeline.spec import SegmentationSpec
+from segmentation_pipeline.stages.algorithms import Resolved, resolve_algorithm
+from segmentation_pipeline.storage.memory import memory
+
+
+def require_memory(spec: SegmentationSpec, *, n_rows: int, n_columns: int) -> Resolved:
+    """The algorithm that fits into the memory there is, for a matrix of `n_rows` x `n_columns`.
+
+    Raises:
+        NotEnoughMemoryError: none does, or not the one that the spec names.
+    """
+    return resolve_algorithm(
+        spec.fit.algorithm, n_rows=n_rows, n_columns=n_columns, memory=memory(), pca=spec.pca is not None
+    )

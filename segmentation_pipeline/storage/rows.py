@@ -1,0 +1,69 @@
+"""Parquet files as the stages read them: a column as a whole, or all columns in blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
+    pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}  # fmt: skip
+
+
+class ParquetRows:
+    """The rows of one Parquet file. Integers stay integers, of a nullable type in a column with nulls."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        self.schema: pa.Schema = self._file.schema_arrow
+        self._with_nulls = {name for name in self.columns if self._has_nulls(name)}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.schema.names)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return int(self._file.metadata.num_rows)
+
+    def __getitem__(self, column: str, /) -> pd.Series:
+        """Read one column."""
+        # a name is taken for a prefix of others too: "a" reads "a.b" as well
+        return self._frame(self._file.read(columns=[column]).select([column]))[column]
+
+    def blocks(self, size: int, /) -> Iterator[pd.DataFrame]:
+        """Read all columns, at most `size` rows at a time, in order."""
+        for batch in self._file.iter_batches(batch_size=size):
+            yield self._frame(pa.Table.from_batches([batch]))
+
+    def _frame(self, table: pa.Table) -> pd.DataFrame:
+        """The same types in every block, whether it has nulls or not."""
+        frame: pd.DataFrame = table.to_pandas()
+        for name in table.schema.names:
+            if name in self._with_nulls:  # as doubles, two keys beyond 2**53 would become one
+                frame[name] = table.column(name).to_pandas(types_mapper=NULLABLE.get)
+        return frame
+
+    def _has_nulls(self, name: str) -> bool:
+        if not pa.types.is_integer(self.schema.field(name).type):
+            return False
+        index = self.schema.get_field_index(name)
+        found = [self._file.metadata.row_group(each).column(index) for each in range(self._file.num_row_groups)]
+        if all(each.statistics is not None and each.statistics.has_null_count for each in found):
+            return any(each.statistics.null_count for each in found)
+        return bool(self._file.read(columns=[name]).column(name).null_count)
+
+
+def with_types(schema: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Schema:
+    """The schema with other types for some of its columns."""
+    fields = [pa.field(each.name, types.get(each.name, each.type)) for each in schema]
+    return pa.schema(fields)

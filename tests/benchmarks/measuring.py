@@ -1,0 +1,98 @@
+"""What a command took: its wall time, and the most memory that its whole process tree held.
+
+Memory is read from /proc ten times a second, summed over the command's process and everything that it started. It
+counts as resident what is mapped from files too. PostgreSQL's server was started by somebody else, so neither its
+processes nor its shared buffers are in the sum.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+INTERVAL: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall seconds; MB at the peak, and MB of what has no file behind it, which cannot be given back under pressure."""
+
+    seconds: float
+    peak: float
+    anonymous: float
+
+
+class _Watch(Thread):
+    """Follows a process tree until it is told to stop."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self.stopped = pid, Event()
+        self.peak = self.anonymous = 0
+
+    def run(self) -> None:
+        """Keep the highest of what was seen; the kernel's own high-water mark misses nothing between two looks."""
+        while not self.stopped.wait(INTERVAL):
+            seen = [_kilobytes(pid) for pid in _tree(self._pid)]
+            resident = sum(each.get("VmRSS", 0) for each in seen)
+            self.peak = max(self.peak, resident, *(each.get("VmHWM", 0) for each in seen), 0)
+            self.anonymous = max(self.anonymous, sum(each.get("RssAnon", 0) for each in seen))
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
+    """Run a command to its end, or end with it where it fails."""
+    began = time.monotonic()
+    with subprocess.Popen(command, env=dict(environment)) as process:
+        watch = _Watch(process.pid)
+        watch.start()
+        code = process.wait()
+        seconds = time.monotonic() - began
+        watch.stopped.set()
+        watch.join()
+    if code:
+        sys.exit(f"{' '.join(command[:2])} ended with {code}")
+    return Measured(seconds, watch.peak / 1024, watch.anonymous / 1024)
+
+
+def environment_for(url: str, base: Path, defs: Path, *, memory_limit: str | None = None) -> dict[str, str]:
+    """The environment of a `segmentation` command with its home below `base`, untouched by this process's own."""
+    own = ("DAGSTER_HOME", "SEGMENTATION_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
+        "SEGMENTATION_DATABASE_URL": url,
+        "SEGMENTATION_HOME": str(base / "home"),
+        "SEGMENTATION_DEFS": str(defs),
+        **({"SEGMENTATION_MEMORY_LIMIT": memory_limit} if memory_limit else {}),
+    }
+
+
+def segmentation() -> str:
+    """The command of this environment."""
+    return str(Path(sys.executable).with_name("segmentation"))
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found = [int(each) for each in children.read_text().split()]
+        except OSError:  # the thread has ended
+            continue
+        for child in found:
+            yield from _tree(child)
+
+
+def _kilobytes(pid: int) -> dict[str, int]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # the process has ended
+        return {}
+    return {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB")}
