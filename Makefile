@@ -40,6 +40,7 @@ types: install
 definitions: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg list components | grep --silent segmentation_pipeline.Segmentation
 
 unit: install
 	$(BIN)/python -m pytest -m "not slow"

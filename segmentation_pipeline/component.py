@@ -18,6 +18,7 @@ from segmentation_pipeline.assets.aligned_segments import aligned_segments
 from segmentation_pipeline.assets.decisions import decision_jobs
 from segmentation_pipeline.assets.encoded_features import encoded_features
 from segmentation_pipeline.assets.final_fit import final_fit
+from segmentation_pipeline.assets.forms import chain_text, scoring_text
 from segmentation_pipeline.assets.k_sweep import k_sweep
 from segmentation_pipeline.assets.partitions import cron_of, delay_of, latest_partition
 from segmentation_pipeline.assets.pipeline import REPORT, SCORING, STAGES, Pipeline
@@ -76,13 +77,13 @@ class Segmentation(dg.Component):
             selection=dg.AssetSelection.assets(*[self.pipeline.key(stage) for stage in (*STAGES, REPORT)]),
             # six processes less: heavy imports once, and the chain is sequential anyway
             executor_def=dg.in_process_executor,
-            description=f"One period of {spec.name} through the whole chain.",
+            description=chain_text(spec.name),
         )
         score = dg.define_asset_job(
             score_job(spec.name),
             selection=dg.AssetSelection.assets(self.pipeline.key(SCORING)),
             executor_def=dg.in_process_executor,
-            description=f"Today's customers of {spec.name} by the published segments, without a fit.",
+            description=scoring_text(spec.name),
         )
         return dg.Definitions(
             assets=[build(self.pipeline) for build in BUILDERS],

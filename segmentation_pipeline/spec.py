@@ -407,6 +407,15 @@ class SegmentationSpec(Spec):
             raise ValueError(message)
         return {**data, "features": columns} | ({} if pca is None else {"pca": pca})
 
+    @field_validator("owners")
+    @classmethod
+    def _owners_can_be_shown(cls, value: list[str]) -> list[str]:
+        for owner in value:
+            if not re.fullmatch(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", owner):
+                message = f"{owner!r} is neither an e-mail address nor team:name"
+                raise ValueError(message)
+        return value
+
     @field_validator("name")
     @classmethod
     def _name_is_an_identifier(cls, value: str) -> str:

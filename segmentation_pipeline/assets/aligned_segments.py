@@ -7,20 +7,22 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from segmentation_pipeline.assets.alignment_tables import drift_table, segments_table, transitions_table
+from segmentation_pipeline.assets.alignment_tables import drift_table, segments_list, transitions_table
 from segmentation_pipeline.assets.approval import approval_check, approval_result
+from segmentation_pipeline.assets.columns import segment_columns
+from segmentation_pipeline.assets.gate_checks import gate_checks, gate_result
 from segmentation_pipeline.assets.order import wait_for_earlier_runs
 from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.assets.segment_pictures import show_segments
 from segmentation_pipeline.assets.snapshot_record import Inputs, Recorded, align_and_record, read_inputs
-from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.reporting.figures import scatter_figure
 from segmentation_pipeline.stages.alignment import as_segments
 from segmentation_pipeline.stages.evidence import UNASSIGNED
-from segmentation_pipeline.stages.gates import GATE_NAMES
 from segmentation_pipeline.stages.projection import project
 from segmentation_pipeline.storage import database, schema
 from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.storage.decisions import label
 
 MAX_POINTS = 4_000
 
@@ -28,11 +30,7 @@ MAX_POINTS = 4_000
 def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Build the asset, with a blocking check for each gate."""
     spec, key = pipeline.spec, pipeline.spec.source.key
-    checks = [
-        dg.AssetCheckSpec(name, asset=pipeline.key("aligned_segments"), blocking=True, description=f"The gate {name}.")
-        for name in GATE_NAMES
-    ]
-    checks.append(approval_check(pipeline))
+    checks = [*gate_checks(pipeline), approval_check(pipeline)]
 
     @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
@@ -46,7 +44,8 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.write_json("alignment", identity.alignment.to_json())
             artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
             artifact.write_json("model", identity.model.to_json())
-            artifact.write_table("assignments", _assignments(key, inputs, recorded))
+            assignments = _assignments(key, inputs, recorded)
+            artifact.write_table("assignments", assignments)
             pictures = show_segments(
                 artifact,
                 inputs.rows,
@@ -66,19 +65,19 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             metadata={
                 "snapshot": recorded.snapshot_id,
                 "status": recorded.status,
-                "parent_snapshot": recorded.parent.snapshot_id if recorded.parent else "none: the first",
-                "parent_partition": recorded.parent.partition if recorded.parent else "none: the first",
-                "evidence": identity.alignment.evidence,
-                "moved": identity.n_changed,
-                "unassigned": int((identity.segments == UNASSIGNED).sum()),
-                "segments": dg.MetadataValue.md(segments_table(recorded)),
-                "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
-                "drift": dg.MetadataValue.md(drift_table(identity.drift)),
-                "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
+                **_parent(pipeline, recorded.parent),
+                "segments": dg.MetadataValue.md(segments_list(recorded)),
                 **pictures,
+                "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
+                "moved": identity.n_changed,
+                "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
+                "unassigned": int((identity.segments == UNASSIGNED).sum()),
+                "evidence": identity.alignment.evidence,
+                "drift": dg.MetadataValue.md(drift_table(identity.drift)),
+                **segment_columns(pipeline, assignments.schema),
             },
             check_results=[
-                *(_check_result(pipeline, gate) for gate in recorded.gates),
+                *(gate_result(pipeline, gate, context.partition_key) for gate in recorded.gates),
                 approval_result(pipeline, recorded.snapshot_id, recorded.status, recorded.reasons),
             ],
         )
@@ -101,15 +100,16 @@ def _assignments(key: str, inputs: Inputs, recorded: Recorded) -> pa.Table:
     )
 
 
-def _check_result(pipeline: Pipeline, gate: GateResult) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=gate.name,
-        asset_key=pipeline.key("aligned_segments"),
-        passed=gate.passed,
-        severity=dg.AssetCheckSeverity.ERROR if gate.severity == "block" else dg.AssetCheckSeverity.WARN,
-        description=gate.message,
-        metadata={name: value for name in ("value", "threshold") if (value := getattr(gate, name)) is not None},
-    )
+def _parent(pipeline: Pipeline, parent: Snapshot | None) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    """Name the parent, with the page of its period and the run that made it."""
+    if parent is None:
+        return {"parent_snapshot": "none: the first"}
+    page = "/".join(["/assets", *pipeline.key("aligned_segments").path])
+    link = f"[{label(parent)}]({page}?view=partitions&partition={parent.partition})"
+    return {
+        "parent_snapshot": dg.MetadataValue.md(link),
+        "parent_run": dg.MetadataValue.dagster_run(parent.run_id),
+    }
 
 
 def _scatter(inputs: Inputs, recorded: Recorded) -> bytes:

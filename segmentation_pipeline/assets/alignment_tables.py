@@ -1,4 +1,4 @@
-"""What the UI shows of an alignment, as tables."""
+"""What the UI shows of an alignment: a list of segments and tables, narrow enough for a metadata value."""
 
 from segmentation_pipeline.assets.snapshot_record import Recorded
 from segmentation_pipeline.model import Drift, Transition
@@ -6,8 +6,8 @@ from segmentation_pipeline.model import Drift, Transition
 MOST_SHIFTS = 12
 
 
-def segments_table(recorded: Recorded) -> str:
-    """Each segment with its name, size, event and how sure its identity is."""
+def segments_list(recorded: Recorded) -> str:
+    """A line for each segment with its name, size, event and how sure its identity is."""
     alignment, profiles = recorded.identity.alignment, recorded.identity.profiles
     events: dict[int, list[str]] = {}
     for event in alignment.events:
@@ -15,18 +15,17 @@ def segments_table(recorded: Recorded) -> str:
         events.setdefault(event.segment_id, []).append(event.event.replace("_", " ") + other)
     match_of = {match.segment_id: match for match in alignment.matches}
     rows = [
-        f"| {segment} | {recorded.names.get(segment, profile.name)} | {profile.n_customers:,} | {profile.share:.1%} "
-        f"| {', '.join(events[segment])} | {match_of[segment].score:.2f} "
-        f"| {match_of[segment].confidence:.2f} |"
+        f"- **{segment} {recorded.names.get(segment, profile.name)}**: {profile.n_customers:,} customers "
+        f"({profile.share:.1%}), {', '.join(events[segment])}; match {match_of[segment].score:.2f}, confidence "
+        f"{match_of[segment].confidence:.2f}"
         for segment, profile in sorted(profiles.items())
     ]
     rows += [
-        f"| {segment} | {recorded.names.get(segment, '')} | 0 | | {', '.join(each)} | | |"
+        f"- **{segment} {recorded.names.get(segment, '')}**: {', '.join(each)}"
         for segment, each in events.items()
         if "retired" in each
     ]
-    head = "| segment | name | customers | share | event | match | confidence |"
-    return f"{head}\n|---|---|---|---|---|---|---|\n" + "\n".join(rows)
+    return "\n".join(rows)
 
 
 def transitions_table(transitions: tuple[Transition, ...]) -> str:
@@ -58,8 +57,8 @@ def drift_table(drift: Drift | None) -> str:
     return (
         "| population stability index | |\n|---|---|\n"
         + "\n".join([f"| segment shares | {drift.shares:.3f} |", *indices])
-        + "\n\nBelow 0.1 small, above 0.25 large.\n\n"
-        + "| segment | feature | mean in the parent | mean now | standard deviations |\n|---|---|---|---|---|\n"
+        + "\n\nBelow 0.1 small, above 0.25 large. The means that shifted most, the shift in standard deviations:\n\n"
+        + "| segment | feature | before | now | shift |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
     )
 

@@ -17,7 +17,10 @@ def approval_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
         CHECK,
         asset=pipeline.key("aligned_segments"),
         blocking=False,
-        description="Whether a person must approve the snapshot before it is published.",
+        description="Passes where nobody has to look at the snapshot before it is published. Else the snapshot waits "
+        "for a person, and no later period is aligned until somebody decides, by the job "
+        f"`{pipeline.spec.name}_approve` or `{pipeline.spec.name}_decline`. `publish.approval` is "
+        f"`{pipeline.spec.publish.approval}` here.",
     )
 
 
@@ -35,7 +38,7 @@ def approval_result(pipeline: Pipeline, snapshot_id: int, status: str, reasons: 
         passed=status != "waiting",
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={"snapshot": snapshot_id, "reasons": list(reasons)},
+        metadata={"snapshot": str(snapshot_id), "reasons": "; ".join(reasons) or "none"},
     )
 
 
@@ -48,7 +51,7 @@ def tell_decided(pipeline: Pipeline, snapshot: Snapshot, said: str, *, instance:
             passed=True,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{label(snapshot)} {said}",
-            metadata={"snapshot": snapshot.snapshot_id},
+            metadata={"snapshot": str(snapshot.snapshot_id)},
             blocking=False,
         )
     )

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import dagster as dg
 import sqlalchemy as sa
-from pydantic import Field
 
 from segmentation_pipeline.assets.approval import tell_decided
+from segmentation_pipeline.assets.forms import Decide, Rename, RollBack, decision_text
 from segmentation_pipeline.assets.pipeline import REPORT, Pipeline
 from segmentation_pipeline.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.assets.runs import RunOutcome, run_partition
@@ -18,22 +18,6 @@ from segmentation_pipeline.storage import database, decisions, schema, snapshots
 from segmentation_pipeline.storage.decisions import Approved, label
 from segmentation_pipeline.storage.rollback import RollbackReceipt
 from segmentation_pipeline.storage.rollback import rollback as roll_back
-
-
-class Decide(dg.Config):
-    """The form of approve, decline and rollback."""
-
-    snapshot_id: int = Field(description="The snapshot, as `segmentation status` and the asset check name it.")
-    who: str = Field(description="Your name: it is kept with the decision.")
-    reason: str = Field("", description="Why; kept with the decision.")
-
-
-class Rename(dg.Config):
-    """The form of rename."""
-
-    segment_id: int = Field(description="The segment.")
-    name: str = Field(description="What people call it from now on; it stays with the id for ever.")
-    description: str = Field("", description="What the segment is, in a sentence; empty leaves the present one.")
 
 
 def approve(
@@ -118,46 +102,57 @@ def decision_jobs(pipeline: Pipeline) -> list[dg.JobDefinition]:
     """The same from the UI: one job for each decision, whose form is the launchpad's."""
     name = pipeline.spec.name
 
-    @dg.op(name=f"approve_{name}", description="Approves a waiting snapshot and publishes it.")
+    @dg.op(name=f"approve_{name}")
     def approve_op(context: dg.OpExecutionContext, config: Decide) -> None:
         with _telling():
+            snapshot_id = _chosen(pipeline, config)
             approved, outcome = approve(
-                pipeline, config.snapshot_id, who=config.who, reason=config.reason, instance=context.instance
+                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(f"{label(approved.snapshot)} {told(approved)}; published by the run {outcome.run_id}")
         if not outcome.success:
             raise dg.Failure("\n".join(outcome.problems), allow_retries=False)
 
-    @dg.op(name=f"decline_{name}", description="Declines a waiting snapshot: it is not published.")
+    @dg.op(name=f"decline_{name}")
     def decline_op(context: dg.OpExecutionContext, config: Decide) -> None:
         with _telling():
+            snapshot_id = _chosen(pipeline, config)
             declined = decline(
-                pipeline, config.snapshot_id, who=config.who, reason=config.reason, instance=context.instance
+                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(f"{label(declined)} is declined")
 
-    @dg.op(name=f"rollback_{name}", description="Makes an earlier published snapshot current again.")
-    def rollback_op(context: dg.OpExecutionContext, config: Decide) -> None:
+    @dg.op(name=f"rollback_{name}")
+    def rollback_op(context: dg.OpExecutionContext, config: RollBack) -> None:
         with _telling():
+            snapshot_id = _named(pipeline, config)
             receipt = rollback(
-                pipeline, config.snapshot_id, who=config.who, reason=config.reason, instance=context.instance
+                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
-        context.log.info(f"snapshot {config.snapshot_id} is current again: {receipt.to_json()}")
+        context.log.info(f"snapshot {snapshot_id} is current again: {receipt.to_json()}")
 
-    @dg.op(name=f"rename_{name}", description="Names the persona behind a segment.")
+    @dg.op(name=f"rename_{name}")
     def rename_op(context: dg.OpExecutionContext, config: Rename) -> None:
         with _telling():
             rename(pipeline, config.segment_id, text=config.name, description=config.description or None)
         context.log.info(f"segment {config.segment_id} is now called {config.name.strip()!r}")
 
     return [
-        _job(f"{name}_{action}", op)
-        for action, op in (
-            ("approve", approve_op),
-            ("decline", decline_op),
-            ("rollback", rollback_op),
-            ("rename", rename_op),
-        )
+        _job(f"{name}_approve", approve_op, Decide, "Publishes a snapshot that waits for a person."),
+        _job(
+            f"{name}_decline",
+            decline_op,
+            Decide,
+            "Leaves a snapshot that waits for a person unpublished; later periods can go on.",
+        ),
+        _job(
+            f"{name}_rollback",
+            rollback_op,
+            RollBack,
+            "Makes an earlier published snapshot current again, in the target too. What is newer is marked as rolled "
+            "back; customers that the earlier snapshot does not know are emptied until the next scoring.",
+        ),
+        _job(f"{name}_rename", rename_op, Rename, "Gives a segment the name that people call it by."),
     ]
 
 
@@ -169,10 +164,42 @@ def told(approved: Approved) -> str:
     return f"is approved by {decision.who}"
 
 
-def _job(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
-    return dg.GraphDefinition(name=name, node_defs=[op], description=op.description).to_job(
-        executor_def=dg.in_process_executor
-    )
+def _job(name: str, op: dg.OpDefinition, form: type[dg.Config], summary: str) -> dg.JobDefinition:
+    graph = dg.GraphDefinition(name=name, node_defs=[op], description=decision_text(summary, op.name, form))
+    return graph.to_job(executor_def=dg.in_process_executor)
+
+
+def _chosen(pipeline: Pipeline, form: Decide) -> int:
+    """The snapshot that the form names, or the only one that waits."""
+    _require_who(form.who)
+    if form.snapshot_id:
+        return form.snapshot_id
+    name = pipeline.spec.name
+    with _begin(pipeline) as connection:
+        waiting = decisions.waiting(connection, name)
+    if len(waiting) != 1:
+        found = f"{', '.join(map(label, waiting))} wait; say which in snapshot_id" if waiting else "no snapshot waits"
+        message = f"{name}: {found}"
+        raise DecisionRefusedError(message)
+    return waiting[0].snapshot_id
+
+
+def _named(pipeline: Pipeline, form: RollBack) -> int:
+    """The snapshot that the form names: there is no default for what is hard to take back."""
+    _require_who(form.who)
+    if form.snapshot_id:
+        return form.snapshot_id
+    name = pipeline.spec.name
+    with _begin(pipeline) as connection:
+        published = [each for each in snapshots.snapshots(connection, name) if each.status == "published"]
+    message = f"{name}: say in snapshot_id which one becomes current; there is {', '.join(map(label, published))}"
+    raise DecisionRefusedError(message)
+
+
+def _require_who(who: str) -> None:
+    if not who.strip():
+        message = "who is empty; write your name into the form: it is kept with the decision"
+        raise DecisionRefusedError(message)
 
 
 def _publication(pipeline: Pipeline) -> dg.JobDefinition:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segmentation_pipeline.assets.columns import encoded_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.model import Encoding
@@ -44,7 +45,13 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if encoded.unknown:
             context.log.warning(f"values that no category knows: {encoded.unknown}")
-        return pipeline.result(artifact, metadata=_metadata(encoding, encoded, planned))
+        return pipeline.result(
+            artifact,
+            metadata={
+                **_metadata(encoding, encoded, planned),
+                **encoded_columns(pipeline, encoding, str(keys.type)),
+            },
+        )
 
     return step
 
@@ -62,7 +69,6 @@ def _metadata(encoding: Encoding, encoded: Encoded, planned: Resolved) -> dict[s
     transforms = {each.column: each.transform for each in encoding.features if each.transform != "none"}
     metadata: dict[str, Any] = {
         "columns": len(encoding.names),
-        "column_names": list(encoding.names),
         "transforms": dg.MetadataValue.json(transforms),
         "infrequent_categories": dg.MetadataValue.json(infrequent),
         "unknown_categories": dg.MetadataValue.json(encoded.unknown),

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segmentation_pipeline.assets.columns import label_columns
 from segmentation_pipeline.assets.encoded_features import fitting_rows
-from segmentation_pipeline.assets.pipeline import Pipeline
+from segmentation_pipeline.assets.pipeline import Pipeline, picture
 from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
+from segmentation_pipeline.reporting.figures import distance_figure
 from segmentation_pipeline.stages.algorithms import fit_model, silhouette_score
 from segmentation_pipeline.stages.clustering import assign_blocks
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
@@ -25,6 +27,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         encoded, swept = pipeline.latest(context, "encoded_features"), pipeline.latest(context, "k_sweep")
         keys, matrix = encoded.matrix()
         sweep = SweepResult.from_json(swept.json("sweep"))
+        encoding = Encoding.from_json(encoded.json("encoding"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
         resolved = require_memory(spec, n_rows=matrix.shape[0], n_columns=matrix.shape[1])
         fit = fit_model(
@@ -33,7 +36,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
             k=sweep.k,
             n_init=spec.fit.n_init,
             seed=sweep.seed,
-            encoding=Encoding.from_json(encoded.json("encoding")),
+            encoding=encoding,
             starts=[("the sweep's centers", start)],
         )
         # labelled by what was saved, read back: one model, one answer
@@ -42,7 +45,8 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         for note in notes:
             context.log.warning(note)
         with pipeline.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
-            labels = _label(artifact, matrix, model, key=key, keys=keys)
+            schema = _schema(key, keys.type)
+            labels = _label(artifact, matrix, model, keys=keys, schema=schema)
             # the sweep's silhouette is that of K-Means
             own = resolved.algorithm == "kmeans"
             silhouette = sweep.chosen.silhouette if own else silhouette_score(matrix, labels, seed=sweep.seed)
@@ -81,26 +85,35 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "fitted_rows": fit.n_fitted,
                 "unassigned": summary.n_unassigned,
                 **({"notes": "; ".join(notes)} if notes else {}),
+                "distances": picture(
+                    distance_figure(artifact.column("labels", "distance").to_numpy(), labels),
+                    f"distances of the customers to the centers of the {fit.k} clusters of this fit",
+                ),
+                **label_columns(pipeline, schema, encoding),
             },
         )
 
     return step
 
 
-def _label(
-    artifact: Artifact, matrix: NDArray[np.float32], model: FittedModel, *, key: str, keys: pa.Array
-) -> NDArray[np.int64]:
-    """Write what the model says of every row, block by block; gives the clusters, shape (n,)."""
-    labels = np.empty(len(matrix), dtype=np.int64)
-    schema = pa.schema(
+def _schema(key: str, key_type: pa.DataType) -> pa.Schema:
+    """The columns of `labels`."""
+    return pa.schema(
         [
-            (key, keys.type),
+            (key, key_type),
             ("cluster", pa.int64()),
             ("distance", pa.float64()),
             ("second_cluster", pa.int64()),
             ("margin", pa.float64()),
         ]
     )
+
+
+def _label(
+    artifact: Artifact, matrix: NDArray[np.float32], model: FittedModel, *, keys: pa.Array, schema: pa.Schema
+) -> NDArray[np.int64]:
+    """Write what the model says of every row, block by block; gives the clusters, shape (n,)."""
+    labels = np.empty(len(matrix), dtype=np.int64)
     with artifact.writing_table("labels", schema) as table:
         for here, block in assign_blocks(matrix, model):
             labels[here] = block.labels

@@ -14,7 +14,8 @@ def parentage_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
         CHECK,
         asset=pipeline.key("published_segments"),
         blocking=False,
-        description="Whether every published month was aligned with the published month before it.",
+        description="Every published period was aligned with the published period before it. A warning names the "
+        "command that rebuilds those that were not; their segments are right, but their history has a gap.",
     )
 
 
@@ -32,7 +33,7 @@ def parentage_result(pipeline: Pipeline) -> dg.AssetCheckResult:
         passed=not stale,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={"partitions": stale},
+        metadata={"partitions": ", ".join(stale) or "none"},
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.meanings import described
 from segmentation_pipeline.assets.partitions import partitions_definition, period_of
 from segmentation_pipeline.errors import ArtifactError, SegmentationError, TransientDatabaseError, UnreachableError
 from segmentation_pipeline.model import Period, Snapshot
@@ -98,6 +99,7 @@ class Pipeline:
         description: str,
         check_specs: Sequence[dg.AssetCheckSpec] = (),
         optional: bool = False,
+        metadata: Mapping[str, str] | None = None,
     ) -> Callable[[Step], dg.AssetsDefinition]:
         """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
 
@@ -113,10 +115,11 @@ class Pipeline:
                 partitions_def=partitions_definition(self.spec.partitions) if stage != SCORING else None,
                 group_name=self.spec.name,
                 kinds=kinds,
-                description=description,
+                description=described(stage, description),
                 code_version=self.code_version(stage),
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,
+                metadata=metadata,
                 output_required=not optional,
                 # the publication goes first: people wait for it, and the report then says that it is done
                 op_tags={"dagster/priority": "-1"} if stage == REPORT else None,
@@ -184,11 +187,12 @@ class Pipeline:
         """The materialization that names the artifact and carries its data version."""
         rows = {"dagster/row_count": artifact.rows} if "rows" in artifact.manifest else {}
         return dg.MaterializeResult(
+            # what people come for stands first
             metadata={
+                **{name: readable(value) for name, value in metadata.items()},
+                **rows,
                 ARTIFACT: "/".join(artifact.folder.parts[-3:]),
                 "bytes": int(artifact.manifest["bytes"]),
-                **rows,
-                **metadata,
             },
             data_version=dg.DataVersion(artifact.data_version),
             check_results=list(check_results),
@@ -198,6 +202,11 @@ class Pipeline:
 def picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
     """A plot that the UI shows in the materialization."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def readable(value: Any) -> Any:  # whatever Dagster takes as metadata
+    """Round a number to what a person reads; everything else stays."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec

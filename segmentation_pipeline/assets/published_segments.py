@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.columns import TABLE_NAME, target_columns
 from segmentation_pipeline.assets.parentage import parentage_check, parentage_result
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.retention import retain
@@ -25,6 +26,7 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         description=__doc__ or "",
         check_specs=[parentage_check(pipeline)],
         optional=True,
+        metadata={TABLE_NAME: spec.publish.table},
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         schema.migrate(spec.publish.url_env)
@@ -32,8 +34,9 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         snapshot_id = int(aligned.manifest["snapshot_id"])
         if aligned.manifest["run_id"] == context.run.run_id and _waits(context, pipeline, snapshot_id):
             return parentage_result(pipeline)
+        rows = aligned.table("assignments")
         with database.begin(spec.publish.url_env) as connection:
-            receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, aligned.table("assignments"))
+            receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, rows)
         with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:
             artifact.write_json("receipt", receipt.to_json())
             artifact.manifest |= {
@@ -54,7 +57,10 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         if receipt.became_current:
             for line in retain(pipeline).told():
                 context.log.info(f"retention: {line}")
-        return pipeline.result(artifact, metadata=receipt.to_json(), check_results=[parentage_result(pipeline)])
+        columns = target_columns(pipeline, "aligned_segments", str(rows.schema.field(spec.source.key).type))
+        return pipeline.result(
+            artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(pipeline)]
+        )
 
     return step
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.columns import raw_columns
 from segmentation_pipeline.assets.partitions import latest_partition
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.storage import database, schema, writeback
@@ -40,10 +41,7 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
             metadata={
                 "as_of": period.as_of.isoformat(),
                 **({"newest_row": newest.isoformat()} if newest else {}),
-                "columns": dg.MetadataValue.md(
-                    "| column | PostgreSQL type |\n|---|---|\n"
-                    + "\n".join(f"| {name} | {kind} |" for name, kind in extracted.column_types.items())
-                ),
+                **raw_columns(pipeline, extracted.column_types),
             },
         )
 

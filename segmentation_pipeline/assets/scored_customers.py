@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from segmentation_pipeline.assets.columns import TABLE_NAME, target_columns
 from segmentation_pipeline.assets.partitions import scoring_period
-from segmentation_pipeline.assets.pipeline import SCORING, Pipeline
+from segmentation_pipeline.assets.pipeline import SCORING, Pipeline, readable
 from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.stages.distance_drift import FAR_QUANTILE, DistanceDrift, distance_drift
@@ -30,10 +31,17 @@ def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
     check = dg.AssetCheckSpec(
         DRIFT_CHECK,
         asset=pipeline.key(SCORING),
-        description="Are today's customers as near to the segments as the fit's?",
+        description="Today's customers are as near to their segments as those of the fit were. `value` is the share "
+        f"that is farther away than {FAR_QUANTILE:.0%} of them, `threshold` what is tolerated; it only warns.",
     )
 
-    @pipeline.asset(SCORING, kinds={"postgres"}, description=__doc__ or "", check_specs=[check])
+    @pipeline.asset(
+        SCORING,
+        kinds={"postgres", "pandas"},
+        description=__doc__ or "",
+        check_specs=[check],
+        metadata={TABLE_NAME: spec.publish.table},
+    )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         period = scoring_period(spec.partitions, datetime.now(tz=UTC))
         schema.migrate(spec.publish.url_env)
@@ -67,6 +75,8 @@ def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "unknown_categories": dg.MetadataValue.json(scored.unknown),
                 "missing_values": dg.MetadataValue.json(scored.missing),
                 "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
+                "dagster/row_count": receipt.scored,
+                **target_columns(pipeline, "published_segments", extracted.key_type),
             },
             data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
             check_results=[_check_result(pipeline, drift)],
@@ -153,10 +163,10 @@ def _check_result(pipeline: Pipeline, drift: DistanceDrift) -> dg.AssetCheckResu
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{drift.message}{advice}",
         metadata={
-            "value": drift.share,
-            "threshold": drift.threshold,
-            "expected": drift.expected_share,
+            "value": readable(drift.share),
+            "threshold": readable(drift.threshold),
+            "expected": readable(drift.expected_share),
             "far": drift.n_far,
-            "standard_errors": drift.z,
+            "standard_errors": readable(drift.z),
         },
     )

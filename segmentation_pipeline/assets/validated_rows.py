@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import sqlalchemy as sa
 
+from segmentation_pipeline.assets.columns import valid_columns
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.errors import UnusableDataError
@@ -64,6 +65,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "reasons": dg.MetadataValue.json(dict(reasons.most_common())),
                 "features": [f"{each.column} ({each.kind}, {each.transform})" for each in inferred.features],
                 "left_out": dg.MetadataValue.json(inferred.left_out),
+                **valid_columns(pipeline, schema, inferred.features),
             },
         )
 

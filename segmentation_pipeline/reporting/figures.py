@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import SilhouetteSample, SweepResult
 
-__all__ = ["scatter_figure", "segment_colour", "silhouette_figure", "sweep_figure"]
+__all__ = ["distance_figure", "scatter_figure", "segment_colour", "silhouette_figure", "sweep_figure"]
 
 _LINE: Final = 0.15  # inches that a line of a cluster's label needs
 _FEW: Final = 6  # up to it labels have two lines
 _AROUND: Final = 0.9  # inches of title and axis
+_MOST_ROWS: Final = 200_000  # a box of so many is the box of all
 _GAP: Final = 0.01  # between clusters, as a share of all customers
 
 
@@ -118,6 +119,34 @@ def silhouette_figure(sample: SilhouetteSample, sweep: SweepResult, *, names: Ma
     axes.set_xlabel("below 0: nearer to another cluster    0: on a border    1: well inside", fontsize=9)
     axes.set_title(f"K = {sweep.k}: mean silhouette {mean:.2f} (dashed)", fontsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    return style.png(figure)
+
+
+def distance_figure(distances: NDArray[np.float64], clusters: NDArray[np.int64]) -> bytes:
+    """How far customers are from the center of their cluster: a box for each cluster of one fit, and the outliers'.
+
+    A box holds the middle half with the median in it, the whiskers reach from the 1st to the 99th percentile.
+    """
+    groups, sizes = np.unique(clusters, return_counts=True)
+    figure = style.canvas(_AROUND + 0.36 * len(groups))
+    axes = figure.subplots()
+    every = max(1, len(clusters) // _MOST_ROWS)
+    rows = [distances[::every][clusters[::every] == group] for group in groups]
+    boxes = axes.boxplot(rows, orientation="horizontal", whis=(1, 99), showfliers=False, patch_artist=True, widths=0.6)
+    for position, box in enumerate(boxes["boxes"]):
+        box.set(facecolor=SLATE[position % 2], edgecolor=INK, linewidth=0.8)
+    for median in boxes["medians"]:
+        median.set(color=PALETTE[5], linewidth=2)
+    labels = [
+        f"{'unassigned' if group < 0 else f'cluster {group}'} ({size:,})"
+        for group, size in zip(groups, sizes, strict=True)
+    ]
+    axes.set_yticks(range(1, len(groups) + 1), labels, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel("distance to the center, in units of the scaled features", fontsize=9)
+    axes.set_title("median (orange), the middle half, and all but the nearest and farthest 1 %", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
     return style.png(figure)
 
 

@@ -213,7 +213,7 @@ def test_a_calm_month_is_published_on_change(chain: Chain) -> None:
 
 
 def test_segments_are_renamed_from_the_ui(chain: Chain) -> None:
-    """The name and the description are kept; an unknown segment, an empty name and a missing field are refused."""
+    """The name and the description are kept; an unknown segment and an empty name are refused."""
     chain.run(MONTHS[0])
     assert chain.decide("rename", segment_id=2, name=" Gold ", description="They pay.").success
     assert chain.decide("rename", segment_id=2, name="Old gold").success
@@ -221,5 +221,13 @@ def test_segments_are_renamed_from_the_ui(chain: Chain) -> None:
     assert chain.rows(named) == [("Old gold", "person", "They pay.")]
     assert "shop has no segment 99" in _failure(chain.decide("rename", segment_id=99, name="Nobody"))
     assert "the name is empty" in _failure(chain.decide("rename", segment_id=2, name=" "))
-    with pytest.raises(dg.DagsterInvalidConfigError, match="who"):
-        chain.decide("approve", snapshot_id=1)
+
+
+def test_the_forms_defaults_are_the_waiting_snapshot_and_no_name(asked: Chain) -> None:
+    """Only the person must be named to approve; a rollback must name its snapshot too, and is told which there are."""
+    assert "who is empty" in _failure(asked.decide("approve"))
+    assert "snapshot 1 (2024-01-01 v1)" in _failure(asked.decide("rollback", who="anna"))
+    assert asked.decide("approve", who=" anna ").success
+    assert _statuses(asked)[1] == (MONTHS[1], 1, "published")
+    assert asked.rows("SELECT snapshot_id, action, who FROM segmentation.decision") == [(2, "approve", "anna")]
+    assert "no snapshot waits" in _failure(asked.decide("decline", who="anna"))

@@ -106,6 +106,15 @@ def test_a_gate_that_is_neither_is_refused(given: object) -> None:
         GatesSpec(min_silhouette=given)
 
 
+def test_owners_are_addresses_or_teams() -> None:
+    """What Dagster would refuse when the definitions load is refused with the field's name."""
+    owners = ["team:crm", "anna.lee@shop.example"]
+    assert SegmentationSpec(**_attributes(owners=owners)).owners == owners
+    for wrong in ("anna", "team:", "anna@shop", "a b@shop.example"):
+        with pytest.raises(ValidationError, match="neither an e-mail address nor team:name"):
+            SegmentationSpec(**_attributes(owners=[wrong]))
+
+
 def test_gates_survive_the_way_through_plain_values() -> None:
     """A dumped spec reads back to an equal one, gates included."""
     spec = SegmentationSpec(

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.reporting import style
-from segmentation_pipeline.reporting.figures import scatter_figure, silhouette_figure, sweep_figure
+from segmentation_pipeline.reporting.figures import distance_figure, scatter_figure, silhouette_figure, sweep_figure
 from segmentation_pipeline.reporting.segments import MOST_FEATURES, profile_figure, size_figure
 from segmentation_pipeline.reporting.style import PALETTE, segment_colour, segment_hatch, segment_marker, text_on
 
@@ -120,6 +120,22 @@ def test_labels_of_thin_clusters_do_not_overlap(k: int, drawn: list[Figure]) -> 
 
     boxes = sorted((text.get_window_extent() for text in drawn[0].axes[0].texts), key=lambda box: box.y0)
     assert all(lower.y1 <= upper.y0 + 1 for lower, upper in pairwise(boxes))
+
+
+def test_distances_are_told_by_cluster(drawn: list[Figure]) -> None:
+    """A row for each cluster with its customers, those in none first, and the median where it is."""
+    clusters = np.repeat([-1, 0, 1], [5, 1000, 101])
+    distances = np.concatenate([np.full(5, 9.0), np.linspace(0, 2, 1000), np.linspace(2, 4, 101)])
+    distance_figure(distances, clusters)
+
+    axes = drawn[0].axes[0]
+    assert [each.get_text() for each in axes.get_yticklabels()] == [
+        "unassigned (5)",
+        "cluster 0 (1,000)",
+        "cluster 1 (101)",
+    ]
+    medians = [line.get_xdata()[0] for line in axes.lines if line.get_linewidth() == 2]
+    assert medians == pytest.approx([9.0, 1.0, 3.0])
 
 
 def test_sizes_are_counts_and_shares(drawn: list[Figure]) -> None:
