@@ -168,6 +168,16 @@ def test_an_unreachable_database_is_told_without_its_password(chain: Chain, monk
         assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_dagster_home_that_is_not_there_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DAGSTER_HOME that names no folder is a message with that folder, not a traceback of Dagster's."""
+    monkeypatch.setenv("DAGSTER_HOME", str(chain.defs / "nowhere"))
+    done = _segmentation("run", "shop", "--partition", MONTHS[0])
+    assert done.returncode == 1
+    assert str(chain.defs / "nowhere") in done.stderr
+    assert "Make that folder, or unset it." in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_the_shipped_dagster_settings_are_those_of_the_home() -> None:
     """The container and `make ui` run Dagster with the same settings."""
 
