@@ -73,7 +73,7 @@ def _not_among(found: object, values: Sequence[str]) -> str:
     near = get_close_matches(str(found).lower(), values, n=1)
     what = f"{found!r} is" if _is_shown(found) else "this is"
     end = f"; did you mean {near[0]}?" if near else ""
-    return f"{what} none of {', '.join(values)}{end}"
+    return f"{what} not one of {', '.join(values)}{end}"
 
 
 def _is_shown(value: object) -> bool:

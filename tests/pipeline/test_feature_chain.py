@@ -130,7 +130,7 @@ def test_a_mistake_inside_the_mapping_is_told_with_its_field(chain: Chain) -> No
     for features, message in (
         (
             "{columns: [{column: spend, kind: numeric, transform: cube}]}",
-            "features.columns.0.transform: Input should be",
+            "features.columns.0.transform: 'cube' is not one of none, log1p",
         ),
         ("{columns: auto, components: 3}", "features: there is no components; a mapping has `columns` and `pca`"),
         ("{columns: auto, pca: 1.5}", "pca: Input should be less than 1"),
