@@ -38,6 +38,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
             seed=sweep.seed,
             encoding=encoding,
             starts=[("the sweep's centers", start)],
+            changeable=encoded.changeable_matrix if not encoded.manifest.get("outliers") else None,
         )
         # labelled by what was saved, read back: one model, one answer
         model = FittedModel.from_json(fit.model.to_json())

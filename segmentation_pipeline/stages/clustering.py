@@ -13,7 +13,7 @@ from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,11 +64,13 @@ def fit_kmeans(
     n_init: int,
     seed: int,
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
+    changeable: Callable[[], NDArray[np.float32]] | None = None,
 ) -> Fit:
     """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
 
     `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
-    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone.
+    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone. scikit-learn centres the rows
+    in place: `changeable` gives the matrix anew for that, a copy unless somebody knows a cheaper way.
 
     Raises:
         UnusableDataError: fewer distinct rows than K.
@@ -90,7 +92,7 @@ def fit_kmeans(
             estimator = KMeans(
                 k, init=init, n_init=runs, max_iter=MAX_ITER, tol=TOLERANCE, random_state=seed, copy_x=False
             )
-            fits.append((name, estimator.fit(matrix.copy() if matrix.flags.writeable else np.array(matrix))))
+            fits.append((name, estimator.fit(np.array(matrix) if changeable is None else changeable())))
     name, best = min(fits, key=lambda each: float(each[1].inertia_))
     centers = np.asarray(best.cluster_centers_, dtype=np.float64)
     return Fit(

@@ -32,10 +32,9 @@ KS = (2, 3, 4, 6, 8, 10)
 MAX_ROWS = 5_000
 # Three standard deviations of a null estimated from ten draws: chance less than once in a hundred times.
 CLEAR_OF_NULL = 3.0
-# Most customers are far from the nulls, and a few draws say so: the t quantile of five draws that corresponds to one
-# chance in 250 is 5.2; twice that, to leave a margin. Only what is nearer is looked at with all draws.
-FIRST_DRAWS = 5
-FAR_FROM_NULL = 10.0
+# Most customers are far from the nulls, and a few draws say so: the t quantile that corresponds to one chance in 250 is
+# 11 of three draws and 5.2 of five; twice that, to leave a margin. Only what is nearer is looked at with all draws.
+FAR_FROM_NULL = {3: 22.0, 5: 10.0}
 VALLEY_P = 0.05
 _SPLITS = 2
 _STARTS = 2
@@ -84,7 +83,7 @@ def judge_structure(
 
     `none` is within reach of structureless data, `doubtful` beats it but shows no valley on held-out rows
     (skewed or small data; publish with a warning), `structure` does both. At most `max_rows` rows are looked
-    at and `draws` draws are made of each null (five where they are clear). Columns of few distinct values are
+    at and `draws` draws are made of each null (three or five where they are clear). Columns of few distinct values are
     not like any of the nulls: matrices of mostly one-hot columns look structured.
 
     Raises ValueError for fewer than two draws, or where the rows do not allow any of `ks`.
@@ -102,10 +101,12 @@ def judge_structure(
     k, score = _best(points, feasible, rng)
     nulls: list[NullReference] = []
     for name, draw in _NULLS.items():
-        scores = [_best(draw(points, rng), feasible, rng)[1] for _ in range(min(FIRST_DRAWS, draws))]
-        if _beside_draws(name, score, scores).z < FAR_FROM_NULL:
-            scores += [_best(draw(points, rng), feasible, rng)[1] for _ in range(draws - len(scores))]
-        null = _beside_draws(name, score, scores)
+        scores: list[float] = []
+        for enough, far in {**FAR_FROM_NULL, draws: np.inf}.items():
+            scores += [_best(draw(points, rng), feasible, rng)[1] for _ in range(min(enough, draws) - len(scores))]
+            null = _beside_draws(name, score, scores)
+            if null.z >= far:
+                break
         nulls.append(null)
         if null.z < CLEAR_OF_NULL:
             reason = f"no cluster structure: the best silhouette, {score:.3f} at K = {k}, is what {_beside(null)}"

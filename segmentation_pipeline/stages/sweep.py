@@ -36,6 +36,8 @@ FIT_ROWS: Final = 20_000
 EXACT_ROWS: Final = 20_000
 # Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
 ESTIMATE_ROWS: Final = 5_000
+# Its error is that of so many groups left out in turn.
+ERROR_GROUPS: Final = 10
 NOT_JUDGED: Final = StructureVerdict("none", 0.0, 0.0, "whether there is cluster structure was not looked at")
 # So many customers a silhouette plot shows at most, and of each cluster, where it has them, at least so many.
 SHOWN_ROWS, SHOWN_FLOOR = 2_000, 40
@@ -216,7 +218,9 @@ def _silhouettes(
         exact = silhouette_samples(matrix, labelings)
         rows = np.arange(len(matrix), dtype=np.intp)
         return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean()), rows, each) for each in exact]
-    estimates = [silhouette_estimate(matrix, labels, size=ESTIMATE_ROWS, rng=rng) for labels in labelings]
+    estimates = [
+        silhouette_estimate(matrix, labels, size=ESTIMATE_ROWS, groups=ERROR_GROUPS, rng=rng) for labels in labelings
+    ]
     return [
         _Silhouette(each.mean, each.standard_error, each.negative_share, each.indices, each.samples)
         for each in estimates

@@ -137,11 +137,20 @@ class Artifact:
     def matrix(self) -> tuple[pa.Array, NDArray[np.float32]]:
         """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
         with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
-            table = pa.ipc.open_file(source).read_all()
-        # written as one batch, which needs no copy; without rows there is none
-        keys, features = (each.chunk(0) if each.num_chunks == 1 else each.combine_chunks() for each in table.columns)
-        values = features.values  # noqa: PD011  Arrow's, not pandas'
-        return keys, values.to_numpy().reshape(-1, features.type.list_size)
+            return _keys_and_matrix(source)
+
+    def changeable_matrix(self) -> NDArray[np.float32]:
+        """Read the matrix to be changed in memory: pages are copied as they are written to, and the file stays.
+
+        Half of the memory of a copy, whose source is mapped beside it.
+        """
+        path = self._existing("matrix.arrow")
+        with pa.memory_map(str(path)) as source:
+            whole = source.read_buffer(source.size())
+            source.seek(0)
+            matrix = _keys_and_matrix(source)[1]
+            place = matrix.__array_interface__["data"][0] - whole.address
+        return np.memmap(path, dtype=np.float32, mode="c", offset=place, shape=matrix.shape)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write `<name>.parquet`."""
@@ -200,6 +209,14 @@ class Artifact:
             message = f"{path} is gone; materialize the asset that wrote it again for this partition"
             raise ArtifactError(message)
         return path
+
+
+def _keys_and_matrix(source: pa.MemoryMappedFile) -> tuple[pa.Array, NDArray[np.float32]]:
+    table = pa.ipc.open_file(source).read_all()
+    # written as one batch, which needs no copy; without rows there is none
+    keys, features = (each.chunk(0) if each.num_chunks == 1 else each.combine_chunks() for each in table.columns)
+    values = features.values  # noqa: PD011  Arrow's, not pandas'
+    return keys, values.to_numpy().reshape(-1, features.type.list_size)
 
 
 @dataclass(frozen=True)

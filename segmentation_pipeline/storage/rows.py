@@ -16,6 +16,8 @@ NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
     pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }  # fmt: skip
+# the columns of a million customers, not of ten
+KEPT_BYTES: Final = 128 * 2**20
 
 
 class ParquetRows:
@@ -25,6 +27,8 @@ class ParquetRows:
         self._file = pq.ParquetFile(path)
         self.schema: pa.Schema = self._file.schema_arrow
         self._with_nulls = {name for name in self.columns if self._has_nulls(name)}
+        self._kept: dict[str, pd.Series] = {}
+        self._room = KEPT_BYTES
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -36,9 +40,14 @@ class ParquetRows:
         return int(self._file.metadata.num_rows)
 
     def __getitem__(self, column: str, /) -> pd.Series:
-        """Read one column."""
+        """Read one column; what was read is kept for the next who asks, as long as it is little."""
+        if column in self._kept:
+            return self._kept[column]
         # a name is taken for a prefix of others too: "a" reads "a.b" as well
-        return self._frame(self._file.read(columns=[column]).select([column]))[column]
+        values = self._frame(self._file.read(columns=[column]).select([column]))[column]
+        if (size := values.memory_usage(index=False)) <= self._room:
+            self._kept[column], self._room = values, self._room - size
+        return values
 
     def blocks(self, size: int, /) -> Iterator[pd.DataFrame]:
         """Read all columns, at most `size` rows at a time, in order."""

@@ -12,7 +12,7 @@ from segmentation_pipeline.stages.clustering import fit_kmeans, inertia
 from segmentation_pipeline.stages.labelling import squared_distances
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +31,15 @@ BATCH_MAX_ITER: Final = 100
 BATCH_STARTS: Final = 3
 
 
-def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> ModelFit:
+def kmeans(
+    matrix: NDArray[np.float32],
+    k: int,
+    *,
+    n_init: int,
+    seed: int,
+    starts: Starts,
+    changeable: Callable[[], NDArray[np.float32]] | None = None,
+) -> ModelFit:
     """K-Means on all rows, by `fit_kmeans`.
 
     Above MANY_ROWS only from the given centers, if there are any: they are the best of many starts on a sample of as
@@ -39,7 +47,7 @@ def kmeans(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, start
     """
     usable = _fitting(starts, k, matrix.shape[1])
     fresh = 0 if usable and len(matrix) > MANY_ROWS else n_init
-    fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable)
+    fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable, changeable=changeable)
     return ModelFit(fit.model, fit.inertia, fit.n_iter, fit.converged, fit.won_by, len(matrix))
 
 

@@ -175,6 +175,21 @@ def test_nothing_is_readable_while_it_is_written(store: ArtifactStore) -> None:
     assert mode == 0o700
 
 
+def test_a_matrix_can_be_changed_without_its_file(store: ArtifactStore) -> None:
+    """What is written to the changeable matrix stays in memory: the file, and who maps it, see nothing of it."""
+    matrix = np.random.default_rng(0).normal(size=(500, 7)).astype(np.float32)
+    with store.writing("encoded_features", "2024-01-01", "run-1") as artifact:
+        artifact.write_matrix("customer_id", pa.array(range(500), pa.int64()), matrix)
+
+    changed = artifact.changeable_matrix()
+    np.testing.assert_array_equal(changed, matrix)
+    changed -= 5
+
+    np.testing.assert_array_equal(changed, matrix - np.float32(5))
+    np.testing.assert_array_equal(artifact.matrix()[1], matrix)
+    np.testing.assert_array_equal(artifact.changeable_matrix(), matrix)
+
+
 @pytest.mark.parametrize("n_rows", [0, 1, 1000])
 @pytest.mark.parametrize("width", [1, 37])
 def test_a_matrix_is_read_as_it_was_written(store: ArtifactStore, n_rows: int, width: int) -> None:
