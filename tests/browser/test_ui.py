@@ -29,8 +29,7 @@ LOCATION = "/locations/segmentation_pipeline"
 # a run waits for its place in the queue and starts a process; a backfill waits for its daemon too
 RUN_SECONDS = 120
 BACKFILL_SECONDS = 180
-DESKTOP = {"width": 1280, "height": 1000}
-PHONE = {"width": 390, "height": 844}
+WIDTHS = (390, 1280)
 RELOAD_MILLISECONDS = 10_000
 
 
@@ -97,6 +96,14 @@ def _open_report(page: Page, ui: Ui, name: str, month: str, *, status: str, look
     return path
 
 
+def _look_at_widths(page: Page, name: str, look: Callable[[Page, str], None]) -> None:
+    """Look at an open report on a phone and on a desk, where it is as wide as the screen."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        look(page, f"{name}-{width}")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def _sizes(page: Page) -> list[tuple[int, int]]:
     """The segments of an open report, and their customers."""
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#sizes tbody tr").all()]
@@ -151,10 +158,7 @@ def test_the_report_is_opened(ui: Ui, page: Page, look: Callable[[Page, str], No
         "SELECT segment_id, count(*) FROM segmentation.shop_assignment "
         f"WHERE snapshot_id = {snapshot} GROUP BY segment_id ORDER BY segment_id",
     )
-    look(page, "report")
-    page.set_viewport_size(PHONE)
-    look(page, "report-phone")
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    _look_at_widths(page, "report", look)
 
 
 def test_a_backfill_is_launched_from_the_page(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
@@ -201,10 +205,7 @@ def test_a_waiting_snapshot_is_approved_from_the_form(ui: Ui, page: Page, look: 
     expect(page.locator("#notice code")).to_contain_text(
         ["segmentation approve asked 1", "segmentation decline asked 1"]
     )
-    look(page, "report-waiting")
-    page.set_viewport_size(PHONE)
-    look(page, "report-waiting-phone")
-    page.set_viewport_size(DESKTOP)
+    _look_at_widths(page, "report-waiting", look)
 
     page.goto(f"{ui.address}/assets/asked/aligned_segments?view=checks")
     page.get_by_text("approval", exact=True).first.click()
