@@ -53,10 +53,12 @@ def _mistake(place: tuple[str | int, ...], words: str, *, found: object = None) 
 
 def _in_yaml(place: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
     """The place as the YAML has it: the form that the features were taken for is a step only where it is written."""
+    written = isinstance(given, dict) and isinstance(given.get("features"), dict)
+    if place == ("pca",) and written:
+        return ("features", "pca")
     if place[:1] != ("features",):
         return place
     rest = place[2:] if place[1:2] in {("columns",), ("auto",)} else place[1:]
-    written = isinstance(given, dict) and isinstance(given.get("features"), dict)
     return ("features", *(("columns",) if written and rest else ()), *rest)
 
 
@@ -73,7 +75,7 @@ def _not_among(found: object, values: Sequence[str]) -> str:
     near = get_close_matches(str(found).lower(), values, n=1)
     what = f"{found!r} is" if _is_shown(found) else "this is"
     end = f"; did you mean {near[0]}?" if near else ""
-    return f"{what} none of {', '.join(values)}{end}"
+    return f"{what} not one of {', '.join(values)}{end}"
 
 
 def _is_shown(value: object) -> bool:

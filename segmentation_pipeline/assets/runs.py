@@ -9,6 +9,7 @@ import dagster as dg
 
 from segmentation_pipeline.assets.liveness import PROCESS_TAG, process_tag
 from segmentation_pipeline.assets.pipeline import SCORING, STAGES, Pipeline
+from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.storage import database, snapshots
 from segmentation_pipeline.storage.home import dagster_home, home
@@ -47,10 +48,19 @@ class ScoringOutcome:
 
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set."""
+    """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set.
+
+    Raises:
+        ConfigurationError: DAGSTER_HOME names no folder.
+    """
     if not os.environ.get(HOME_VARIABLE):
         os.environ[HOME_VARIABLE] = str(dagster_home(home()))
-    with dg.DagsterInstance.get() as instance:
+    try:
+        instance = dg.DagsterInstance.get()
+    except dg.DagsterInvariantViolationError as error:
+        message = f"{HOME_VARIABLE} cannot be used: {' '.join(str(error).split())}. Make that folder, or unset it."
+        raise ConfigurationError(message) from error
+    with instance:
         yield instance
 
 

@@ -9,7 +9,8 @@ from typing import Final
 HOME_VARIABLE: Final = "SEGMENTATION_HOME"
 
 # Dagster's own settings, written once. Runs of a segmentation wait for each other in code (assets/order.py), so more
-# than one at a time is allowed; run monitoring ends runs whose process was killed, so that none waits for a ghost.
+# than one at a time would be right too. The code server ends runs of its own whose process was killed; of those of the
+# command line assets/liveness.py knows it, so that none waits for a ghost.
 DAGSTER_YAML: Final = """\
 telemetry:
   enabled: false

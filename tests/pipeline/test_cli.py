@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from world import MONTHS, drop_most_of, found_a_group, write_defs
 
 from segmentation_pipeline.storage.home import DAGSTER_YAML
@@ -168,10 +169,21 @@ def test_an_unreachable_database_is_told_without_its_password(chain: Chain, monk
         assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_shipped_dagster_settings_are_those_of_the_home() -> None:
-    """The container and `make ui` run Dagster with the same settings."""
+def test_a_dagster_home_that_is_not_there_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DAGSTER_HOME that names no folder is a message with that folder, not a traceback of Dagster's."""
+    monkeypatch.setenv("DAGSTER_HOME", str(chain.defs / "nowhere"))
+    done = _segmentation("run", "shop", "--partition", MONTHS[0])
+    assert done.returncode == 1
+    assert str(chain.defs / "nowhere") in done.stderr
+    assert "Make that folder, or unset it." in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
-    def settings(text: str) -> list[str]:
-        return [line for line in text.splitlines() if not line.startswith("#")]
 
-    assert settings((ROOT / "docker" / "dagster.yaml").read_text()) == settings(DAGSTER_YAML)
+def test_the_shipped_dagster_settings_agree_with_those_of_the_home() -> None:
+    """In the container and with `make ui`: no telemetry, one run at a time, and runs are watched."""
+    home, container = yaml.safe_load(DAGSTER_YAML), yaml.safe_load((ROOT / "docker" / "dagster.yaml").read_text())
+
+    assert home["telemetry"] == container["telemetry"] == {"enabled": False}
+    assert home["nux"] == container["nux"] == {"enabled": False}
+    assert home["concurrency"] == container["concurrency"] == {"runs": {"max_concurrent_runs": 1}}
+    assert home["run_monitoring"].items() <= container["run_monitoring"].items()

@@ -130,10 +130,10 @@ def test_a_mistake_inside_the_mapping_is_told_with_its_field(chain: Chain) -> No
     for features, message in (
         (
             "{columns: [{column: spend, kind: numeric, transform: cube}]}",
-            "features.columns.0.transform: Input should be",
+            "features.columns.0.transform: 'cube' is not one of none, log1p",
         ),
         ("{columns: auto, components: 3}", "features: there is no components; a mapping has `columns` and `pca`"),
-        ("{columns: auto, pca: 1.5}", "pca: Input should be less than 1"),
+        ("{columns: auto, pca: 1.5}", "features.pca: should be less than 1; this is 1.5"),
     ):
         write_defs(chain.defs, features=features)
         with pytest.raises(SpecError) as refused:

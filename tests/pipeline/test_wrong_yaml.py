@@ -32,7 +32,7 @@ FAULTS = {
     "an unknown field": ("  features:", "  fetures:", "8: fetures: there is no such field; did you mean features?"),
     "an unknown option of a feature": ("kind: categorical", "kind: categorical, max_categorys: 3", "10: features.1.max_categorys: there is no such field; did you mean max_categories?"),
     "a wrong type": ("  features:", "  sweep: {k_max: lots}\n  features:", "8: sweep.k_max: should be a valid integer, unable to parse string as an integer; this is 'lots'"),
-    "a value that is none of those allowed": ("kind: numeric", "kind: numerical", "9: features.0.kind: 'numerical' is none of numeric, categorical, boolean, date; did you mean numeric?"),
+    "a value that is none of those allowed": ("kind: numeric", "kind: numerical", "9: features.0.kind: 'numerical' is not one of numeric, categorical, boolean, date; did you mean numeric?"),
     "a date that is none": ('"2024-01-01"', '"2024-13-01"', "7: partitions.start: start: '2024-13-01' is not a date; write YYYY-MM-DD"),
     "a column listed twice": ("column: plan, kind: categorical", "column: spend, kind: numeric", "10: features.1: features: spend listed more than once"),
     "a field left out": ("    key: customer_id\n", "", "4: source.key: is missing. The column that identifies a customer"),

@@ -209,7 +209,7 @@ def test_a_source_is_a_query_or_a_table(given: dict[str, str]) -> None:
         ({"start": "2024-01-01", "end": "soon"}, "end: 'soon' is not a date"),
         ({"start": "2024-01-01", "timezone": "Berlin"}, "'Berlin' is not a time zone; use an IANA name"),
         ({"start": "2024-01-01", "timezone": "../etc/passwd"}, "is not a time zone"),
-        ({"start": "2024-01-01", "cadence": "hourly"}, "'hourly' is none of daily, weekly, monthly"),
+        ({"start": "2024-01-01", "cadence": "hourly"}, "'hourly' is not one of daily, weekly, monthly"),
     ],
 )
 def test_periods_off_their_boundaries_are_refused(given: dict[str, str], message: str) -> None:
@@ -275,10 +275,10 @@ def test_a_schedule_fires_within_the_next_period(hours: int) -> None:
         (_numeric("spend", min=float("nan")), "finite number"),
         (
             _numeric("spend", transform="log"),
-            "'log' is none of none, log1p, sqrt, yeo-johnson, auto; did you mean log1p?",
+            "'log' is not one of none, log1p, sqrt, yeo-johnson, auto; did you mean log1p?",
         ),
         ({"column": "country", "kind": "categorical", "max_categories": 1}, "greater than or equal to 2"),
-        ({"column": "country", "kind": "text"}, "'text' is none of numeric, categorical, boolean, date"),
+        ({"column": "country", "kind": "text"}, "'text' is not one of numeric, categorical, boolean, date"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(feature: dict[str, Any], message: str) -> None:

@@ -72,7 +72,7 @@ def resolve_algorithm(
         advice.append("set fit.algorithm: minibatch_kmeans")
     else:
         advice.append("leave out `pca`" if pca else "take fewer customers in the source query")
-    message = f"{short}: {' or '.join(advice)}. Nothing was begun."
+    message = f"{short}: {' or '.join(advice)}. Nothing was fitted."
     raise NotEnoughMemoryError(message)
 
 
