@@ -35,7 +35,7 @@ def segment_report(pipeline: Pipeline) -> dg.AssetsDefinition:
         CHECK,
         asset=pipeline.key(REPORT),
         blocking=False,
-        description="The report could be made; it only warns.",
+        description="Passes where a report was made. Without one it only warns: the segments are right all the same.",
     )
 
     @pipeline.asset(REPORT, kinds={"html"}, description=__doc__ or "", check_specs=[check], optional=True)

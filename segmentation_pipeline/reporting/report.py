@@ -72,7 +72,7 @@ def render(reported: Reported, workings: Workings) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "mark": mark}
+    environment.filters |= {"number": number, "percent": percent, "mark": mark, "plain": plain}
     environment.globals |= {
         "colour": segment_colour,
         "ink": segment_ink,

@@ -171,7 +171,11 @@ def gates_shown(gates: Sequence[GateResult]) -> tuple[GateShown, ...]:
 def _shown(gate: GateResult) -> GateShown:
     """A gate's outcome for people; one that this version does not know keeps its name."""
     words = _GATES.get(gate.name) or GateWords(plain(gate.name), "", "", number)
-    result = "passed" if gate.passed else "stopped it" if gate.severity == "block" else "warning"
+    failed = ("stopped it", "bad") if gate.severity == "block" else ("warning", "warn")
+    # without a value there was nothing to check, which is not the same as being in order
+    result, tone = (
+        failed if not gate.passed else ("passed", "good") if gate.value is not None else ("not asked", "calm")
+    )
     return GateShown(
         title=words.title,
         meaning=words.meaning,
@@ -181,5 +185,5 @@ def _shown(gate: GateResult) -> GateShown:
         value=words.show(gate.value),
         limit=f"{words.limit} {words.show(gate.threshold)}".strip() if gate.threshold is not None else NOTHING,
         result=result,
-        tone="good" if gate.passed else "bad" if gate.severity == "block" else "warn",
+        tone=tone,
     )

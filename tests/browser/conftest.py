@@ -96,7 +96,7 @@ def look() -> Callable[[Page, str], None]:
 
     def take(page: Page, name: str) -> None:
         if folder := os.environ.get(SCREENSHOTS):
-            page.screenshot(path=Path(folder) / f"{name}.png")
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
     return take
 

@@ -14,7 +14,6 @@ from report_data import reported, workings
 from segmentation_pipeline.reporting.report import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -41,20 +40,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         script = archive.extractfile("package/axe.min.js")
         assert script is not None
         return script.read().decode()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium without a window."""
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 def _html(which: str) -> bytes:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,12 +15,11 @@ import pytest
 from playwright.sync_api import expect
 from world import MONTHS, N_CUSTOMERS, make_source, write_defs
 
-from segmentation_pipeline.assets.pipeline import SCORING, STAGES
+from segmentation_pipeline.assets.pipeline import REPORT, SCORING, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from conftest import Ui
     from playwright.sync_api import Locator, Page
@@ -29,6 +29,7 @@ LOCATION = "/locations/segmentation_pipeline"
 # a run waits for its place in the queue and starts a process; a backfill waits for its daemon too
 RUN_SECONDS = 120
 BACKFILL_SECONDS = 180
+WIDTHS = (390, 1280)
 RELOAD_MILLISECONDS = 10_000
 
 
@@ -83,6 +84,32 @@ def _reload_until_shown(page: Page, address: str, wanted: Locator, *, seconds: f
                 raise
 
 
+def _open_report(page: Page, ui: Ui, name: str, month: str, *, status: str, look: Callable[[Page, str], None]) -> str:
+    """From the asset's page, once it shows the status, open the file that it names; gives the file's path."""
+    address = f"{ui.address}/assets/{name}/{REPORT}?view=partitions&partition={month}"
+    shown = _metadata(page, "status").get_by_text(status, exact=True)
+    _reload_until_shown(page, address, shown, seconds=RUN_SECONDS)
+    path = _metadata(page, "report").get_by_text(re.compile(r"^/.*report\.html$")).inner_text()
+    assert path.startswith(f"{ui.home}/artifacts/{name}/{REPORT}/{month}/")
+    look(page, f"report-asset-{name}-{status}")
+    page.goto(Path(path).as_uri())
+    return path
+
+
+def _look_at_widths(page: Page, name: str, look: Callable[[Page, str], None]) -> None:
+    """Look at an open report on a phone and on a desk, where it is as wide as the screen."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        look(page, f"{name}-{width}")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def _sizes(page: Page) -> list[tuple[int, int]]:
+    """The segments of an open report, and their customers."""
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#sizes tbody tr").all()]
+    return [(int(segment.split()[0]), int(customers.replace(",", ""))) for segment, customers, _ in rows]
+
+
 def test_the_graph_shows_the_chain_and_nothing_leaves_the_machine(
     ui: Ui, page: Page, look: Callable[[Page, str], None]
 ) -> None:
@@ -90,7 +117,7 @@ def test_the_graph_shows_the_chain_and_nothing_leaves_the_machine(
     asked: set[str | None] = set()
     page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
     page.goto(f"{ui.address}{LOCATION}/asset-groups/shop")
-    for stage in (*STAGES, SCORING):
+    for stage in (*STAGES, REPORT, SCORING):
         expect(page.get_by_text(stage, exact=True).first).to_be_visible()
     look(page, "graph")
     page.goto(f"{ui.address}/config")
@@ -111,6 +138,27 @@ def test_a_month_is_materialized_from_the_page(ui: Ui, page: Page, look: Callabl
         expect(page.get_by_text(said).first).to_be_visible()
     look(page, "published")
     assert _rows(ui, "SELECT count(DISTINCT segment_id), count(segment_id) FROM target") == [(3, N_CUSTOMERS)]
+
+
+def test_the_report_is_opened(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
+    """The asset's page of a published month names a file; it shows the snapshot and the customers of the database."""
+    january = f"FROM segmentation.snapshot WHERE segmentation = 'shop' AND partition = '{MONTHS[0]}'"
+    if not _rows(ui, f"SELECT 1 {january}"):
+        _launch(page, ui, MONTHS[0], re.compile("^Launch 1 run"))
+    _open_report(page, ui, "shop", MONTHS[0], status="published", look=look)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("January 2024")
+    expect(page.locator(".badge")).to_have_text(re.compile("^published"))
+    ((snapshot,),) = _rows(ui, f"SELECT snapshot_id {january}")
+    expect(page.locator("footer")).to_contain_text(f"Every number is of snapshot {snapshot} ")
+    sizes = _sizes(page)
+    assert len(sizes) == 3
+    assert sizes == _rows(
+        ui,
+        "SELECT segment_id, count(*) FROM segmentation.shop_assignment "
+        f"WHERE snapshot_id = {snapshot} GROUP BY segment_id ORDER BY segment_id",
+    )
+    _look_at_widths(page, "report", look)
 
 
 def test_a_backfill_is_launched_from_the_page(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
@@ -150,7 +198,15 @@ def test_a_plot_and_a_check_are_opened(ui: Ui, page: Page, look: Callable[[Page,
 
 
 def test_a_waiting_snapshot_is_approved_from_the_form(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
-    """The check names the jobs; the form needs a name alone; then the month is published and the check passes."""
+    """The check names the jobs; the form needs a name alone; then the month, its check and its report say published."""
+    first = _open_report(page, ui, "asked", MONTHS[0], status="waiting", look=look)
+    expect(page.locator(".badge")).to_have_text("waits for a decision")
+    expect(page.locator("#notice")).to_contain_text("every snapshot waits for a person")
+    expect(page.locator("#notice code")).to_contain_text(
+        ["segmentation approve asked 1", "segmentation decline asked 1"]
+    )
+    _look_at_widths(page, "report-waiting", look)
+
     page.goto(f"{ui.address}/assets/asked/aligned_segments?view=checks")
     page.get_by_text("approval", exact=True).first.click()
     expect(page.get_by_text("asked_approve").first).to_be_visible()
@@ -176,3 +232,9 @@ def test_a_waiting_snapshot_is_approved_from_the_form(ui: Ui, page: Page, look: 
     expect(page.get_by_text("snapshot 1 (2024-01-01 v1) is approved by anna").first).to_be_visible()
     assert _rows(ui, "SELECT action, who FROM segmentation.decision") == [("approve", "anna")]
     assert _rows(ui, "SELECT count(other_id) FROM target") == [(N_CUSTOMERS,)]
+
+    assert _open_report(page, ui, "asked", MONTHS[0], status="published", look=look) != first
+    expect(page.locator(".badge")).to_have_text("published, current")
+    expect(page.locator("#notice")).to_have_count(0)
+    assert _sizes(page) == _rows(ui, "SELECT other_id, count(*) FROM target GROUP BY other_id ORDER BY other_id")
+    look(page, "report-approved")

@@ -10,7 +10,7 @@ from world import MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.assets.columns import LINEAGE, SCHEMA, TABLE_NAME
 from segmentation_pipeline.assets.meanings import EVERYWHERE, MEANINGS
-from segmentation_pipeline.assets.pipeline import SCORING, STAGES
+from segmentation_pipeline.assets.pipeline import REPORT, SCORING, STAGES
 
 if TYPE_CHECKING:
     from conftest import Chain
@@ -37,7 +37,7 @@ def shown(chain: Chain) -> dict[str, dict[str, dg.MetadataValue]]:
     scored = load_definitions().resolve_job_def("shop_score").execute_in_process(instance=chain.instance)
     assert scored.success
     found = {}
-    for stage in (*STAGES, SCORING):
+    for stage in (*STAGES, REPORT, SCORING):
         event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
         assert event is not None
         assert event.asset_materialization is not None
@@ -110,7 +110,7 @@ def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:
     )
     definitions = load_definitions()
     graph = definitions.resolve_asset_graph()
-    for stage in (*STAGES, SCORING):
+    for stage in (*STAGES, REPORT, SCORING):
         node = graph.get(dg.AssetKey(["shop", stage]))
         assert node.group_name == "shop"
         assert node.kinds

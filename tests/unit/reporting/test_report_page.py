@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_data import SIZE, reported, workings
 
-from segmentation_pipeline.model import LineageEvent, Transition
+from segmentation_pipeline.model import GateResult, LineageEvent, Transition
 from segmentation_pipeline.reported import Decided, Reported, ReportedPeriod, Workings
 from segmentation_pipeline.reporting.report import render
 
@@ -257,6 +257,13 @@ def test_gates_have_value_threshold_and_meaning() -> None:
     assert rows[6] == ["No tiny segment", "50.0%", "at least 1.0%", "passed"]
 
 
+def test_a_gate_that_had_nothing_to_check_did_not_pass() -> None:
+    """Where there is no value, the table says that the question was not asked."""
+    first = GateResult("max_moved", True, "warn", None, 0.3, "no customers in common with a parent snapshot")
+    rows = _rows(_page(reported(2, gates=(first,))), "gates")
+    assert rows[0] == ["Few have changed", "–", "at most 30.0%", "not asked"]
+
+
 def test_why_k_is_a_sentence_and_a_figure() -> None:
     """Every K that was tried has a bar, the one that was taken is named; without the sweep the sentence remains."""
     page = _page(reported(4), workings(4))
@@ -276,9 +283,10 @@ def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
     """Each finding says what to do; the rows add up; snapshot, parent, seed and versions are there."""
     page = _page(reported())
 
-    assert "Groups are chains Seen: a score of 0.9. What to do: Set `fit: {algorithm: hdbscan}`." in _of(
-        page, "diagnosis"
-    )
+    assert (
+        "Shape Seen: a score of 0.9. What it means: Groups are chains. What to do: Set fit: {algorithm: hdbscan}."
+    ) in _of(page, "diagnosis")
+    assert "fit: {algorithm: hdbscan}" in [code.text for code in page.findall(".//section[@id='diagnosis']//code")]
     assert _of(page, "counts") == "Read 367 = in a segment 360 + in none 4 + rejected 3"
     for told in (
         "3, version 1 of 2024-03-01",
