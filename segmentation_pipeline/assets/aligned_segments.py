@@ -20,8 +20,9 @@ from segmentation_pipeline.reporting.figures import scatter_figure
 from segmentation_pipeline.stages.alignment import as_segments
 from segmentation_pipeline.stages.evidence import UNASSIGNED
 from segmentation_pipeline.stages.projection import project
+from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.storage import database, schema
-from segmentation_pipeline.storage.artifacts import json_version
+from segmentation_pipeline.storage.artifacts import Artifact, json_version
 from segmentation_pipeline.storage.decisions import label
 
 MAX_POINTS = 4_000
@@ -44,8 +45,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.write_json("alignment", identity.alignment.to_json())
             artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
             artifact.write_json("model", identity.model.to_json())
-            assignments = _assignments(key, inputs, recorded)
-            artifact.write_table("assignments", assignments)
+            schema_of_rows = _write_assignments(artifact, key, inputs, recorded)
             pictures = show_segments(
                 artifact,
                 inputs.rows,
@@ -74,7 +74,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "unassigned": int((identity.segments == UNASSIGNED).sum()),
                 "evidence": identity.alignment.evidence,
                 "drift": dg.MetadataValue.md(drift_table(identity.drift)),
-                **segment_columns(pipeline, assignments.schema),
+                **segment_columns(pipeline, schema_of_rows),
             },
             check_results=[
                 *(gate_result(pipeline, gate, context.partition_key) for gate in recorded.gates),
@@ -85,19 +85,32 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
     return step
 
 
-def _assignments(key: str, inputs: Inputs, recorded: Recorded) -> pa.Table:
-    segments = recorded.identity.segments
-    labels = inputs.fitted.table("labels")
-    second = as_segments(labels.column("second_cluster").to_numpy(), recorded.identity.alignment)
-    return pa.table(
-        {
-            key: labels.column(key),
-            "segment_id": pa.array(segments.astype(np.int32), mask=segments == UNASSIGNED),
-            "distance": labels.column("distance"),
-            "second_segment_id": pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
-            "margin": labels.column("margin"),
-        }
+def _write_assignments(artifact: Artifact, key: str, inputs: Inputs, recorded: Recorded) -> pa.Schema:
+    """Write each customer's segment block by block; gives the columns."""
+    labels, identity, start = inputs.fitted.stored("labels"), recorded.identity, 0
+    schema = pa.schema(
+        [
+            (key, labels.schema.field(key).type),
+            ("segment_id", pa.int32()),
+            ("distance", pa.float64()),
+            ("second_segment_id", pa.int32()),
+            ("margin", pa.float64()),
+        ]
     )
+    with artifact.writing_table("assignments", schema) as table:
+        for batch in labels.batches(BLOCK_ROWS):
+            own = identity.segments[start : start + batch.num_rows]
+            second = as_segments(batch.column("second_cluster").to_numpy(), identity.alignment)
+            columns = [
+                batch.column(key),
+                pa.array(own.astype(np.int32), mask=own == UNASSIGNED),
+                batch.column("distance"),
+                pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
+                batch.column("margin"),
+            ]
+            table.add(pa.table(columns, schema=schema))
+            start += batch.num_rows
+    return schema
 
 
 def _parent(pipeline: Pipeline, parent: Snapshot | None) -> dict[str, Any]:  # whatever Dagster takes as metadata

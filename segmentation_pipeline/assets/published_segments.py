@@ -9,6 +9,7 @@ from segmentation_pipeline.assets.parentage import parentage_check, parentage_re
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.retention import retain
 from segmentation_pipeline.errors import NotAcceptedError
+from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.storage import database, decisions, schema, snapshots, writeback
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 
@@ -34,9 +35,10 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         snapshot_id = int(aligned.manifest["snapshot_id"])
         if aligned.manifest["run_id"] == context.run.run_id and _waits(context, pipeline, snapshot_id):
             return parentage_result(pipeline)
-        rows = aligned.table("assignments")
+        rows = aligned.stored("assignments")
         with database.begin(spec.publish.url_env) as connection:
-            receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, rows)
+            batches = rows.batches(BLOCK_ROWS)
+            receipt = writeback.publish(connection, spec.publish, spec.name, snapshot_id, batches)
         with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:
             artifact.write_json("receipt", receipt.to_json())
             artifact.manifest |= {

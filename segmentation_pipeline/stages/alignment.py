@@ -82,9 +82,8 @@ def as_segments(clusters: NDArray[np.int64], alignment: Alignment) -> NDArray[np
 def _by_size(clusters: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """The clusters from the largest, of equal ones that of the earlier row first; new ids go out in this order."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
-    found, rows = np.unique(clusters, return_index=True)
-    first = dict(zip(found.tolist(), rows.tolist(), strict=True))
-    ranked = sorted(range(k), key=lambda cluster: (-int(sizes[cluster]), first.get(cluster, len(clusters))))
+    first = [int((clusters == cluster).argmax()) if sizes[cluster] else len(clusters) for cluster in range(k)]
+    ranked = sorted(range(k), key=lambda cluster: (-int(sizes[cluster]), first[cluster]))
     return np.asarray(ranked, dtype=np.int64)
 
 

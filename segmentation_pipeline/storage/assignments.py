@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,11 @@ from segmentation_pipeline.storage.artifacts import plain
 from segmentation_pipeline.storage.database import driver_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from segmentation_pipeline.storage.snapshots import Ledger
+
+    Batches: TypeAlias = pa.Table | Iterable[pa.RecordBatch]
 
 # how many values the customers of a snapshot come in: each stays below PostgreSQL's limit of a gigabyte
 PACKS = 64
@@ -145,7 +147,7 @@ def _has_scores(connection: sa.Connection, name: str) -> bool:
     return connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table}) is not None
 
 
-def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.Table) -> sql.Identifier:
+def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: Batches) -> sql.Identifier:
     """Load a snapshot's assignments (key, segment_id, distance, second_segment_id, margin) aside and attach them."""
     table = assignment_table(ledger.name, snapshot_id)
     parts = {
@@ -170,17 +172,19 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: pa.T
     return table
 
 
-def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping[str, str], rows: pa.Table) -> None:
+def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping[str, str], rows: Batches) -> None:
     """Append these columns of `rows`, by name with their PostgreSQL types, to a table."""
     names = list(columns)
     parts = {"table": table, "columns": sql.SQL(", ").join(map(sql.Identifier, names))}
-    cursor, wanted = driver_connection(connection).cursor(), rows.select(names)
+    cursor = driver_connection(connection).cursor()
+    batches = rows.to_batches(max_chunksize=binary_copy.BLOCK_ROWS) if isinstance(rows, pa.Table) else rows
+    wanted = (batch.select(names) for batch in batches)
     if set(columns.values()) <= set(binary_copy.FIXED):
         statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary)").format(**parts)
         blocks = binary_copy.encode(wanted, list(columns.values()))
     else:
         statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(**parts)
-        blocks = (_csv(batch) for batch in wanted.to_batches(max_chunksize=binary_copy.BLOCK_ROWS))
+        blocks = (_csv(batch) for batch in wanted)
     with cursor.copy(statement) as copy:
         for block in blocks:
             copy.write(block)

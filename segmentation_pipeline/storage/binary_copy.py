@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,10 +27,10 @@ _DIGITS[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = np.arange(16, dtyp
 _DIGITS[np.frombuffer(b"ABCDEF", dtype=np.uint8)] = np.arange(10, 16, dtype=np.uint8)
 
 
-def encode(rows: pa.Table, types: Sequence[str]) -> Iterator[bytes]:
+def encode(batches: Iterable[pa.RecordBatch], types: Sequence[str]) -> Iterator[bytes]:
     """The rows as COPY takes them, columns of the PostgreSQL `types` (all of FIXED); nulls change the order of rows."""
     yield HEADER
-    for batch in rows.to_batches(max_chunksize=BLOCK_ROWS):
+    for batch in batches:
         nulls = [np.asarray(column.is_null()) for column in batch.columns]
         values = [_bytes_of(column, kind) for column, kind in zip(batch.columns, types, strict=True)]
         # rows with nulls in the same fields are of one length

@@ -51,8 +51,12 @@ class ParquetRows:
 
     def blocks(self, size: int, /) -> Iterator[pd.DataFrame]:
         """Read all columns, at most `size` rows at a time, in order."""
-        for batch in self._file.iter_batches(batch_size=size):
+        for batch in self.batches(size):
             yield self._frame(pa.Table.from_batches([batch]))
+
+    def batches(self, size: int, /) -> Iterator[pa.RecordBatch]:
+        """Read all columns as Arrow, at most `size` rows at a time, in order."""
+        yield from self._file.iter_batches(batch_size=size)
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
         """The same types in every block, whether it has nulls or not."""

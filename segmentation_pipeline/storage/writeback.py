@@ -14,8 +14,6 @@ from segmentation_pipeline.storage import assignments, decisions, snapshots
 from segmentation_pipeline.storage.database import driver_connection, qualified
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from segmentation_pipeline.model import Json, Snapshot
     from segmentation_pipeline.spec import PublishSpec
 
@@ -92,7 +90,7 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
 
 
 def publish(
-    connection: sa.Connection, publish_spec: PublishSpec, name: str, snapshot_id: int, rows: pa.Table
+    connection: sa.Connection, publish_spec: PublishSpec, name: str, snapshot_id: int, rows: assignments.Batches
 ) -> Receipt:
     """Publish one snapshot inside the open transaction; `rows` as `assignments.load` takes them.
 
