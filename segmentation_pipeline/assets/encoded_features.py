@@ -15,6 +15,7 @@ from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.algorithms import Resolved
 from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
+from segmentation_pipeline.storage.memory import memory
 
 
 def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -25,9 +26,9 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         valid = pipeline.latest(context, "validated_rows")
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
-        rows = valid.stored("rows")
+        rows, room = valid.stored("rows"), memory()
         encoding = fit_encoding(rows, features, pca=spec.pca)
-        planned = require_memory(spec, n_rows=len(rows), n_columns=len(encoding.names))
+        planned = require_memory(spec, n_rows=len(rows), n_columns=len(encoding.names), room=room)
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
             keys = valid.column("rows", key)
             with artifact.writing_matrix(key, keys, len(encoding.names)) as matrix:
