@@ -33,12 +33,12 @@ class _Version:
     folder: str
     limit: str
     used: str
-    reclaimable: str
+    reclaimable: tuple[str, ...]
 
 
 _VERSIONS: Final = (
-    _Version("", "memory.max", "memory.current", "inactive_file"),
-    _Version("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    _Version("", "memory.max", "memory.current", ("inactive_file", "active_file")),
+    _Version("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 )
 
 
@@ -89,8 +89,8 @@ def _of_containers(proc: Path, cgroup: Path) -> Iterator[Memory]:
                 limit = int((folder / version.limit).read_text())
                 used = int((folder / version.used).read_text())
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-                # file pages count as used, and go as soon as somebody needs the room
-                left = limit - used + int(stat[version.reclaimable])
+                # file pages count as used, a mapped matrix among them, and go as soon as somebody needs the room
+                left = limit - used + sum(int(stat[name]) for name in version.reclaimable)
             except (OSError, KeyError, ValueError):  # not this version, no such group, or "max": no limit
                 continue
             yield Memory("this container", limit, min(limit, max(0, left)))

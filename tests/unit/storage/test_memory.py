@@ -30,14 +30,16 @@ def _v2(folder: Path, limit: str, *, used: int = GIB, reclaimable: int = GIB // 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "memory.max").write_text(f"{limit}\n")
     (folder / "memory.current").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 1\ninactive_file {reclaimable}\n")
+    (folder / "memory.stat").write_text(f"anon 1\ninactive_file {reclaimable // 2}\nactive_file {reclaimable // 2}\n")
 
 
 def _v1(folder: Path, limit: str, *, used: int = GIB, reclaimable: int = GIB // 2) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "memory.limit_in_bytes").write_text(f"{limit}\n")
     (folder / "memory.usage_in_bytes").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"inactive_file 7\ntotal_inactive_file {reclaimable}\n")
+    (folder / "memory.stat").write_text(
+        f"inactive_file 7\ntotal_inactive_file {reclaimable // 2}\ntotal_active_file {reclaimable // 2}\n"
+    )
 
 
 def _memory(machine: Path, **environ: str) -> Memory | None:
