@@ -27,6 +27,10 @@ MEDOID_STARTS: Final = 3
 MANY_ROWS: Final = 20_000
 BATCH_ROWS: Final = 4_096
 BATCH_MAX_ITER: Final = 100
+# scikit-learn stops where a mean of the batches' inertia no longer falls, and weighs a batch in it by its share of all
+# rows: of ten million rows, batches of four thousand would go on for hundreds of thousands.
+BATCHES: Final = 200
+LARGEST_BATCH: Final = 65_536
 # k-means++ starts of mini-batch K-Means; each is a fit of its own.
 BATCH_STARTS: Final = 3
 
@@ -54,16 +58,20 @@ def kmeans(
 def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: Starts) -> Fitted:
     """Mini-batch K-Means (Sculley 2010): the lowest inertia over all rows of a few starts and the given ones.
 
-    It makes no copy of the matrix, which may be a memory map.
+    It makes no copy of the matrix, which may be a memory map. Above MANY_ROWS only from the given centers, as `kmeans`.
     """
     from sklearn.cluster import MiniBatchKMeans
 
-    candidates: list[tuple[str, str | NDArray[np.float32], int]] = [("k-means++", "k-means++", BATCH_STARTS)]
-    candidates += [(name, start.astype(np.float32), 1) for name, start in _fitting(starts, k, matrix.shape[1])]
+    usable = _fitting(starts, k, matrix.shape[1])
+    candidates: list[tuple[str, str | NDArray[np.float32], int]] = []
+    if not usable or len(matrix) <= MANY_ROWS:
+        candidates.append(("k-means++", "k-means++", BATCH_STARTS))
+    candidates += [(name, start.astype(np.float32), 1) for name, start in usable]
+    size = min(max(BATCH_ROWS, len(matrix) // BATCHES), LARGEST_BATCH)
     fits = []
     for name, init, runs in candidates:
         estimator = MiniBatchKMeans(
-            k, init=init, n_init=runs, batch_size=BATCH_ROWS, max_iter=BATCH_MAX_ITER, random_state=seed
+            k, init=init, n_init=runs, batch_size=size, max_iter=BATCH_MAX_ITER, random_state=seed
         ).fit(matrix)
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float64)
         fits.append((inertia(matrix, centers), name, centers, int(estimator.n_iter_)))

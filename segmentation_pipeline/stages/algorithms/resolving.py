@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Measured at 1,000,000 and 10,000,000 rows (tests/benchmarks/end_to_end.py): what labels, distances, keys and one
 # column at a time take for each row beside the matrix, which is mapped and makes room when it has to.
-ROW_BYTES: Final = 110
+ROW_BYTES: Final = 100
 # The samples of the sweep, its figures, the blocks, the pictures.
 FIXED_BYTES: Final = 200 * 2**20
 # scikit-learn's K-Means centres a copy of the matrix; the other algorithms need a sample or no copy.
