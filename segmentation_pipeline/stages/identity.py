@@ -77,11 +77,11 @@ def identify(
     `pasts` is drawn from only as far as it is needed. `parent_profiles` are those of the parent's segments; `parent` is
     among the pasts where there is one.
     """
-    drawn: list[tuple[Past, Reference]] = []
+    of_parent: list[Reference] = []
     alignment = align(
         fitted.clusters,
         k=fitted.model.k,
-        references=_references(fitted, pasts, drawn),
+        references=_references(fitted, pasts, of_parent),
         next_segment_id=next_segment_id,
         evidence=evidence_of(parent, fitted.rows),
         seen_before=seen_before,
@@ -91,7 +91,7 @@ def identify(
     profiles = profile_segments(
         fitted.rows, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
     )
-    reference = next((each for past, each in drawn if past.through == "parent"), None)
+    reference = of_parent[0] if of_parent else None
     nobody = np.full(len(segments), UNASSIGNED, dtype=np.int64)
     before = reference.history if reference is not None and reference.history is not None else nobody
     return Identity(
@@ -119,13 +119,12 @@ def evidence_of(parent: Snapshot | None, rows: Rows) -> str:
     )
 
 
-def _references(
-    fitted: Fitted, pasts: Iterable[Remembered], drawn: list[tuple[Past, Reference]]
-) -> Iterator[Reference]:
-    """The pasts' opinions, made one by one and kept in `drawn`."""
+def _references(fitted: Fitted, pasts: Iterable[Remembered], of_parent: list[Reference]) -> Iterator[Reference]:
+    """The pasts' opinions, made one by one; the parent's is kept, the others are let go once they are heard."""
     for past, history in pasts:
         reference = refer(past, fitted.rows, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
-        drawn.append((past, reference))
+        if past.through == "parent":
+            of_parent.append(reference)
         yield reference
 
 

@@ -78,20 +78,18 @@ def profile_segments(
 
 def _of_numbers(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
     """Mean, median and z of each segment; `values` and `own`, shape (m,), are of the assigned customers."""
-    numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
-    everybody = float(numbers.mean())
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    present = ~np.isnan(numbers)
+    known = numbers if present.all() else numbers[present]
+    everybody = float(known.mean()) if len(known) else np.nan
     # a constant's rounding error is not a spread
-    spread = float(numbers.std(ddof=0)) if numbers.max() > numbers.min() else 0.0
-    grouped = numbers.groupby(own)
-    means, medians = grouped.mean(), grouped.median()
-    return {
-        int(segment): {
-            "mean": float(mean),
-            "median": float(median),
-            "z": (mean - everybody) / spread if spread else 0.0,
-        }
-        for segment, mean, median in zip(means.index, means.tolist(), medians.tolist(), strict=True)
-    }
+    spread = float(known.std()) if len(known) and known.max() > known.min() else 0.0
+    figures: dict[int, Json] = {}
+    for segment in np.flatnonzero(np.bincount(own)).tolist():
+        inside = numbers[(own == segment) & present]
+        mean, median = (float(inside.mean()), float(np.median(inside))) if len(inside) else (np.nan, np.nan)
+        figures[segment] = {"mean": mean, "median": median, "z": (mean - everybody) / spread if spread else 0.0}
+    return figures
 
 
 def _of_categories(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:

@@ -16,7 +16,8 @@ NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
     pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }  # fmt: skip
-# the columns of a million customers, not of ten
+# the columns of a million customers are kept, of ten millions none
+KEPT_ROWS: Final = 2_000_000
 KEPT_BYTES: Final = 128 * 2**20
 
 
@@ -28,7 +29,7 @@ class ParquetRows:
         self.schema: pa.Schema = self._file.schema_arrow
         self._with_nulls = {name for name in self.columns if self._has_nulls(name)}
         self._kept: dict[str, pd.Series] = {}
-        self._room = KEPT_BYTES
+        self._room = KEPT_BYTES if len(self) <= KEPT_ROWS else 0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ class ParquetRows:
         return int(self._file.metadata.num_rows)
 
     def __getitem__(self, column: str, /) -> pd.Series:
-        """Read one column; what was read is kept for the next who asks, as long as it is little."""
+        """Read one column; what was read of a small table is kept for the next who asks."""
         if column in self._kept:
             return self._kept[column]
         # a name is taken for a prefix of others too: "a" reads "a.b" as well
