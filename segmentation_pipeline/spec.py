@@ -219,9 +219,9 @@ class FitSpec(Spec):
     algorithm: Algorithm = Field(
         "auto",
         description=(
-            "The clustering algorithm. `auto` is kmeans, or minibatch_kmeans above 100,000 rows that do not fit into "
-            "memory; `quantile` cuts one numeric feature; `kprototypes` is for categories, `hdbscan` and `spectral` "
-            "for shapes that are no balls (they leave outliers unassigned)."
+            "The clustering algorithm. `auto` is kmeans, or minibatch_kmeans where its copy of the matrix does not fit "
+            "into memory; `quantile` cuts one numeric feature; `kprototypes` is for categories, `hdbscan` and "
+            "`spectral` for shapes that are no balls (they leave outliers unassigned)."
         ),
     )
     k: int | None = Field(
