@@ -150,7 +150,8 @@ def _judge(
     matrix: NDArray[np.float32], ks: Sequence[int], rng: np.random.Generator
 ) -> tuple[dict[int, Stability], StructureVerdict]:
     """How well each K holds, and whether there is anything to find."""
-    return _stabilities(matrix, ks, rng), _structure(matrix, rng)
+    with threads_for(MAX_ROWS):  # OpenMP's limit is that of the thread that sets it
+        return _stabilities(matrix, ks, rng), _structure(matrix, rng)
 
 
 def _fits(sample: NDArray[np.float32], ks: Sequence[int], *, n_init: int, rng: np.random.Generator) -> tuple[Fit, ...]:
