@@ -115,10 +115,14 @@ def judge_structure(
     nearest = min(nulls, key=lambda each: each.z)
     figures = f"the best silhouette, {score:.3f} at K = {k}, is above what {_beside(nearest)}"
     if p_value <= VALLEY_P:
-        reason = f"cluster structure: {figures}; held-out customers have valleys between clusters (p = {p_value:.3f})"
+        reason = f"cluster structure: {figures}; held-out customers have valleys between clusters ({_p(p_value)})"
         return Structure("structure", k, score, tuple(nulls), p_value, len(points), reason)
-    reason = f"doubtful structure: {figures}; but held-out customers show no valley (p = {p_value:.2f})"
+    reason = f"doubtful structure: {figures}; but held-out customers show no valley ({_p(p_value)})"
     return Structure("doubtful", k, score, tuple(nulls), p_value, len(points), reason)
+
+
+def _p(p_value: float) -> str:
+    return f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001"
 
 
 def _beside_draws(name: str, score: float, scores: Sequence[float]) -> NullReference:
