@@ -226,7 +226,10 @@ def _yielding(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | 
 def _limit() -> str:
     """Who allows how much memory, as a sentence."""
     known = memory()
-    return f"{known.where.capitalize()} has {known.limit / 2**30:.1f} GiB. " if known is not None else ""
+    # not capitalize(): it would write the name of a variable in small letters
+    return (
+        f"{known.where[:1].upper()}{known.where[1:]} has {known.limit / 2**30:.1f} GiB. " if known is not None else ""
+    )
 
 
 def _telling(step: Step) -> Step:
