@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,44 +43,38 @@ class Evaluation:
 
 def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
     """Evaluate each of `centers`, shape (K, D) with K >= 2, on `matrix`, shape (n, D), which may be memory-mapped."""
-    n_rows = len(matrix)
-    middle = _mean(matrix)
+    n_rows, middle = len(matrix), _mean(matrix)
     anchors = np.vstack(centers) - middle
-    columns = np.cumsum([0, *map(len, centers)])
+    edges = [0, *itertools.accumulate(map(len, centers))]
     labels = [np.empty(n_rows, dtype=np.int16) for _ in centers]
     scores = [np.empty(min(n_rows, SCORED_ROWS)) for _ in centers]
     picked = np.linspace(0, n_rows - 1, min(n_rows, SCORED_ROWS)).astype(np.int64)
     inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
     own_scores = [np.zeros(len(each)) for each in centers]
-    sums = np.zeros(anchors.shape)
-    for start in range(0, n_rows, BLOCK_ROWS):
-        block = np.asarray(matrix[start : start + BLOCK_ROWS], dtype=np.float64) - middle
-        squared = _squared(block, anchors)
+    sums, total_inertia = np.zeros(anchors.shape), 0.0
+    for start, block, norms in _blocks(matrix, middle):
+        squared = _squared(block, norms, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
-        rows = np.arange(len(block))
-        members = np.zeros(squared.shape)
-        for index, (first, last) in enumerate(itertools.pairwise(columns)):
-            own = squared[:, first:last]
-            nearest = own.argmin(axis=1)
-            cost = own[rows, nearest]
-            own[rows, nearest] = np.inf
-            a, b = np.sqrt(cost), np.sqrt(own.min(axis=1))
+        members = np.empty(squared.shape)
+        for index, (first, last) in enumerate(itertools.pairwise(edges)):
+            nearest, cost, second = _nearest_two(squared[first:last])
+            a, b = np.sqrt(cost), np.sqrt(second)
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
             labels[index][start : start + len(block)] = nearest
             inertias[index] += cost.sum()
             totals[index] += score.sum()
-            own_scores[index] += np.bincount(nearest, weights=score, minlength=last - first)
+            np.equal(nearest, np.arange(last - first, dtype=np.int16)[:, None], out=members[first:last])
+            own_scores[index] += members[first:last] @ score
             scores[index][here] = score[picked[here] - start]
-            members[rows, first + nearest] = 1.0
-        sums += members.T @ block
-    total_inertia = _total(matrix, middle)
+        sums += members @ block
+        total_inertia += float(norms.sum())
     evaluations = []
     means = np.zeros(anchors.shape)
     counts = [np.bincount(each, minlength=len(own)) for each, own in zip(labels, centers, strict=True)]
     sizes = np.concatenate(counts)
     means[sizes > 0] = sums[sizes > 0] / sizes[sizes > 0, None]
-    spreads = _mean_distances(matrix, middle, means, labels, columns)
-    for index, (first, last) in enumerate(itertools.pairwise(columns)):
+    spreads = _mean_distances(matrix, middle, means, sizes, labels, edges)
+    for index, (first, last) in enumerate(itertools.pairwise(edges)):
         count, mean = counts[index], means[first:last]
         # a row alone in its cluster scores 0, else adding clusters would add perfect scores
         alone = float(own_scores[index][count == 1].sum())
@@ -104,7 +98,7 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
 
 def inertia_of_one(matrix: NDArray[np.float32]) -> float:
     """The sum of squared distances of all rows of `matrix`, shape (n, D), to their mean: the inertia of K = 1."""
-    return _total(matrix, _mean(matrix))
+    return sum(float(norms.sum()) for _, _, norms in _blocks(matrix, _mean(matrix)))
 
 
 def _mean(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -112,39 +106,56 @@ def _mean(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     return mean
 
 
-def _total(matrix: NDArray[np.float32], middle: NDArray[np.float64]) -> float:
-    total = 0.0
+def _blocks(
+    matrix: NDArray[np.float32], middle: NDArray[np.float64]
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """The first row of each block, its rows less `middle`, shape (b, D), and their squared lengths, shape (b,)."""
     for start in range(0, len(matrix), BLOCK_ROWS):
         block = matrix[start : start + BLOCK_ROWS] - middle
-        total += float(np.einsum("ij,ij->", block, block))
-    return total
+        yield start, block, np.einsum("ij,ij->i", block, block)
 
 
-def _squared(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shape (b, P)."""
-    squared = block @ (-2.0 * anchors.T)
-    squared += np.einsum("ij,ij->i", anchors, anchors)
-    squared += np.einsum("ij,ij->i", block, block)[:, None]
+def _squared(
+    block: NDArray[np.float64], norms: NDArray[np.float64], anchors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once."""
+    squared = (-2.0 * anchors) @ block.T
+    squared += np.einsum("ij,ij->i", anchors, anchors)[:, None]
+    squared += norms
     return np.maximum(squared, 0.0, out=squared)
+
+
+def _nearest_two(
+    squared: NDArray[np.float64],
+) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64]]:
+    """The first nearest of the anchors, and the squared distances to it and to the next; all of shape (b,)."""
+    nearest = np.zeros(squared.shape[1], dtype=np.int16)
+    best, second = squared[0].copy(), np.full(squared.shape[1], np.inf)
+    for position, distance in enumerate(squared[1:], start=1):
+        nearest[distance < best] = position
+        np.minimum(second, np.maximum(best, distance), out=second)
+        np.minimum(best, distance, out=best)
+    return nearest, best, second
 
 
 def _mean_distances(
     matrix: NDArray[np.float32],
     middle: NDArray[np.float64],
     means: NDArray[np.float64],
+    sizes: NDArray[np.int64],
     labels: Sequence[NDArray[np.int16]],
-    columns: NDArray[np.int64],
+    edges: Sequence[int],
 ) -> NDArray[np.float64]:
     """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
-    sums, counts = np.zeros(len(means)), np.zeros(len(means))
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        block = np.asarray(matrix[start : start + BLOCK_ROWS], dtype=np.float64) - middle
-        squared, rows = _squared(block, means), np.arange(len(block))
-        for each, first in zip(labels, columns, strict=False):
-            place = first + each[start : start + len(block)].astype(np.int64)
-            sums += np.bincount(place, weights=np.sqrt(squared[rows, place]), minlength=len(means))
-            counts += np.bincount(place, minlength=len(means))
-    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+    sums = np.zeros(len(means))
+    for start, block, norms in _blocks(matrix, middle):
+        squared = _squared(block, norms, means)
+        rows = np.arange(len(block))
+        for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
+            own = each[start : start + len(block)]
+            distance = np.sqrt(squared[first:last][own, rows])
+            sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
+    return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 
 
 def _davies_bouldin(means: NDArray[np.float64], spreads: NDArray[np.float64]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,11 +19,12 @@ from segmentation_pipeline.stages.silhouette import (
     stratified_sample,
 )
 from segmentation_pipeline.stages.stability import Stability, stability
-from segmentation_pipeline.stages.structure import MAX_ROWS, gap_statistics, judge_structure
-from segmentation_pipeline.stages.threads import threads_for
+from segmentation_pipeline.stages.structure import gap_statistics, judge_structure
+from segmentation_pipeline.stages.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
@@ -89,22 +89,28 @@ def run_sweep(
         UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
     """
     # a generator for each part: which of them is done first does not show
-    rng, of_fits, of_figures, of_verdicts = np.random.default_rng(seed).spawn(4)
+    rng, of_fits, of_silhouettes, of_dips, of_stability, of_structure = np.random.default_rng(seed).spawn(6)
     ks = _feasible(matrix, sweep, fit)
     drawn = None if len(matrix) <= FIT_ROWS else np.sort(rng.choice(len(matrix), FIT_ROWS, replace=False))
     sample = matrix if drawn is None else matrix[drawn]
-    with threads_for(len(matrix)):
-        fits = _fits(sample, ks, n_init=fit.n_init, rng=of_fits)
-    # hundreds of small fits on one thread, beside the pass over all rows on another
-    with threads_for(MAX_ROWS), ThreadPoolExecutor(1) as beside:
-        judged = beside.submit(_judge, matrix, ks, of_verdicts) if judge else None
+    with side_by_side() as pool:
+        seeds = of_fits.integers(2**32, size=len(ks)).tolist()
+        fresh = [
+            pool.submit(fit_kmeans, sample, k, n_init=fit.n_init, seed=own) for k, own in zip(ks, seeds, strict=True)
+        ]
+        judged = pool.submit(_structure, matrix, of_structure) if judge else None
+        held = pool.submit(_stabilities, matrix, ks, of_stability) if judge else None
+        fits = _refined(sample, [each.result() for each in fresh])
         evaluations = evaluate_fits(matrix, [each.centers for each in fits])
-        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], of_figures)
-        stabilities, structure = judged.result() if judged is not None else ({}, NOT_JUDGED)
-    dips = [
-        neighbour_dips(sample, each.centers, own.labels if drawn is None else own.labels[drawn], rng=rng).p_value
-        for each, own in zip(fits, evaluations, strict=True)
-    ]
+        silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], of_silhouettes, pool)
+        labels_of = [each.labels if drawn is None else each.labels[drawn] for each in evaluations]
+        dips = [
+            pool.submit(neighbour_dips, sample, each.centers, own, rng=drawing)
+            for each, own, drawing in zip(fits, labels_of, of_dips.spawn(len(fits)), strict=True)
+        ]
+        dip_p_values = [each.result().p_value for each in dips]
+        stabilities = held.result() if held is not None else {}
+        structure = judged.result() if judged is not None else NOT_JUDGED
     inertias = {each.k: own.inertia for each, own in zip(fits, evaluations, strict=True)}
     gaps = gap_statistics(matrix, inertias, rng=rng) if sweep.policy == "gap" else {}
     candidates = tuple(
@@ -116,7 +122,7 @@ def run_sweep(
             held=stabilities.get(each.k),
             gap=gaps.get(each.k),
         )
-        for each, own, silhouette, dip in zip(fits, evaluations, silhouettes, dips, strict=True)
+        for each, own, silhouette, dip in zip(fits, evaluations, silhouettes, dip_p_values, strict=True)
     )
     whole = inertia_of_one(matrix)
     choice = choose_k(
@@ -146,23 +152,20 @@ def run_sweep(
     return Sweep(result, fits, labels, _shown(silhouette, labels, rng))
 
 
-def _judge(
-    matrix: NDArray[np.float32], ks: Sequence[int], rng: np.random.Generator
-) -> tuple[dict[int, Stability], StructureVerdict]:
-    """How well each K holds, and whether there is anything to find."""
-    with threads_for(MAX_ROWS):  # OpenMP's limit is that of the thread that sets it
-        return _stabilities(matrix, ks, rng), _structure(matrix, rng)
-
-
-def _fits(sample: NDArray[np.float32], ks: Sequence[int], *, n_init: int, rng: np.random.Generator) -> tuple[Fit, ...]:
-    """Fit every K from fresh starts, and from the fit before it with one center more where the inertia is largest.
+def _refined(sample: NDArray[np.float32], fresh: Sequence[Fit]) -> tuple[Fit, ...]:
+    """Of each K the fit from fresh starts, or that from the K before it with one center more: whichever is lower.
 
     The finer K is then seldom in a worse optimum than what the coarser one already knew.
     """
-    fits: list[Fit] = []
-    for k in ks:
-        starts = [(f"the centers of K = {k - 1} and one more", _with_one_more(sample, fits[-1]))] if fits else []
-        fits.append(fit_kmeans(sample, k, n_init=n_init, seed=int(rng.integers(2**32)), starts=starts))
+    fits = [fresh[0]]
+    for fit in fresh[1:]:
+        before = fits[-1]
+        fits.append(fit)
+        if fit.k == before.k + 1:  # a fixed K may lie beyond the range
+            start = f"the centers of K = {before.k} and one more", _with_one_more(sample, before)
+            # nothing is drawn where the start is given
+            finer = fit_kmeans(sample, fit.k, n_init=0, seed=0, starts=[start])
+            fits[-1] = min(fit, finer, key=lambda each: each.inertia)
     return tuple(fits)
 
 
@@ -212,7 +215,10 @@ def _structure(matrix: NDArray[np.float32], rng: np.random.Generator) -> Structu
 
 
 def _silhouettes(
-    matrix: NDArray[np.float32], labelings: Sequence[NDArray[np.integer[Any]]], rng: np.random.Generator
+    matrix: NDArray[np.float32],
+    labelings: Sequence[NDArray[np.integer[Any]]],
+    rng: np.random.Generator,
+    pool: Executor,
 ) -> list[_Silhouette]:
     """The mean silhouette of each labeling: exact up to EXACT_ROWS, on a stratified sample above."""
     if len(matrix) <= EXACT_ROWS:
@@ -220,11 +226,12 @@ def _silhouettes(
         rows = np.arange(len(matrix), dtype=np.intp)
         return [_Silhouette(float(each.mean()), 0.0, float((each < 0).mean()), rows, each) for each in exact]
     estimates = [
-        silhouette_estimate(matrix, labels, size=ESTIMATE_ROWS, groups=ERROR_GROUPS, rng=rng) for labels in labelings
+        pool.submit(silhouette_estimate, matrix, labels, size=ESTIMATE_ROWS, groups=ERROR_GROUPS, rng=drawing)
+        for labels, drawing in zip(labelings, rng.spawn(len(labelings)), strict=True)
     ]
     return [
         _Silhouette(each.mean, each.standard_error, each.negative_share, each.indices, each.samples)
-        for each in estimates
+        for each in (estimate.result() for estimate in estimates)
     ]
 
 

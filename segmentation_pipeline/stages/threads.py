@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -23,3 +25,22 @@ def threads_for(n_rows: int) -> Iterator[None]:
 
     with threadpool_limits(1):
         yield
+
+
+@contextmanager
+def side_by_side() -> Iterator[ThreadPoolExecutor]:
+    """A pool for many small fits at once, each on one thread; as many as one large fit would take.
+
+    A fit on a sample takes as long on two threads as on one, and two of them side by side half of it.
+    """
+    import sklearn.cluster  # noqa: F401  as above
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    n_threads = max((each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"), default=1)
+    # filters are the process's: threads that each set and restore their own would leave somebody else's behind
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # OpenMP's limit is that of the thread that sets it, BLAS' that of all
+        with threadpool_limits(1), ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool:
+            yield pool
