@@ -1,6 +1,7 @@
 """Aligning a fit and entering it in the books, in one transaction under the segmentation's lock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
@@ -167,10 +168,11 @@ def align_and_record(
 
 def _remembered(
     connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[Past]
-) -> Iterator[tuple[Past, pd.Series | None]]:
-    """Each past with its customers' segments, read only when it is asked."""
-    for past in earlier:
-        yield past, assignments.segments_in(connection, ledger, past.snapshot.snapshot_id)
+) -> Iterator[tuple[Past, Callable[[], pd.Series]]]:
+    """Each past, when it is drawn, with its customers' segments, which the server packs meanwhile."""
+    with ThreadPoolExecutor(1) as aside:
+        for past in earlier:
+            yield past, aside.submit(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id).result
 
 
 def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, outcomes: list[str]) -> Evidence:

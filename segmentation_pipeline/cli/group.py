@@ -38,6 +38,9 @@ class Commands(Command, click.Group):
             return super().invoke(ctx)
         except SegmentationError as error:
             fail(str(error))
+        finally:
+            # the process ends: what its modules hold needs no search either, which would take half a second
+            gc.freeze()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -65,6 +68,7 @@ def pipelines() -> "dict[str, Pipeline]":
     """Every segmentation there is, by its name."""
     from segmentation_pipeline import component
 
+    gc.freeze()  # what the imports made stays; it is not searched
     return component.pipelines()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -133,10 +134,12 @@ def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
 
 def assign_blocks(matrix: NDArray[np.float32], model: FittedModel) -> Iterator[tuple[slice, Assignment]]:
     """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block with their places."""
+    return in_order(lambda here: (here, label_rows(matrix[here], model)), _places(len(matrix), model))
+
+
+def _places(n_rows: int, model: FittedModel) -> Iterator[slice]:
     rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
-    for start in range(0, len(matrix), rows):
-        here = slice(start, min(start + rows, len(matrix)))
-        yield here, label_rows(matrix[here], model)
+    return (slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows))
 
 
 def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
@@ -148,7 +151,8 @@ def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
     n_rows = len(matrix)
     labels, second_labels = np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
     distance, margin = np.empty(n_rows), np.empty(n_rows)
-    for here, block in assign_blocks(matrix, model):
+    for here in _places(n_rows, model):
+        block = label_rows(matrix[here], model)
         labels[here], second_labels[here] = block.labels, block.second_labels
         distance[here], margin[here] = block.distance, block.margin
     return Assignment(labels, distance, second_labels, margin)

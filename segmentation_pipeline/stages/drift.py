@@ -14,6 +14,7 @@ import numpy as np
 
 from segmentation_pipeline.model import CentroidShift, Drift
 from segmentation_pipeline.stages.categorical import categories_of
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,24 +38,8 @@ def describe(rows: Rows, features: Sequence[FeatureSpec]) -> Json:
     A number: the inner edges of its deciles, the count in each bin and of nulls, mean and standard deviation. A
     category: the count of each of the 50 most frequent values, and of the rest.
     """
-    described: Json = {}
-    for feature in features:
-        values = rows[feature.column]
-        if feature.is_number:
-            numbers = values.dropna().to_numpy(dtype=np.float64)
-            inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
-            edges = np.unique(np.quantile(numbers, inner)).tolist() if len(numbers) else []
-            described[feature.column] = {
-                "edges": edges,
-                "counts": _in_bins(values, edges),
-                "mean": float(numbers.mean()) if len(numbers) else None,
-                "std": float(numbers.std()) if len(numbers) else None,
-            }
-        else:
-            counts = categories_of(values).counts()
-            most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
-            described[feature.column] = {"values": most, "rest": len(values) - sum(most.values())}
-    return described
+    named = ((feature, rows[feature.column]) for feature in features)
+    return dict(in_order(lambda each: (each[0].column, _described(each[1], is_number=each[0].is_number)), named))
 
 
 def drift(
@@ -72,11 +57,12 @@ def drift(
     Sizes and profiles are by segment id; a column that is no feature today, or one of another kind, is left out.
     """
     is_number = {feature.column: feature.is_number for feature in features}
-    indices = {
-        column: stability_index(*_paired(then, rows[column]))
+    comparable = (
+        (column, then, rows[column])
         for column, then in described.items()
         if column in is_number and is_number[column] == ("edges" in then)
-    }
+    )
+    indices = dict(in_order(lambda each: (each[0], stability_index(*_paired(each[1], each[2]))), comparable))
     every = sorted({*sizes_before, *sizes_now})
     shares = stability_index([sizes_before.get(each, 0) for each in every], [sizes_now.get(each, 0) for each in every])
     shifts = [
@@ -96,6 +82,22 @@ def stability_index(before: Sequence[int], now: Sequence[int]) -> float:
     p, q = (np.maximum(each[used], HALF) for each in (p, q))
     p, q = p / p.sum(), q / q.sum()
     return float(((p - q) * np.log(p / q)).sum())
+
+
+def _described(values: pd.Series, *, is_number: bool) -> Json:
+    if not is_number:
+        counts = categories_of(values).counts()
+        most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
+        return {"values": most, "rest": len(values) - sum(most.values())}
+    numbers = values.dropna().to_numpy(dtype=np.float64)
+    inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
+    edges = np.unique(np.quantile(numbers, inner)).tolist() if len(numbers) else []
+    return {
+        "edges": edges,
+        "counts": _in_bins(values, edges),
+        "mean": float(numbers.mean()) if len(numbers) else None,
+        "std": float(numbers.std()) if len(numbers) else None,
+    }
 
 
 def _in_bins(values: pd.Series, edges: Sequence[float]) -> list[int]:

@@ -36,7 +36,8 @@ from segmentation_pipeline.stages.numeric import (
     winsor_limits,
 )
 from segmentation_pipeline.stages.pca import fit_axes, on_axes
-from segmentation_pipeline.stages.rows import blocks
+from segmentation_pipeline.stages.rows import blocks, placed_blocks
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,16 +150,18 @@ def transform_to_fit(rows: Rows, encoding: Encoding, *, into: NDArray[np.float32
     unknown: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     outliers = np.zeros(len(rows), dtype=np.bool_)
-    start = 0
-    for block in blocks(rows):
+
+    def encode(placed: tuple[slice, pd.DataFrame]) -> Encoded:
+        here, block = placed
         with np.errstate(over="ignore"):  # it is told below, by its column
             encoded = transform(block, encoding)
         _require_measurable(encoded.matrix, encoding)
-        stop = start + len(block)
-        matrix[start:stop], outliers[start:stop] = encoded.matrix, encoded.outliers
+        matrix[here], outliers[here] = encoded.matrix, encoded.outliers
+        return encoded
+
+    for encoded in in_order(encode, placed_blocks(rows)):
         unknown.update(encoded.unknown)
         missing.update(encoded.missing)
-        start = stop
     return Encoded(matrix, dict(unknown), dict(missing), outliers)
 
 
@@ -242,10 +245,8 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
 
 def _encode_all_into(matrix: NDArray[np.float64], rows: Rows, encoding: Encoding) -> None:
     """Fill `matrix`, shape (n, D), without the PCA."""
-    start = 0
-    for block in blocks(rows):
-        _encode_into(matrix[start : start + len(block)], block, encoding)
-        start += len(block)
+    for here, block in placed_blocks(rows):
+        _encode_into(matrix[here], block, encoding)
 
 
 def _encode_into(

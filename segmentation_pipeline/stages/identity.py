@@ -15,7 +15,7 @@ from segmentation_pipeline.stages.reference import missing_columns, refer
 from segmentation_pipeline.stages.transitions import transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.stages.evidence import Reference
     from segmentation_pipeline.stages.rows import Rows
 
-    Remembered = tuple[Past, pd.Series | None]
+    # a past, and what gives the segments of its customers by key
+    Remembered = tuple[Past, Callable[[], pd.Series | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,9 @@ def identify(
     next_segment_id: int,
     seen_before: Collection[int],
 ) -> Identity:
-    """Align a fit with `pasts`, each with the segments of its customers by key, in order of precedence.
+    """Align a fit with `pasts`, in order of precedence, each with what gives the segments of its customers by key.
 
+    That is asked once the past's model has labelled the rows, which takes long enough for it to be read meanwhile.
     `pasts` is drawn from only as far as it is needed. `parent_profiles` are those of the parent's segments; `parent` is
     among the pasts where there is one.
     """

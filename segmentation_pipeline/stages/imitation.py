@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from segmentation_pipeline.stages.categorical import Categories, categories_of
 from segmentation_pipeline.stages.conditions import Cut, Question, readable, sentence
-from segmentation_pipeline.stages.rows import blocks
+from segmentation_pipeline.stages.rows import placed_blocks
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -175,15 +177,17 @@ def _counts(
 ) -> NDArray[np.int64]:
     """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
     width = int(segments.max()) + 1
-    counts = np.zeros((tree.tree_.node_count, width), dtype=np.int64)
+    shape = tree.tree_.node_count, width
     asked = sorted({int(each) for each in tree.tree_.feature if each >= 0})
-    start = 0
-    for block in blocks(rows):
-        own = segments[start : start + len(block)]
+
+    def count(placed: tuple[slice, pd.DataFrame]) -> NDArray[np.int64]:
+        here, block = placed
+        own = segments[here]
         leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
-        counts += np.bincount(leaves * width + own[own >= 0], minlength=counts.size).reshape(counts.shape)
-        start += len(block)
-    return counts
+        found: NDArray[np.int64] = np.bincount(leaves * width + own[own >= 0], minlength=shape[0] * width)
+        return found.reshape(shape)
+
+    return functools.reduce(np.add, in_order(count, placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
 
 
 def _paths(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation_pipeline.stages.categorical import categories_of
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,13 +58,18 @@ def profile_segments(
     numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(rows[column].dtype)]
     categorical = [feature.column for feature in features if not feature.is_number]
     figures: dict[int, Json] = {int(segment): {} for segment in ids}
-    for column in numeric:
-        for segment, figure in _of_numbers(rows[column].loc[assigned], own).items():
+    everyone = bool(assigned.all())
+
+    def figures_of(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
+        column, values = named
+        here = values if everyone else values.loc[assigned]
+        return column, _of_categories(here, own) if column in categorical else _of_numbers(here, own)
+
+    columns = [*numeric, *categorical]
+    for column, found in in_order(figures_of, ((column, rows[column]) for column in columns)):
+        for segment, figure in found.items():
             figures[segment][column] = figure
-    for column in categorical:
-        for segment, figure in _of_categories(rows[column].loc[assigned], own).items():
-            figures[segment][column] = figure
-    named = [column for column in (*numeric, *categorical) if column not in outcomes]
+    named = [column for column in columns if column not in outcomes]
     return {
         segment: SegmentProfile(
             n_customers=int(sizes[segment]),

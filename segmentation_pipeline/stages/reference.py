@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -13,9 +14,12 @@ from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.dates import is_date
 from segmentation_pipeline.stages.encoding import transform
 from segmentation_pipeline.stages.evidence import UNASSIGNED, Reference
-from segmentation_pipeline.stages.rows import blocks
+from segmentation_pipeline.stages.rows import placed_blocks
+from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -43,18 +47,18 @@ def refer(
     *,
     k: int,
     keys: pd.Series,
-    history: pd.Series | None = None,
+    history: Callable[[], pd.Series | None] = lambda: None,
 ) -> Reference:
     """What `past` says of today's `rows`, shape (n, c), with `keys` and `clusters` of shape (n,), block by block.
 
-    `history` holds the segment of each customer in that snapshot, indexed by key. Rows that lack a column of its
-    encoding leave the history as the only witness; rows that its encoding cannot take (a null that was rejected then
-    and is filled today) have no opinion by its model.
+    `history` gives the segment of each customer in that snapshot, indexed by key, if there is one; it is asked last.
+    Rows that lack a column of the past's encoding leave the history as the only witness; rows that its encoding cannot
+    take (a null that was rejected then and is filled today) have no opinion by its model.
     """
     labels = likeness = None
     if not missing_columns(past.snapshot, rows):
         labels, likeness = _by_model(past, rows, clusters, k=k)
-    segments = _segments_then(history, keys) if history is not None else None
+    segments = _segments_then(then, keys) if (then := history()) is not None else None
     return Reference(past.through, labels, past.segment_ids, past.sizes, segments, likeness)
 
 
@@ -81,20 +85,23 @@ def _by_model(
     labels = np.full(len(rows), UNASSIGNED, dtype=np.int64)
     everyone = tuple(sorted({*past.segment_ids, *past.sizes}))
     placed = sorted(model.labels) == sorted(everyone)
-    spreads = Spreads.empty(k if placed else 0, model.centers.mean(axis=0))
-    start = 0
-    for block in blocks(rows):
+    middle = model.centers.mean(axis=0)  # near the rows, which keeps the products small
+
+    def label(placed_block: tuple[slice, pd.DataFrame]) -> Spreads:
+        here, block = placed_block
         with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
             matrix = transform(block, encoding).matrix
-        usable = np.isfinite(matrix).all(axis=1)
-        here = slice(start, start + len(block))
-        labels[here][usable] = assign(matrix[usable], model).labels
-        spreads.add(matrix[usable], clusters[here][usable])
-        start += len(block)
+        own, usable = clusters[here], np.isfinite(matrix).all(axis=1)
+        if not usable.all():
+            matrix, own = matrix[usable], own[usable]
+        labels[here][usable] = assign(matrix, model).labels
+        return Spreads.of(matrix, own, k=k if placed else 0, middle=middle)
+
+    spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)))
     return labels, likeness_by_place(spreads, model, everyone)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Spreads:
     """Where clusters lie and how they spread: counts (k,), sums (k, D) and products (k, D, D) less a middle (D,)."""
 
@@ -104,18 +111,22 @@ class Spreads:
     products: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, k: int, middle: NDArray[np.float64]) -> Self:
-        """Of k clusters without rows; a middle near the rows keeps the products small."""
+    def of(
+        cls, matrix: NDArray[np.float32], clusters: NDArray[np.int64], *, k: int, middle: NDArray[np.float64]
+    ) -> Self:
+        """Those of k clusters, from rows of shape (b, D) by their `clusters`, shape (b,), -1 for none."""
+        rows = [matrix[clusters == cluster] - middle for cluster in range(k)]
         width = len(middle)
-        return cls(middle, np.zeros(k, dtype=np.int64), np.zeros((k, width)), np.zeros((k, width, width)))
+        return cls(
+            middle,
+            counts=np.array([len(own) for own in rows], dtype=np.int64),
+            sums=np.array([own.sum(axis=0) for own in rows]).reshape(k, width),
+            products=np.array([own.T @ own for own in rows]).reshape(k, width, width),
+        )
 
-    def add(self, matrix: NDArray[np.float32], clusters: NDArray[np.int64]) -> None:
-        """Count in rows, shape (b, D), by their `clusters`, shape (b,), -1 for none."""
-        for cluster in range(len(self.counts)):
-            rows = matrix[clusters == cluster].astype(np.float64) - self.middle
-            self.counts[cluster] += len(rows)
-            self.sums[cluster] += rows.sum(axis=0)
-            self.products[cluster] += rows.T @ rows
+    def plus(self, other: Spreads) -> Spreads:
+        """Those of both, around the same middle."""
+        return Spreads(self.middle, self.counts + other.counts, self.sums + other.sums, self.products + other.products)
 
     def mean(self, cluster: int) -> NDArray[np.float64]:
         """The mean of a cluster's rows, shape (D,)."""

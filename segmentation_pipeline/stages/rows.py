@@ -33,6 +33,14 @@ class StoredRows(Protocol):
 Rows = pd.DataFrame | StoredRows
 
 
+def placed_blocks(rows: Rows, *, size: int = BLOCK_ROWS) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """What `blocks` gives, each block with its place among all rows."""
+    start = 0
+    for block in blocks(rows, size=size):
+        yield slice(start, start + len(block)), block
+        start += len(block)
+
+
 def blocks(rows: Rows, *, size: int = BLOCK_ROWS) -> Iterator[pd.DataFrame]:
     """Give `rows`, in memory or on disk, in frames of at most `size` rows, in order."""
     if isinstance(rows, pd.DataFrame):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 # Up to it an iteration of K-Means takes a millisecond, as long as a thread takes to wake up on a busy machine.
 ONE_THREAD_ROWS: Final = 5_000
@@ -35,12 +39,39 @@ def side_by_side() -> Iterator[ThreadPoolExecutor]:
     """
     import sklearn.cluster  # noqa: F401  as above
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_info, threadpool_limits
+    from threadpoolctl import threadpool_limits
 
-    n_threads = max((each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"), default=1)
+    n_threads = _n_threads()
     # filters are the process's: threads that each set and restore their own would leave somebody else's behind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # OpenMP's limit is that of the thread that sets it, BLAS' that of all
         with threadpool_limits(1), ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool:
             yield pool
+
+
+def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What `work` makes of each of `items`, in their order, by as many threads as a library would take.
+
+    An item is drawn only when there is a thread for it, so that few of them are in memory. Drawing is this thread's.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if (n_threads := _n_threads()) == 1:
+        yield from map(work, items)
+        return
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+        running: deque[Future[Made]] = deque()
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) == n_threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _n_threads() -> int:
+    """As many as a numerical library would take: a container's quota and somebody's limit are in it."""
+    from threadpoolctl import threadpool_info
+
+    return max((int(each["num_threads"]) for each in threadpool_info()), default=1)

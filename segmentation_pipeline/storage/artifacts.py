@@ -13,7 +13,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 MANIFEST: Final = "manifest.json"
+MATRIX: Final = "matrix.arrow"
 FEATURES: Final = "features"
 # the artifacts are read more often than they are kept long: it unpacks twice as fast as zstd
 COMPRESSION: Final = "snappy"
@@ -136,7 +137,7 @@ class Artifact:
 
     def matrix(self) -> tuple[pa.Array, NDArray[np.float32]]:
         """Read the keys, and the float32 matrix of shape (n, D) as a read-only memory map."""
-        with pa.memory_map(str(self._existing("matrix.arrow"))) as source:
+        with pa.memory_map(str(self._existing(MATRIX))) as source:
             return _keys_and_matrix(source)
 
     def changeable_matrix(self) -> NDArray[np.float32]:
@@ -144,13 +145,7 @@ class Artifact:
 
         Half of the memory of a copy, whose source is mapped beside it.
         """
-        path = self._existing("matrix.arrow")
-        with pa.memory_map(str(path)) as source:
-            whole = source.read_buffer(source.size())
-            source.seek(0)
-            matrix = _keys_and_matrix(source)[1]
-            place = matrix.__array_interface__["data"][0] - whole.address
-        return np.memmap(path, dtype=np.float32, mode="c", offset=place, shape=matrix.shape)
+        return self._mapped("c")
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write `<name>.parquet`."""
@@ -178,30 +173,35 @@ class Artifact:
 
     @contextmanager
     def writing_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, width: int) -> Iterator[NDArray[np.float32]]:
-        """Give a float32 matrix of shape (n, width) to fill, mapped to disk; then write it with the keys.
+        """Give a float32 matrix of shape (n, width) to fill, in its place in the file that holds it with the keys.
 
-        A reader can map an Arrow file only where the matrix is one batch, and one batch is written at once.
+        It is written as zeros first, all of it: a full disk is an error then, and of a page that has no room later the
+        process would die. A reader can map the file only where the matrix is one batch.
         """
-        draft, n_rows = self.folder / "matrix.draft", len(keys)
-        try:
-            with draft.open("wb") as file:
-                # a full disk is an error now; of a page that has no room later the process would die
-                os.posix_fallocate(file.fileno(), 0, max(n_rows, 1) * width * np.dtype(np.float32).itemsize)
-            matrix = np.memmap(draft, dtype=np.float32, mode="r+", shape=(max(n_rows, 1), width))[:n_rows]
-            yield matrix
-            features = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), width)
-            whole = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
-            table = pa.table([whole, features], names=[key, FEATURES])
-            path = str(self.folder / "matrix.arrow")
-            with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table, max_chunksize=max(n_rows, 1))
-        finally:
-            draft.unlink()
+        # zeros that nobody changes take no memory
+        features = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(keys) * width, dtype=np.float32)), width)
+        whole = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+        table = pa.table([whole, features], names=[key, FEATURES])
+        with pa.OSFile(str(self.folder / MATRIX), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=max(len(keys), 1))
+        yield self._mapped("r+")
 
     def write_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, matrix: NDArray[np.float32]) -> None:
         """Write the keys and a float32 matrix of shape (n, D), row-major, as one Arrow file."""
         with self.writing_matrix(key, keys, matrix.shape[1]) as draft:
             draft[:] = matrix
+
+    def _mapped(self, mode: Literal["r+", "c"]) -> NDArray[np.float32]:
+        """The matrix where it lies in its file, which changes with it ("r+") or stays ("c")."""
+        path = self._existing(MATRIX)
+        with pa.memory_map(str(path)) as source:
+            whole = source.read_buffer(source.size())
+            source.seek(0)
+            matrix = _keys_and_matrix(source)[1]
+            place = matrix.__array_interface__["data"][0] - whole.address
+        if not matrix.size:  # nothing can be mapped of nothing
+            return np.empty(matrix.shape, dtype=np.float32)
+        return np.memmap(path, dtype=np.float32, mode=mode, offset=place, shape=matrix.shape)
 
     def _existing(self, name: str) -> Path:
         path = self.folder / name

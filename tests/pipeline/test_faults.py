@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -196,7 +195,6 @@ def test_a_slow_query_ends_at_once(chain: Chain) -> None:
     [
         ("raw_extract", pq.ParquetWriter, "write_batch"),
         ("validated_rows", pq.ParquetWriter, "write_table"),
-        ("encoded_features", os, "posix_fallocate"),
         ("encoded_features", pa, "OSFile"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -72,7 +73,10 @@ class Published:
             earlier = pasts(connection, self.name, period, parent)
             found = identify(
                 Fitted(frame, frame[KEY], fit.labels, fit.assigned.distance, fit.model, list(features)),
-                ((past, assignments.segments_in(connection, ledger, past.snapshot.snapshot_id)) for past in earlier),
+                (
+                    (past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id))
+                    for past in earlier
+                ),
                 parent=parent,
                 parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
                 next_segment_id=ledger.next_segment_id,

@@ -142,7 +142,7 @@ def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any],
     """By history each customer is labelled by the own earlier segment, newcomers not at all."""
     history = pd.Series(np.array([4, 9, 9], dtype=dtype), index=pd.Index(known))
 
-    reference = _refer(_snapshot(), _today(), keys=today, history=history)
+    reference = _refer(_snapshot(), _today(), keys=today, history=lambda: history)
 
     assert reference.history is not None
     assert reference.history.tolist() == [9, UNASSIGNED, 4]
@@ -153,7 +153,7 @@ def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
     """Without a column of the old encoding neither its model nor the place can say anything."""
     history = pd.Series([4, 9], index=[0, 1])
 
-    reference = _refer(_snapshot(), _today().drop(columns=["country"]), history=history)
+    reference = _refer(_snapshot(), _today().drop(columns=["country"]), history=lambda: history)
 
     assert reference.labels is None
     assert reference.likeness is None
@@ -163,7 +163,7 @@ def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
 
 def test_an_empty_history_says_nothing() -> None:
     """Without any earlier assignment nobody has a label."""
-    reference = _refer(_snapshot(), _today(), history=pd.Series([], dtype="int64"))
+    reference = _refer(_snapshot(), _today(), history=lambda: pd.Series([], dtype="int64"))
 
     assert reference.history is not None
     assert reference.history.tolist() == [UNASSIGNED] * 3
@@ -181,10 +181,11 @@ def _likeness(*centers: tuple[float, float], labels: tuple[int, ...] = (1, 2)) -
 
 def _spreads(matrix: Any, clusters: Any, *, middle: float = 3.0) -> Spreads:
     """Of two clusters, counted in two parts."""
-    spreads = Spreads.empty(2, np.full(matrix.shape[1], middle))
-    for part in (slice(0, 3), slice(3, None)):
-        spreads.add(matrix[part], clusters[part])
-    return spreads
+    one, other = (
+        Spreads.of(matrix[part], clusters[part], k=2, middle=np.full(matrix.shape[1], middle))
+        for part in (slice(0, 3), slice(3, None))
+    )
+    return one.plus(other)
 
 
 def test_a_cluster_is_like_the_segment_that_lies_where_it_lies() -> None:
