@@ -24,6 +24,7 @@ from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.storage import database, schema
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 from segmentation_pipeline.storage.decisions import label
+from segmentation_pipeline.storage.memory import release_memory
 
 MAX_POINTS = 4_000
 
@@ -40,6 +41,9 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
         wait_for_earlier_runs(context, spec.name)
         with database.begin(spec.publish.url_env) as connection:
             recorded = align_and_record(context, connection, pipeline, inputs)
+        release_memory()  # the blocks that the threads worked on
+        # while nothing else is held: all of the matrix is mapped for it
+        scatter = _scatter(inputs, recorded)
         identity = recorded.identity
         with pipeline.writing(context, "aligned_segments", made_from=[inputs.valid, inputs.fitted]) as artifact:
             artifact.write_json("alignment", identity.alignment.to_json())
@@ -68,7 +72,7 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 **_parent(pipeline, recorded.parent),
                 "segments": dg.MetadataValue.md(segments_list(recorded)),
                 **pictures,
-                "customers": picture(_scatter(inputs, recorded), "customers on two principal axes, by segment"),
+                "customers": picture(scatter, "customers on two principal axes, by segment"),
                 "moved": identity.n_changed,
                 "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
                 "unassigned": int((identity.segments == UNASSIGNED).sum()),
@@ -97,7 +101,7 @@ def _write_assignments(artifact: Artifact, key: str, inputs: Inputs, recorded: R
             ("margin", pa.float64()),
         ]
     )
-    with artifact.writing_table("assignments", schema) as table:
+    with artifact.writing_table("assignments", schema, distinct=True) as table:
         for batch in labels.batches(BLOCK_ROWS):
             own = identity.segments[start : start + batch.num_rows]
             second = as_segments(batch.column("second_cluster").to_numpy(), identity.alignment)

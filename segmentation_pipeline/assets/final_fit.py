@@ -115,7 +115,7 @@ def _label(
 ) -> NDArray[np.int64]:
     """Write what the model says of every row, block by block; gives the clusters, shape (n,)."""
     labels = np.empty(len(matrix), dtype=np.int64)
-    with artifact.writing_table("labels", schema) as table:
+    with artifact.writing_table("labels", schema, distinct=True) as table:
         for here, block in assign_blocks(matrix, model):
             labels[here] = block.labels
             columns = [keys[here], block.labels, block.distance, block.second_labels, block.margin]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import textwrap
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -74,8 +77,21 @@ def text_on(red: float, green: float, blue: float) -> str:
     return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else INK
 
 
+@functools.cache
+def load() -> None:
+    """Load matplotlib, in a thread of its own.
+
+    While it is loaded pyparsing keeps exceptions for good, and with them the frames around the import and all that
+    these hold, such as the matrix of the customers.
+    """
+    thread = Thread(target=importlib.import_module, args=["matplotlib.figure"])
+    thread.start()
+    thread.join()
+
+
 def canvas(height: float, *, width: float = WIDTH) -> Figure:
     """An empty figure, in inches; not through pyplot, which has a global state and is slow to import."""
+    load()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

@@ -165,10 +165,14 @@ class Artifact:
 
     @contextmanager
     def writing_table(
-        self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None
+        self, name: str, schema: pa.Schema, *, version: RowsVersion | None = None, distinct: bool = False
     ) -> Iterator[TableWriter]:
-        """Write `<name>.parquet` block by block, each counted into `version` if there is one."""
-        with pq.ParquetWriter(self.folder / f"{name}.parquet", schema, compression=COMPRESSION) as writer:
+        """Write `<name>.parquet` block by block, each counted into `version` if there is one.
+
+        Of `distinct` values no dictionary is tried: that takes three times as long, and the file grows by it.
+        """
+        path = self.folder / f"{name}.parquet"
+        with pq.ParquetWriter(path, schema, compression=COMPRESSION, use_dictionary=not distinct) as writer:
             yield TableWriter(writer, schema, version)
 
     @contextmanager
