@@ -9,6 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from segmentation_pipeline.assets.columns import valid_columns
+from segmentation_pipeline.assets.loading import loading_beside
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.errors import UnusableDataError
@@ -38,6 +39,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         reasons, version = Counter[str](), RowsVersion(schema)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:
             with (
+                loading_beside(context, pipeline),
                 database.begin(spec.publish.url_env) as connection,
                 artifact.writing_table("rows", schema, version=version) as usable,
             ):
