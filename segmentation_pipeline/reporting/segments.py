@@ -89,10 +89,12 @@ def _cells(axes: Axes, table: NDArray[np.float64]) -> None:
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     size = 8.5 if table.shape[1] <= 12 else 6.5
+    shades = colours(np.ma.masked_invalid((table + _FULL) / (2 * _FULL)))
     for (row, column), value in np.ndenumerate(table):
-        red, green, blue, _ = colours((value + _FULL) / (2 * _FULL)) if np.isfinite(value) else (0.9, 0.9, 0.9, 1)
         text = f"{value:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0") if np.isfinite(value) else "-"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=style.text_on(red, green, blue))
+        ink = style.text_on(*shades[row, column, :3].tolist())
+        number = axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
+        number.set_in_layout(False)  # it lies within the cells, and hundreds take long to measure
 
 
 def _columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, lines: int) -> None:

@@ -100,6 +100,8 @@ def canvas(height: float, *, width: float = WIDTH) -> Figure:
 
 def png(figure: Figure) -> bytes:
     """The figure as it is shown and stored."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]  # savefig would draw it twice
     return buffer.getvalue()
