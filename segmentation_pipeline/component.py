@@ -70,26 +70,31 @@ class Segmentation(dg.Component):
         return cls(Pipeline(attributes, context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
-        """Build the assets, their checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
-        spec = self.pipeline.spec
-        job = dg.define_asset_job(
-            spec.name,
-            selection=dg.AssetSelection.assets(*[self.pipeline.key(stage) for stage in (*STAGES, REPORT)]),
-            # six processes less: heavy imports once, and the chain is sequential anyway
-            executor_def=dg.in_process_executor,
-            description=chain_text(spec.name),
-        )
-        score = dg.define_asset_job(
-            score_job(spec.name),
-            selection=dg.AssetSelection.assets(self.pipeline.key(SCORING)),
-            executor_def=dg.in_process_executor,
-            description=scoring_text(spec.name),
-        )
-        return dg.Definitions(
-            assets=[build(self.pipeline) for build in BUILDERS],
-            jobs=[job, score, *decision_jobs(self.pipeline)],
-            schedules=[_schedule(spec, job), _score_schedule(spec, score)],
-        )
+        """Build what `definitions_of` says."""
+        return definitions_of(self.pipeline)
+
+
+def definitions_of(pipeline: Pipeline) -> dg.Definitions:
+    """One segmentation: assets and checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
+    spec = pipeline.spec
+    job = dg.define_asset_job(
+        spec.name,
+        selection=dg.AssetSelection.assets(*[pipeline.key(stage) for stage in (*STAGES, REPORT)]),
+        # six processes less: heavy imports once, and the chain is sequential anyway
+        executor_def=dg.in_process_executor,
+        description=chain_text(spec.name),
+    )
+    score = dg.define_asset_job(
+        score_job(spec.name),
+        selection=dg.AssetSelection.assets(pipeline.key(SCORING)),
+        executor_def=dg.in_process_executor,
+        description=scoring_text(spec.name),
+    )
+    return dg.Definitions(
+        assets=[build(pipeline) for build in BUILDERS],
+        jobs=[job, score, *decision_jobs(pipeline)],
+        schedules=[_schedule(spec, job), _score_schedule(spec, score)],
+    )
 
 
 def score_job(name: str) -> str:

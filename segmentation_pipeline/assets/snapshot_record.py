@@ -1,8 +1,8 @@
 """Aligning a fit and entering it in the books, in one transaction under the segmentation's lock."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 
 import dagster as dg
@@ -169,10 +169,9 @@ def align_and_record(
 def _remembered(
     connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[Past]
 ) -> Iterator[tuple[Past, Callable[[], pd.Series]]]:
-    """Each past, when it is drawn, with its customers' segments, which the server packs meanwhile."""
-    with ThreadPoolExecutor(1) as aside:
-        for past in earlier:
-            yield past, aside.submit(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id).result
+    """Each past with what reads its customers' segments."""
+    for past in earlier:
+        yield past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id)
 
 
 def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, outcomes: list[str]) -> Evidence:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.assets.pipeline import Pipeline
 
 # The imports make hundreds of thousands of objects that stay; they need not be searched for garbage again and again.
-OBJECTS_BEFORE_COLLECTION = 100_000
+OBJECTS_BEFORE_COLLECTION = 500_000
 
 
 class Command(click.Command):

@@ -100,11 +100,11 @@ def score(name: str) -> None:
       segmentation score shop
     """
     from segmentation_pipeline.assets.runs import dagster_instance, run_scoring
-    from segmentation_pipeline.component import load_definitions, score_job
+    from segmentation_pipeline.component import definitions_of, score_job
     from segmentation_pipeline.terminal import show_scoring
 
     pipeline = pipeline_of(name)
-    job = load_definitions().resolve_job_def(score_job(name))
+    job = definitions_of(pipeline).resolve_job_def(score_job(name))
     with dagster_instance() as instance:
         outcome = run_scoring(pipeline, job, instance=instance)
     show_scoring(pipeline, outcome)
@@ -127,7 +127,7 @@ def _require_partitions(pipeline: "Pipeline", partitions: Sequence[str]) -> None
 def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
     from segmentation_pipeline.assets.raw_extract import undated
     from segmentation_pipeline.assets.runs import dagster_instance, run_partition
-    from segmentation_pipeline.component import load_definitions
+    from segmentation_pipeline.component import definitions_of
     from segmentation_pipeline.terminal import progress
 
     if not partitions:
@@ -135,7 +135,7 @@ def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
     if warning := undated(pipeline, partitions[0]):  # once, for it is the same for all of them
         click.echo(f"{pipeline.spec.name}: warning: {warning}", err=True)
     outcomes = []
-    job = load_definitions().resolve_job_def(pipeline.spec.name)
+    job = definitions_of(pipeline).resolve_job_def(pipeline.spec.name)
     with dagster_instance() as instance, progress(pipeline.spec.name, len(partitions)) as told:
         for partition in partitions:
             told.starting(partition)

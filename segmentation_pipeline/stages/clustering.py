@@ -160,9 +160,9 @@ def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
 
 def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
     """Sum of squared distances of all rows to their nearest center."""
-    return float(
-        sum(
-            squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum()
-            for start in range(0, len(matrix), BLOCK_ROWS)
-        )
-    )
+
+    def of_block(start: int) -> float:
+        return float(squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum())
+
+    # a sample is a single block, and itself in a thread
+    return sum(in_order(of_block, range(0, len(matrix), BLOCK_ROWS))) if len(matrix) > BLOCK_ROWS else of_block(0)

@@ -105,8 +105,9 @@ def fit_encoding(rows: Rows, features: Sequence[FeatureSpec], *, pca: float | No
         message = f"all {len(rows):,} rows are outliers of {', '.join(limits)}; raise `fence`"
         raise UnusableDataError(message)
     usual = ~outside if outside.any() else slice(None)
+    columns = ((each, rows[each.column]) for each in features)
     encoding = Encoding(
-        tuple(_fit(rows[each.column].loc[usual], each, limits.get(each.column, Limits())) for each in features)
+        tuple(in_order(lambda it: _fit(it[1].loc[usual], it[0], limits.get(it[0].column, Limits())), columns))
     )
     if pca is None:
         return encoding

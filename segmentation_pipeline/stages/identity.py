@@ -75,9 +75,8 @@ def identify(
 ) -> Identity:
     """Align a fit with `pasts`, in order of precedence, each with what gives the segments of its customers by key.
 
-    That is asked once the past's model has labelled the rows, which takes long enough for it to be read meanwhile.
-    `pasts` is drawn from only as far as it is needed. `parent_profiles` are those of the parent's segments; `parent` is
-    among the pasts where there is one.
+    That is asked in a thread of its own while the past's model labels the rows. `pasts` is drawn from only as far as
+    it is needed. `parent_profiles` are those of the parent's segments; `parent` is among the pasts where there is one.
     """
     of_parent: list[Reference] = []
     alignment = align(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -51,19 +52,23 @@ def refer(
 ) -> Reference:
     """What `past` says of today's `rows`, shape (n, c), with `keys` and `clusters` of shape (n,), block by block.
 
-    `history` gives the segment of each customer in that snapshot, indexed by key, if there is one; it is asked last.
-    Rows that lack a column of the past's encoding leave the history as the only witness; rows that its encoding cannot
-    take (a null that was rejected then and is filled today) have no opinion by its model.
+    `history` gives the segment of each customer in that snapshot, indexed by key, if there is one; it is called in a
+    thread of its own while the model labels. Rows that lack a column of the past's encoding leave it as the only
+    witness; rows that the encoding cannot take (a null that was rejected then and is filled today) have no opinion by
+    the model.
     """
     labels = likeness = None
-    if not missing_columns(past.snapshot, rows):
-        labels, likeness = _by_model(past, rows, clusters, k=k)
-    segments = _segments_then(then, keys) if (then := history()) is not None else None
-    return Reference(past.through, labels, past.segment_ids, past.sizes, segments, likeness)
+    with ThreadPoolExecutor(1) as aside:
+        segments = aside.submit(lambda: _segments_then(history(), keys))
+        if not missing_columns(past.snapshot, rows):
+            labels, likeness = _by_model(past, rows, clusters, k=k)
+        return Reference(past.through, labels, past.segment_ids, past.sizes, segments.result(), likeness)
 
 
-def _segments_then(history: pd.Series, keys: pd.Series) -> NDArray[np.int64]:
-    """The segment of each of `keys`, shape (n,), in `history`, -1 for who was not in it."""
+def _segments_then(history: pd.Series | None, keys: pd.Series) -> NDArray[np.int64] | None:
+    """The segment of each of `keys`, shape (n,), in `history`, -1 for who was not in it; None without one."""
+    if history is None:
+        return None
     if not (is_integer_dtype(history.index.dtype) and is_integer_dtype(keys.dtype)):
         return history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64)
     # sorted, not hashed: a table of ten million keys would be several hundred megabytes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -185,8 +186,11 @@ def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping
     else:
         statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT csv)").format(**parts)
         blocks = (_csv(batch) for batch in wanted)
-    with cursor.copy(statement) as copy:
-        for block in blocks:
+    with ThreadPoolExecutor(1) as aside, cursor.copy(statement) as copy:
+        # the next block is made while the server takes this one
+        coming = aside.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = aside.submit(next, blocks, None)
             copy.write(block)
 
 
