@@ -1,9 +1,10 @@
-"""What the fit needs takes seconds to load: it is loaded beside a stage that leaves a processor idle."""
+"""What the fit needs takes seconds to load: it is loaded while the first stages leave a processor idle."""
 
+import functools
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Thread
+import os
+from contextlib import suppress
+from threading import Thread, get_native_id
 from typing import Final
 
 import dagster as dg
@@ -19,29 +20,35 @@ NEEDED: Final = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
 )
+# the server and the stage itself go first
+NICENESS: Final = 10
 
 
-@contextmanager
-def loading_beside(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[None]:
-    """Load what `k_sweep` needs while the block runs, if the same run comes to it.
-
-    The block ends when both are done, so that nothing else is loaded from two sides at once.
-    """
+def begin_loading(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
+    """Load what `k_sweep` needs beside whatever follows, once in a process, if the run comes to it."""
     steps = context.run.step_keys_to_execute
-    if pipeline.key("k_sweep").to_python_identifier() not in (
-        steps if steps is not None else {node.name for node in context.job_def.nodes}
-    ):
-        yield
-        return
-    loading = Thread(target=_load, name="loading")
-    loading.start()
-    try:
-        yield
-    finally:
-        loading.join()
+    if steps is None:
+        steps = [node.name for node in context.job_def.nodes]
+    if pipeline.key("k_sweep").to_python_identifier() in steps:
+        _loading()
+
+
+def finish_loading() -> None:
+    """Wait for what was begun: the stages after this one load from the same packages."""
+    if _loading.cache_info().currsize:
+        _loading().join()
+
+
+@functools.cache
+def _loading() -> Thread:
+    thread = Thread(target=_load, name="loading")
+    thread.start()
+    return thread
 
 
 def _load() -> None:
+    with suppress(OSError, AttributeError):  # a thread has a niceness of its own on Linux alone
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
     for name in NEEDED:
         with suppress(ImportError):  # whoever needs it says so
             importlib.import_module(name)

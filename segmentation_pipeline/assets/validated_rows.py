@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from segmentation_pipeline.assets.columns import valid_columns
-from segmentation_pipeline.assets.loading import loading_beside
+from segmentation_pipeline.assets.loading import begin_loading, finish_loading
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.errors import UnusableDataError
@@ -37,9 +37,9 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         require_memory(spec, n_rows=len(rows), n_columns=len(inferred.features))
         schema = with_types(rows.schema, {each.column: TYPES[each.kind] for each in inferred.features})
         reasons, version = Counter[str](), RowsVersion(schema)
+        begin_loading(context, pipeline)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:
             with (
-                loading_beside(context, pipeline),
                 database.begin(spec.publish.url_env) as connection,
                 artifact.writing_table("rows", schema, version=version) as usable,
             ):
@@ -57,6 +57,7 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "rejected": n_rejected,
                 "data_version": version.hexdigest,
             }
+        finish_loading()
         if n_rejected:
             context.log.warning(f"{n_rejected:,} of {len(rows):,} rows rejected: {dict(reasons)}")
         return pipeline.result(

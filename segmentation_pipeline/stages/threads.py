@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from threadpoolctl import ThreadpoolController
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -39,9 +41,9 @@ def side_by_side() -> Iterator[ThreadPoolExecutor]:
     """
     import sklearn.cluster  # noqa: F401  as above
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController, threadpool_limits
 
-    n_threads = _n_threads()
+    n_threads = _n_threads(ThreadpoolController())
     # filters are the process's: threads that each set and restore their own would leave somebody else's behind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -55,12 +57,13 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
 
     An item is drawn only when there is a thread for it, so that few of them are in memory. Drawing is this thread's.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
-    if (n_threads := _n_threads()) == 1:
+    libraries = ThreadpoolController()
+    if (n_threads := _n_threads(libraries)) == 1:
         yield from map(work, items)
         return
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+    with libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         running: deque[Future[Made]] = deque()
         for item in items:
             running.append(pool.submit(work, item))
@@ -70,8 +73,6 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
             yield running.popleft().result()
 
 
-def _n_threads() -> int:
+def _n_threads(libraries: ThreadpoolController) -> int:
     """As many as a numerical library would take: a container's quota and somebody's limit are in it."""
-    from threadpoolctl import threadpool_info
-
-    return max((int(each["num_threads"]) for each in threadpool_info()), default=1)
+    return max((int(each["num_threads"]) for each in libraries.info()), default=1)
