@@ -51,8 +51,9 @@ class Segments:
 
     def add(self, strip: NDArray[np.floating[Any]], left: int, *, into: NDArray[np.float64]) -> None:
         """Add the columns of `strip`, shape (b, m), which are rows `left` and on, to `into`, shape (b, n_segments)."""
-        first, last = np.searchsorted(self.starts, [left, left + strip.shape[1]], side="right")
-        first -= 1  # the segment that reaches into the strip from the left
+        # from the segment that reaches into the strip from the left
+        first = int(np.searchsorted(self.starts, left, side="right")) - 1
+        last = int(np.searchsorted(self.starts, left + strip.shape[1], side="left"))
         edges = np.maximum(self.starts[first:last] - left, 0)
         into[:, self.found[first:last]] += np.add.reduceat(strip, edges, axis=1)
 

@@ -42,7 +42,8 @@ class _Watch(Thread):
     def run(self) -> None:
         """Keep the highest of what was seen; the kernel's own high-water mark misses nothing between two looks."""
         while not self.stopped.wait(INTERVAL):
-            seen = [_kilobytes(pid) for pid in _tree(self._pid)]
+            # a process on its way to start another shows all of its parent's memory as its own
+            seen = {each.get("VmSize", 0): each for each in map(_kilobytes, _tree(self._pid))}.values()
             resident = sum(each.get("VmRSS", 0) for each in seen)
             self.peak = max(self.peak, resident, *(each.get("VmHWM", 0) for each in seen), 0)
             self.anonymous = max(self.anonymous, sum(each.get("RssAnon", 0) for each in seen))

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import silhouette_samples as reference
 
 from segmentation_pipeline.stages.silhouette import (
+    Segments,
     silhouette_estimate,
     silhouette_samples,
     simplified_silhouette,
@@ -179,3 +180,21 @@ def test_the_simplified_silhouette_refuses_what_it_cannot_compare() -> None:
         simplified_silhouette(np.zeros((2, 1)), np.zeros((1, 1)), np.zeros(2, dtype=int))
     with pytest.raises(ValueError, match=r"run from 0 to 2, expected 0\.\.1"):
         simplified_silhouette(np.zeros((2, 1)), np.zeros((2, 1)), np.array([0, 2]))
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=40),
+    st.integers(1, 12),
+    st.integers(0, 2**32 - 1),
+)
+def test_segments_add_up_as_one_hot_columns_do(codes: list[int], width: int, seed: int) -> None:
+    """Whatever segments are empty, and wherever a strip of columns begins and ends."""
+    ascending = np.sort(np.array(codes, dtype=np.intp))
+    strip = np.random.default_rng(seed).random((3, len(ascending)))
+    segments = Segments.of(ascending, 8)
+    found = np.zeros((3, 8))
+
+    for left in range(0, len(ascending), width):
+        segments.add(strip[:, left : left + width], left, into=found)
+
+    np.testing.assert_allclose(found, strip @ np.eye(8)[ascending])
