@@ -81,8 +81,8 @@ def text_on(red: float, green: float, blue: float) -> str:
 def load() -> None:
     """Load matplotlib, in a thread of its own.
 
-    While it is loaded pyparsing keeps exceptions for good, and with them the frames around the import and all that
-    these hold, such as the matrix of the customers.
+    While it is loaded exceptions are raised and caught that hold the frames around the import, and all that these hold,
+    such as the matrix of the customers, until garbage is collected the next time: that may be many stages later.
     """
     thread = Thread(target=importlib.import_module, args=["matplotlib.figure"])
     thread.start()
