@@ -92,6 +92,9 @@ def _by_model(
     placed = sorted(model.labels) == sorted(everyone)
     middle = model.centers.mean(axis=0)  # near the rows, which keeps the products small
 
+    def spreads_of(matrix: NDArray[np.float32], own: NDArray[np.int64]) -> Spreads:
+        return Spreads.of(matrix, own, k=k if placed else 0, middle=middle)
+
     def label(placed_block: tuple[slice, pd.DataFrame]) -> Spreads:
         here, block = placed_block
         with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
@@ -100,9 +103,10 @@ def _by_model(
         if not usable.all():
             matrix, own = matrix[usable], own[usable]
         labels[here][usable] = assign(matrix, model).labels
-        return Spreads.of(matrix, own, k=k if placed else 0, middle=middle)
+        return spreads_of(matrix, own)
 
-    spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)))
+    nobody = spreads_of(np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int64))
+    spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)), nobody)
     return labels, likeness_by_place(spreads, model, everyone)
 
 

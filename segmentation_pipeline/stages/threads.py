@@ -44,8 +44,7 @@ def side_by_side() -> Iterator[ThreadPoolExecutor]:
     from threadpoolctl import ThreadpoolController, threadpool_limits
 
     n_threads = _n_threads(ThreadpoolController())
-    # filters are the process's: threads that each set and restore their own would leave somebody else's behind
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # as in `in_order`
         warnings.simplefilter("ignore", ConvergenceWarning)
         # OpenMP's limit is that of the thread that sets it, BLAS' that of all
         with threadpool_limits(1), ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool:
@@ -63,7 +62,8 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
     if (n_threads := _n_threads(libraries)) == 1:
         yield from map(work, items)
         return
-    with libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+    # filters are the process's: threads that each set and restore their own would leave somebody else's behind
+    with warnings.catch_warnings(), libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         running: deque[Future[Made]] = deque()
         for item in items:
             running.append(pool.submit(work, item))
