@@ -23,7 +23,7 @@ MEDOID_ROWS: Final = 10_000
 MEDOID_MAX_ITER: Final = 100
 # Swaps lead from any start to much the same loss, and each takes seconds.
 MEDOID_STARTS: Final = 3
-# The sweep's sample: with more rows its centers are what many fresh starts would find.
+# Twice the sweep's sample: with more rows its centers are what many fresh starts would find.
 MANY_ROWS: Final = 20_000
 BATCH_ROWS: Final = 4_096
 BATCH_MAX_ITER: Final = 100
