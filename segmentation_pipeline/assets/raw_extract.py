@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.assets.columns import raw_columns
-from segmentation_pipeline.assets.loading import begin_loading
 from segmentation_pipeline.assets.partitions import latest_partition
 from segmentation_pipeline.assets.pipeline import Pipeline
 from segmentation_pipeline.storage import database, schema, writeback
@@ -27,7 +26,6 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
         with pipeline.writing(context, "raw_extract") as artifact:
             rows, timezone = artifact.folder / "rows.parquet", spec.partitions.timezone
             extracted = extract(spec.source, query, period, rows, timezone=timezone)
-            begin_loading(context, pipeline)  # not before: it would slow the extraction down
             newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
             # a target that cannot take the segments is told now, not after the fit
             with database.begin(spec.publish.url_env) as connection:

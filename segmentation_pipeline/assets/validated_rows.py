@@ -33,11 +33,12 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         raw = pipeline.latest(context, "raw_extract")
         rows = raw.stored("rows")
         inferred = _features(pipeline, context, rows)
+        # not while the rows are extracted, which it would slow down, nor while `auto` loads from the same packages
+        begin_loading(context, pipeline)
         # every feature makes at least one column: what cannot fit is told before the rows are worked on
         require_memory(spec, n_rows=len(rows), n_columns=len(inferred.features))
         schema = with_types(rows.schema, {each.column: TYPES[each.kind] for each in inferred.features})
         reasons, version = Counter[str](), RowsVersion(schema)
-        begin_loading(context, pipeline)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:
             with (
                 database.begin(spec.publish.url_env) as connection,
