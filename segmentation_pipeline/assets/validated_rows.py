@@ -15,7 +15,7 @@ from segmentation_pipeline.assets.preflight import require_memory
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.stages.features import InferredFeatures, infer_features
-from segmentation_pipeline.stages.rows import BLOCK_ROWS
+from segmentation_pipeline.stages.rows import placed_blocks
 from segmentation_pipeline.stages.validation import Validated, repeated_keys, require_columns, validate
 from segmentation_pipeline.storage import assignments, database, snapshots
 from segmentation_pipeline.storage.artifacts import Artifact, RowsVersion
@@ -101,11 +101,10 @@ def _validated(
     snapshots.register(connection, spec.name, key_name=key, key_type=key_type)
     assignments.ensure_tables(connection, spec.name, key_name=key, key_type=key_type)
     assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id)
-    as_of, start = pipeline.period(context.partition_key).as_of, 0
+    as_of = pipeline.period(context.partition_key).as_of
     repeated = repeated_keys(rows[key])
-    for block in rows.blocks(BLOCK_ROWS):
-        here = repeated[start : start + len(block)]
-        valid = validate(block, features, key=key, as_of=as_of, repeated=here)
+    for here, block in placed_blocks(rows):
+        valid = validate(block, features, key=key, as_of=as_of, repeated=repeated[here])
         assignments.record_rejected(
             connection,
             spec.name,
@@ -116,5 +115,4 @@ def _validated(
             reasons=valid.reasons,
             store_rows=spec.store_rows,
         )
-        start += len(block)
         yield valid

@@ -43,11 +43,15 @@ def side_by_side() -> Iterator[ThreadPoolExecutor]:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import ThreadpoolController, threadpool_limits
 
-    n_threads = _n_threads(ThreadpoolController())
+    libraries = ThreadpoolController()
+    n_threads = _n_threads(libraries)
     with warnings.catch_warnings():  # as in `in_order`
         warnings.simplefilter("ignore", ConvergenceWarning)
         # OpenMP's limit is that of the thread that sets it, BLAS' that of all
-        with threadpool_limits(1), ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool:
+        with (
+            libraries.limit(limits=1),
+            ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool,
+        ):
             yield pool
 
 
