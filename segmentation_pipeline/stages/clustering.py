@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
+from segmentation_pipeline.stages.seeding import starting_from
 from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
@@ -65,13 +66,15 @@ def fit_kmeans(
     n_init: int,
     seed: int,
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
+    seeds: NDArray[np.intp] | None = None,
     changeable: Callable[[], NDArray[np.float32]] | None = None,
 ) -> Fit:
     """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
 
     `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
-    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone. scikit-learn centres the rows
-    in place: `changeable` gives the matrix anew for that, a copy unless somebody knows a cheaper way.
+    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone. `seeds`, those of `seed_rows`
+    for `matrix`, are starts that were drawn before. scikit-learn centres the rows in place: `changeable` gives the
+    matrix anew for that, a copy unless somebody knows a cheaper way.
 
     Raises:
         UnusableDataError: fewer distinct rows than K.
@@ -83,9 +86,11 @@ def fit_kmeans(
     fits = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported as `converged`
-        candidates: list[tuple[str, str | NDArray[np.float32], int]] = []
+        candidates: list[tuple[str, Any, int]] = []
         if n_init:
             candidates.append(("k-means++", "k-means++", n_init))
+        if seeds is not None:
+            candidates.append(("k-means++", starting_from(seeds), len(seeds)))
         candidates += [
             (name, start.astype(np.float32), 1) for name, start in starts if start.shape == (k, matrix.shape[1])
         ]

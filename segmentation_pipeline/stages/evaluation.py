@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BLOCK_ROWS: Final = 8_192
 # so many rows show whether two K differ; the paired error is of these
 SCORED_ROWS: Final = 50_000
+# larger than any squared distance, and still a number when it is multiplied by 0
+NOT_AGAIN: Final = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,12 @@ class Evaluation:
 
     The simplified silhouette is that of Hruschka, Campello and de Castro (2006, doi:10.1016/j.ins.2005.07.015), the
     mean over all rows; Davies-Bouldin and Calinski-Harabasz are scikit-learn's; `shares` (K,) are the clusters'.
+    `inertia_of_one` is that of K = 1, the same for every K.
     """
 
     labels: NDArray[np.int16]
     inertia: float
+    inertia_of_one: float
     simplified_silhouette: float
     scores: NDArray[np.float64]
     davies_bouldin: float
@@ -53,17 +57,17 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     own_scores = [np.zeros(len(each)) for each in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
     for start, block, norms in _blocks(matrix, middle):
-        squared = _squared(block, norms, anchors)
+        beyond = _beyond_norms(block, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
-        members = np.empty(squared.shape)
+        members = np.empty(beyond.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
-            nearest, cost, second = _nearest_two(squared[first:last])
-            a, b = np.sqrt(cost), np.sqrt(second)
+            nearest, best, second = _nearest_two(beyond[first:last], members=members[first:last])
+            cost = np.maximum(best + norms, 0.0)
+            a, b = np.sqrt(cost), np.sqrt(np.maximum(second + norms, 0.0))
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
             labels[index][start : start + len(block)] = nearest
             inertias[index] += cost.sum()
             totals[index] += score.sum()
-            np.equal(nearest, np.arange(last - first, dtype=np.int16)[:, None], out=members[first:last])
             own_scores[index] += members[first:last] @ score
             scores[index][here] = score[picked[here] - start]
         sums += members @ block
@@ -86,6 +90,7 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
             Evaluation(
                 labels=labels[index],
                 inertia=float(inertias[index]),
+                inertia_of_one=total_inertia,
                 simplified_silhouette=float((totals[index] - alone) / n_rows),
                 scores=scores[index],
                 davies_bouldin=_davies_bouldin(mean[count > 0], spreads[first:last][count > 0]),
@@ -94,11 +99,6 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
             )
         )
     return evaluations
-
-
-def inertia_of_one(matrix: NDArray[np.float32]) -> float:
-    """The sum of squared distances of all rows of `matrix`, shape (n, D), to their mean: the inertia of K = 1."""
-    return sum(float(norms.sum()) for _, _, norms in _blocks(matrix, _mean(matrix)))
 
 
 def _mean(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -115,27 +115,31 @@ def _blocks(
         yield start, block, np.einsum("ij,ij->i", block, block)
 
 
-def _squared(
-    block: NDArray[np.float64], norms: NDArray[np.float64], anchors: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once."""
-    squared = (-2.0 * anchors) @ block.T
-    squared += np.einsum("ij,ij->i", anchors, anchors)[:, None]
-    squared += norms
-    return np.maximum(squared, 0.0, out=squared)
+def _beyond_norms(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The squared distances less the rows' own squared lengths, which decide nothing.
+
+    Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once.
+    """
+    beyond: NDArray[np.float64] = (-2.0 * anchors) @ block.T
+    beyond += np.einsum("ij,ij->i", anchors, anchors)[:, None]
+    return beyond
 
 
 def _nearest_two(
-    squared: NDArray[np.float64],
+    beyond: NDArray[np.float64], *, members: NDArray[np.float64]
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64]]:
-    """The first nearest of the anchors, and the squared distances to it and to the next; all of shape (b,)."""
-    nearest = np.zeros(squared.shape[1], dtype=np.int16)
-    best, second = squared[0].copy(), np.full(squared.shape[1], np.inf)
-    for position, distance in enumerate(squared[1:], start=1):
-        nearest[distance < best] = position
-        np.minimum(second, np.maximum(best, distance), out=second)
-        np.minimum(best, distance, out=best)
-    return nearest, best, second
+    """The first nearest of K anchors, and what `beyond`, shape (K, b), has of it and of the next; all of shape (b,).
+
+    `members`, shape (K, b), becomes 1 where an anchor is the nearest and 0 elsewhere; `beyond` is used up. No step
+    branches on a value, which would take longer than all the rest.
+    """
+    best = beyond.min(axis=0)
+    np.equal(beyond, best, out=members)
+    if members.sum() > len(best):  # two anchors in one place: the first
+        members[:] = np.arange(len(beyond))[:, None] == members.argmax(axis=0)
+    beyond += members * NOT_AGAIN
+    nearest = np.arange(len(beyond), dtype=np.float64) @ members
+    return nearest.astype(np.int16), best, beyond.min(axis=0)
 
 
 def _mean_distances(
@@ -149,11 +153,11 @@ def _mean_distances(
     """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
     for start, block, norms in _blocks(matrix, middle):
-        squared = _squared(block, norms, means)
+        beyond = _beyond_norms(block, means)
         rows = np.arange(len(block))
         for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
             own = each[start : start + len(block)]
-            distance = np.sqrt(squared[first:last][own, rows])
+            distance = np.sqrt(np.maximum(beyond[first:last][own, rows] + norms, 0.0))
             sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
     return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from segmentation_pipeline.stages.seeding import seed_rows, starting_from
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,16 @@ class Stability:
     weakest: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A bootstrap sample: which rows were drawn, their points, how often each was drawn, and the refits' seeds."""
+
+    rows: NDArray[np.intp]
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    seeds: NDArray[np.intp]
+
+
 def stability(
     matrix: Matrix,
     ks: Sequence[int],
@@ -69,10 +81,9 @@ def stability(
     if n_bootstraps < 1 or n_starts < 1 or n_seeds < 2:
         found = f"n_bootstraps={n_bootstraps}, n_starts={n_starts}, n_seeds={n_seeds}"
         raise ValueError(f"{found}: at least 1, 1 and 2 are needed.")
-    rows = matrix
     if len(matrix) > max_rows:
-        rows = matrix[np.sort(rng.choice(len(matrix), size=max_rows, replace=False))]
-    points = np.ascontiguousarray(rows, dtype=np.float64)
+        matrix = matrix[np.sort(rng.choice(len(matrix), size=max_rows, replace=False))]
+    points = np.ascontiguousarray(matrix, dtype=np.float64)
     n_distinct = len(np.unique(points, axis=0))
     if bad := [k for k in ks if not 2 <= k < n_distinct]:
         raise ValueError(f"K = {bad[0]} should be at least 2 and below the {n_distinct} distinct rows: change sweep.")
@@ -80,8 +91,14 @@ def stability(
         np.bincount(rng.integers(len(points), size=len(points)), minlength=len(points)) for _ in range(n_bootstraps)
     ]
     drawn = [(np.flatnonzero(draw), draw[draw > 0].astype(np.float64)) for draw in draws]
-    samples = [(index, points[index], weights) for index, weights in drawn]
-    return {k: _of_one(points, k, samples, rng=rng, n_seeds=n_seeds, n_starts=n_starts) for k in ks}
+    most = max(ks, default=2)
+    singles = seed_rows(points, most, n_starts=n_seeds, rng=rng)
+    samples = []
+    for index, weights in drawn:
+        rows = points[index]
+        seeds = seed_rows(rows, most, n_starts=n_starts, rng=rng, weights=weights)
+        samples.append(_Sample(index, rows, weights, seeds))
+    return {k: _of_one(points, k, singles, samples) for k in ks}
 
 
 def band_of(jaccard: float) -> Band:
@@ -91,25 +108,17 @@ def band_of(jaccard: float) -> Band:
     return "stable" if jaccard > STABLE_ABOVE else "doubtful"
 
 
-def _of_one(
-    points: NDArray[np.float64],
-    k: int,
-    samples: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]],
-    *,
-    rng: np.random.Generator,
-    n_seeds: int,
-    n_starts: int,
-) -> Stability:
+def _of_one(points: NDArray[np.float64], k: int, seeds: NDArray[np.intp], samples: Sequence[_Sample]) -> Stability:
     from sklearn.metrics import adjusted_rand_score
 
-    singles = [_fit(points, k, rng, starts=1) for _ in range(n_seeds)]
+    singles = [_fit(points, k, seeds[start : start + 1]) for start in range(len(seeds))]
     labels = min(singles, key=lambda each: float(each.inertia_)).labels_
     pairs = combinations([each.labels_ for each in singles], 2)
     agreement = float(np.mean([adjusted_rand_score(one, other) for one, other in pairs]))
     scores = np.full((len(samples), k), np.nan)
-    for position, (index, rows, weights) in enumerate(samples):
-        refit = _fit(rows, k, rng, starts=n_starts, weights=weights)
-        scores[position] = _best_jaccards(labels[index], refit.labels_, k)
+    for position, sample in enumerate(samples):
+        refit = _fit(sample.points, k, sample.seeds, weights=sample.weights)
+        scores[position] = _best_jaccards(labels[sample.rows], refit.labels_, k)
     # a cluster of a few rows is missing from some samples, which say nothing about it
     seen = ~np.isnan(scores)
     per_cluster = np.where(seen, scores, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
@@ -127,12 +136,7 @@ def _best_jaccards(labels: NDArray[np.int32], refitted: NDArray[np.int32], k: in
 
 
 def _fit(
-    points: NDArray[np.float64],
-    k: int,
-    rng: np.random.Generator,
-    *,
-    starts: int,
-    weights: NDArray[np.float64] | None = None,
+    points: NDArray[np.float64], k: int, seeds: NDArray[np.intp], *, weights: NDArray[np.float64] | None = None
 ) -> KMeans:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -140,7 +144,7 @@ def _fit(
     with warnings.catch_warnings():
         # a bootstrap sample may hold fewer distinct rows than K; the clusters it lacks then score as they should
         warnings.simplefilter("ignore", ConvergenceWarning)
-        seed = int(rng.integers(2**31))
-        return KMeans(k, n_init=starts, max_iter=_MAX_ITER, tol=_TOLERANCE, random_state=seed).fit(
-            points, sample_weight=weights
+        estimator = KMeans(
+            k, init=starting_from(seeds), n_init=len(seeds), max_iter=_MAX_ITER, tol=_TOLERANCE, random_state=0
         )
+        return estimator.fit(points, sample_weight=weights)

@@ -12,7 +12,8 @@ from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, Swee
 from segmentation_pipeline.stages.choice import choose_k
 from segmentation_pipeline.stages.clustering import Fit, assign, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.stages.dip import neighbour_dips
-from segmentation_pipeline.stages.evaluation import Evaluation, evaluate_fits, inertia_of_one
+from segmentation_pipeline.stages.evaluation import Evaluation, evaluate_fits
+from segmentation_pipeline.stages.seeding import seed_rows
 from segmentation_pipeline.stages.silhouette import (
     silhouette_estimate,
     silhouette_samples,
@@ -98,10 +99,8 @@ def run_sweep(
     sample = matrix[_drawn(len(matrix), FIT_ROWS, rng)]
     looked_at = _drawn(len(matrix), DIP_ROWS, rng)
     with side_by_side() as pool:
-        seeds = of_fits.integers(2**32, size=len(ks)).tolist()
-        fresh = [
-            pool.submit(fit_kmeans, sample, k, n_init=fit.n_init, seed=own) for k, own in zip(ks, seeds, strict=True)
-        ]
+        seeds = seed_rows(sample, ks[-1], n_starts=fit.n_init, rng=of_fits)
+        fresh = [pool.submit(fit_kmeans, sample, k, n_init=0, seed=0, seeds=seeds) for k in ks]
         judged = pool.submit(_structure, matrix, of_structure) if judge else None
         held = pool.submit(_stabilities, matrix, ks, of_stability) if judge else None
         fits = _refined(sample, [each.result() for each in fresh])
@@ -128,7 +127,7 @@ def run_sweep(
         )
         for each, own, silhouette, dip in zip(fits, evaluations, silhouettes, dip_p_values, strict=True)
     )
-    whole = inertia_of_one(matrix)
+    whole = evaluations[0].inertia_of_one
     choice = choose_k(
         candidates,
         policy="fixed" if fit.k is not None else sweep.policy,

@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from segmentation_pipeline.stages import evaluation
 from segmentation_pipeline.stages.clustering import assign, fit_kmeans
-from segmentation_pipeline.stages.evaluation import evaluate_fits, inertia_of_one
+from segmentation_pipeline.stages.evaluation import evaluate_fits
 from segmentation_pipeline.stages.silhouette import simplified_silhouette
 
 RNG = np.random.default_rng(3)
@@ -59,6 +59,9 @@ def test_few_distinct_rows_give_finite_figures(seed: int, k: int, n: int) -> Non
     assert np.isfinite(
         [found.inertia, found.simplified_silhouette, found.davies_bouldin, found.calinski_harabasz]
     ).all()
+    apart = np.square(matrix[:, None].astype(float) - centers).sum(axis=2)
+    np.testing.assert_allclose(apart[np.arange(n), found.labels], apart.min(axis=1), atol=1e-9)
+    assert found.inertia == pytest.approx(apart.min(axis=1).sum(), abs=1e-9)
     _, labels = np.unique(found.labels, return_inverse=True)
     if 2 <= len(np.unique(labels)) < n:
         assert found.davies_bouldin == pytest.approx(
@@ -68,4 +71,18 @@ def test_few_distinct_rows_give_finite_figures(seed: int, k: int, n: int) -> Non
 
 def test_the_inertia_of_one_cluster_is_the_total_variance() -> None:
     """K = 1's inertia is n times the variance over all columns."""
-    assert inertia_of_one(MATRIX) == pytest.approx(len(MATRIX) * MATRIX.astype(np.float64).var(axis=0).sum())
+    total = len(MATRIX) * MATRIX.astype(np.float64).var(axis=0).sum()
+
+    for found in evaluate_fits(MATRIX, [FITS[0].centers, FITS[2].centers]):
+        assert found.inertia_of_one == pytest.approx(total)
+
+
+def test_of_two_centers_in_one_place_the_first_has_the_rows() -> None:
+    """And a row that is as near to another center scores 0."""
+    matrix = np.array([[0.0], [0.0], [4.0]], dtype=np.float32)
+
+    (found,) = evaluate_fits(matrix, [np.array([[4.0], [0.0], [0.0]])])
+
+    assert found.labels.tolist() == [1, 1, 0]
+    assert found.scores.tolist() == [0.0, 0.0, 0.0]  # the last is alone
+    assert found.shares.tolist() == pytest.approx([1 / 3, 2 / 3, 0.0])
