@@ -1,5 +1,6 @@
 """Transformed, scaled and encoded: the float32 matrix that is clustered, and the encoding as JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from segmentation_pipeline.stages.algorithms import Resolved
 from segmentation_pipeline.stages.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
 from segmentation_pipeline.storage.artifacts import Artifact, json_version
 from segmentation_pipeline.storage.memory import memory
+from segmentation_pipeline.storage.rows import ParquetRows
 
 
 def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -26,7 +28,7 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         valid = pipeline.latest(context, "validated_rows")
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
-        rows, room = valid.stored("rows"), memory()
+        rows, room = valid_rows(valid, features), memory()
         encoding = fit_encoding(rows, features, pca=spec.pca)
         planned = require_memory(spec, n_rows=len(rows), n_columns=len(encoding.names), room=room)
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
@@ -55,6 +57,11 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
         )
 
     return step
+
+
+def valid_rows(valid: Artifact, features: Sequence[FeatureSpec]) -> ParquetRows:
+    """The rows of `validated_rows`, the features' categories as such."""
+    return valid.stored("rows", categories=[each.column for each in features if each.kind == "categorical"])
 
 
 def fitting_rows(encoded: Artifact) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from segmentation_pipeline.assets.encoded_features import valid_rows
 from segmentation_pipeline.assets.pipeline import PACKAGE, Pipeline
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.model import FittedModel, GateResult, Json, Past, Period, Snapshot, Status, SweepResult
@@ -72,7 +73,8 @@ def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs
     """
     stages = ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit")
     raw, valid, encoded, swept, fitted = (pipeline.latest(context, stage) for stage in stages)
-    rows, labels = valid.stored("rows"), fitted.stored("labels")
+    features = [FeatureSpec(**feature) for feature in valid.json("features")]
+    rows, labels = valid_rows(valid, features), fitted.stored("labels")
     keys = rows[pipeline.spec.source.key]
     if not keys.equals(labels[pipeline.spec.source.key]):
         message = (
@@ -84,7 +86,7 @@ def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs
         raw, valid, encoded, swept, fitted, rows, keys,
         clusters=labels["cluster"].to_numpy(),
         distance=labels["distance"].to_numpy(),
-        features=[FeatureSpec(**feature) for feature in valid.json("features")],
+        features=features,
         sweep=SweepResult.from_json(swept.json("sweep")),
         summary=fitted.json("summary"),
     )  # fmt: skip

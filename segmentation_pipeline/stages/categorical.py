@@ -52,7 +52,10 @@ def categories_of(values: pd.Series) -> Categories:
         ]
         codes, distinct = pd.factorize(np.array(named, dtype=object))
         return Categories(codes, tuple(distinct))
-    codes, found = pd.factorize(values)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, found = values.cat.codes.to_numpy().astype(np.intp), values.cat.categories
+    else:
+        codes, found = pd.factorize(values)
     names = [*map(category_name, found), MISSING_CATEGORY]
     codes = np.where(codes < 0, len(found), codes)
     merged = {name: place for place, name in enumerate(dict.fromkeys(names))}
@@ -90,18 +93,22 @@ def fit_one_hot(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
     )
 
 
-def one_hot_columns(values: pd.Series, feature: FeatureEncoding) -> tuple[NDArray[np.float32], int]:
-    """The weighted 0/1 columns, shape (n, c), and the number of values not seen when fitting."""
+def one_hot_into(
+    columns: NDArray[np.float32] | NDArray[np.float64], values: pd.Series, feature: FeatureEncoding
+) -> int:
+    """Fill the weighted 0/1 columns, shape (n, c); gives the number of values not seen when fitting."""
     found = categories_of(values)
     codes = found.among(feature.categories)
-    other = codes < 0
-    known_rare = found.among(feature.infrequent) >= 0
-    columns = np.zeros((len(values), len(feature.names)), dtype=np.float32)
-    inside = np.flatnonzero(~other)
+    known = codes >= 0
+    columns[:] = 0.0
+    if known.all():
+        columns[np.arange(len(codes)), codes] = feature.weight
+        return 0
+    inside = np.flatnonzero(known)
     columns[inside, codes[inside]] = feature.weight
     if feature.infrequent:
-        columns[other, -1] = feature.weight
-    return columns, int(np.count_nonzero(other & ~known_rare))
+        columns[~known, -1] = feature.weight
+    return int(np.count_nonzero(~known & (found.among(feature.infrequent) < 0)))
 
 
 def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, ...], tuple[float, ...]]:

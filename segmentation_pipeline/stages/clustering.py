@@ -10,7 +10,8 @@ import numpy as np
 
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
-from segmentation_pipeline.stages.labelling import Assignment, label_rows, squared_distances
+from segmentation_pipeline.stages.distances import inertia
+from segmentation_pipeline.stages.labelling import Assignment, label_rows
 from segmentation_pipeline.stages.seeding import starting_from
 from segmentation_pipeline.stages.threads import in_order
 
@@ -26,7 +27,6 @@ __all__ = [
     "assign_blocks",
     "count_distinct_rows",
     "fit_kmeans",
-    "inertia",
     "require_distinct_rows",
 ]
 
@@ -161,13 +161,3 @@ def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
         labels[here], second_labels[here] = block.labels, block.second_labels
         distance[here], margin[here] = block.distance, block.margin
     return Assignment(labels, distance, second_labels, margin)
-
-
-def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
-    """Sum of squared distances of all rows to their nearest center."""
-
-    def of_block(start: int) -> float:
-        return float(squared_distances(matrix[start : start + BLOCK_ROWS], centers).min(axis=1).sum())
-
-    # a sample is a single block, and itself in a thread
-    return sum(in_order(of_block, range(0, len(matrix), BLOCK_ROWS))) if len(matrix) > BLOCK_ROWS else of_block(0)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.stages.grouping import Groups
+
 Matrix = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 Steps = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -78,8 +80,7 @@ def neighbour_dips(
     apart = ((anchors[:, None, :] - anchors[None, :, :]) ** 2).sum(axis=2)
     np.fill_diagonal(apart, np.inf)
     neighbours = apart.argmin(axis=1)
-    order = np.argsort(labels, kind="stable")
-    rows_of = np.split(order, np.cumsum(np.bincount(labels, minlength=len(anchors)))[:-1])
+    rows_of = Groups.of(labels, len(anchors)).rows
     seen = np.arange(len(matrix))
     steps = _steps(matrix if len(seen) <= _STEP_ROWS else matrix[rng.choice(seen, _STEP_ROWS, replace=False)])
     known: dict[tuple[int, int], float] = {}

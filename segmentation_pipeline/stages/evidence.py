@@ -139,13 +139,11 @@ def overlap_of(
 ) -> Overlap:
     """Count today's customers by (cluster, segment), on the rows whose cluster and label, both (n,), are known."""
     known = (clusters >= 0) & (labels != UNASSIGNED)
-    rows, named = clusters[known], labels[known]
+    rows, named = (clusters, labels) if known.all() else (clusters[known], labels[known])
     ids = np.asarray(sorted(segment_ids), dtype=np.int64)
-    counts = np.zeros((k, len(ids)), dtype=np.int64)
-    if len(ids):
-        place = np.minimum(np.searchsorted(ids, named), len(ids) - 1)
-        inside = ids[place] == named
-        np.add.at(counts, (rows[inside], place[inside]), 1)
+    # one number a pair
+    width = max(int(ids.max(initial=0)), int(named.max(initial=0))) + 1
+    counts = np.bincount(rows * width + named, minlength=k * width).reshape(k, width)[:, ids]
     return Overlap(
         clusters=tuple(range(k)),
         segment_ids=tuple(int(each) for each in ids),

@@ -132,7 +132,7 @@ def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
     column = feature.column
     if feature.is_number:
         kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
-        yield Question(column, kind, has_nulls=bool(np.isnan(_numbers(values)).any()))
+        yield Question(column, kind, has_nulls=bool(values.isna().any()))
         return
     names = list(categories_of(values).counts())
     common, otherwise = names[: feature.max_categories], ""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation_pipeline.stages.categorical import categories_of
+from segmentation_pipeline.stages.grouping import Groups
 from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def profile_segments(
     numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(rows[column].dtype)]
     categorical = [feature.column for feature in features if not feature.is_number]
     figures: dict[int, Json] = {int(segment): {} for segment in ids}
-    everyone = bool(assigned.all())
+    everyone, groups = bool(assigned.all()), Groups.of(own, len(sizes))
 
     def figures_of(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
         column, values = named
         here = values if everyone else values.loc[assigned]
-        return column, _of_categories(here, own) if column in categorical else _of_numbers(here, own)
+        return column, _of_categories(here, own) if column in categorical else _of_numbers(here, groups)
 
     columns = [*numeric, *categorical]
     for column, found in in_order(figures_of, ((column, rows[column]) for column in columns)):
@@ -82,8 +83,8 @@ def profile_segments(
     }
 
 
-def _of_numbers(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
-    """Mean, median and z of each segment; `values` and `own`, shape (m,), are of the assigned customers."""
+def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
+    """Mean, median and z of each segment; `values`, shape (m,), and `groups` are of the assigned customers."""
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     present = ~np.isnan(numbers)
     known = numbers if present.all() else numbers[present]
@@ -91,8 +92,10 @@ def _of_numbers(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
     # a constant's rounding error is not a spread
     spread = float(known.std()) if len(known) and known.max() > known.min() else 0.0
     figures: dict[int, Json] = {}
-    for segment in np.flatnonzero(np.bincount(own)).tolist():
-        inside = numbers[(own == segment) & present]
+    for segment, own in enumerate(groups.split(numbers)):
+        if not len(own):
+            continue
+        inside = own[~np.isnan(own)]
         mean, median = (float(inside.mean()), float(np.median(inside))) if len(inside) else (np.nan, np.nan)
         figures[segment] = {"mean": mean, "median": median, "z": (mean - everybody) / spread if spread else 0.0}
     return figures

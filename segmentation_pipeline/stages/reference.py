@@ -15,6 +15,7 @@ from segmentation_pipeline.stages.clustering import assign
 from segmentation_pipeline.stages.dates import is_date
 from segmentation_pipeline.stages.encoding import transform
 from segmentation_pipeline.stages.evidence import UNASSIGNED, Reference
+from segmentation_pipeline.stages.grouping import Groups
 from segmentation_pipeline.stages.rows import placed_blocks
 from segmentation_pipeline.stages.threads import in_order
 
@@ -99,11 +100,13 @@ def _by_model(
         here, block = placed_block
         with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
             matrix = transform(block, encoding).matrix
-        own, usable = clusters[here], np.isfinite(matrix).all(axis=1)
-        if not usable.all():
-            matrix, own = matrix[usable], own[usable]
-        labels[here][usable] = assign(matrix, model).labels
-        return spreads_of(matrix, own)
+        own = clusters[here]
+        if np.isfinite(matrix.sum(dtype=np.float64)):
+            labels[here] = assign(matrix, model).labels
+            return spreads_of(matrix, own)
+        usable = np.isfinite(matrix).all(axis=1)
+        labels[here][usable] = assign(matrix[usable], model).labels
+        return spreads_of(matrix[usable], own[usable])
 
     nobody = spreads_of(np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int64))
     spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)), nobody)
@@ -124,11 +127,12 @@ class Spreads:
         cls, matrix: NDArray[np.float32], clusters: NDArray[np.int64], *, k: int, middle: NDArray[np.float64]
     ) -> Self:
         """Those of k clusters, from rows of shape (b, D) by their `clusters`, shape (b,), -1 for none."""
-        rows = [matrix[clusters == cluster] - middle for cluster in range(k)]
+        groups = Groups.of(clusters, k)
+        rows = [own - middle for own in groups.split(matrix)]
         width = len(middle)
         return cls(
             middle,
-            counts=np.array([len(own) for own in rows], dtype=np.int64),
+            counts=groups.sizes.astype(np.int64),
             sums=np.array([own.sum(axis=0) for own in rows]).reshape(k, width),
             products=np.array([own.T @ own for own in rows]).reshape(k, width, width),
         )

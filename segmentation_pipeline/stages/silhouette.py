@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.stages.grouping import Groups
+
 Matrix = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 # Few large products (32 MB of float32 distances), for BLAS threads wait for each other after each, and strips
@@ -114,9 +116,7 @@ def stratified_sample(labels: Labels, *, size: int, floor: int, rng: np.random.G
     if size >= len(labels):
         return StratifiedSample(np.arange(len(labels), dtype=np.intp), np.ones(len(labels)))
     takes = _allocate(counts, size=size, floor=floor)
-    small = codes.astype(np.uint16) if len(counts) <= MOST_COUNTED else codes  # numpy sorts 16 bits by counting
-    by_cluster = np.split(np.argsort(small, kind="stable"), np.cumsum(counts)[:-1])
-    pairs = zip(by_cluster, takes, strict=True)
+    pairs = zip(Groups.of(codes, len(counts)).rows, takes, strict=True)
     indices = np.concatenate([rng.choice(rows, size=take, replace=False) for rows, take in pairs])
     weights = np.repeat(counts / takes, takes)
     ascending = np.argsort(indices)

@@ -25,7 +25,7 @@ from segmentation_pipeline.storage.home import HOME_VARIABLE, make_private
 from segmentation_pipeline.storage.rows import NULLABLE, ParquetRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -114,9 +114,9 @@ class Artifact:
         """The run that wrote it."""
         return self.folder.name
 
-    def stored(self, name: str) -> ParquetRows:
-        """Open `<name>.parquet` to be read a column or a block at a time."""
-        return ParquetRows(self._existing(f"{name}.parquet"))
+    def stored(self, name: str, *, categories: Collection[str] = ()) -> ParquetRows:
+        """Open `<name>.parquet` to be read a column or a block at a time, text in `categories` as categoricals."""
+        return ParquetRows(self._existing(f"{name}.parquet"), categories=categories)
 
     def frame(self, name: str) -> pd.DataFrame:
         """Read `<name>.parquet` as a whole; integers stay integers, of a nullable type in a column with nulls."""

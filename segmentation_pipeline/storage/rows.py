@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 NULLABLE: Final[dict[pa.DataType, pd.api.extensions.ExtensionDtype]] = {
@@ -22,10 +22,13 @@ KEPT_BYTES: Final = 128 * 2**20
 
 
 class ParquetRows:
-    """The rows of one Parquet file. Integers stay integers, of a nullable type in a column with nulls."""
+    """The rows of one Parquet file. Integers stay integers, of a nullable type in a column with nulls.
 
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
+    Text in `categories` comes as pandas' categorical, which is what the file holds: a number a row.
+    """
+
+    def __init__(self, path: Path, *, categories: Collection[str] = ()) -> None:
+        self._file = pq.ParquetFile(path, read_dictionary=list(categories))
         self.schema: pa.Schema = self._file.schema_arrow
         self._with_nulls = {name for name in self.columns if self._has_nulls(name)}
         self._kept: dict[str, pd.Series] = {}

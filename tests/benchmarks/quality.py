@@ -12,7 +12,7 @@ from segmentation_pipeline.assets.encoded_features import fitting_rows
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.spec import FitSpec, SweepSpec
 from segmentation_pipeline.stages import sweep
-from segmentation_pipeline.stages.clustering import inertia
+from segmentation_pipeline.stages.distances import inertia
 from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore
 
 if TYPE_CHECKING:

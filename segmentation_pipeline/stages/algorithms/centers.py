@@ -8,7 +8,8 @@ import numpy as np
 
 from segmentation_pipeline.model import FittedModel
 from segmentation_pipeline.stages.algorithms.result import Fitted, ModelFit, sample_rows
-from segmentation_pipeline.stages.clustering import fit_kmeans, inertia
+from segmentation_pipeline.stages.clustering import fit_kmeans
+from segmentation_pipeline.stages.distances import inertia
 from segmentation_pipeline.stages.labelling import squared_distances
 
 if TYPE_CHECKING:

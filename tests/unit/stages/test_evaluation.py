@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from segmentation_pipeline.stages import evaluation
+from segmentation_pipeline.stages import distances, evaluation
 from segmentation_pipeline.stages.clustering import assign, fit_kmeans
 from segmentation_pipeline.stages.evaluation import evaluate_fits
 from segmentation_pipeline.stages.silhouette import simplified_silhouette
@@ -21,7 +21,7 @@ FITS = [fit_kmeans(MATRIX, k, n_init=10, seed=k) for k in (2, 3, 6, 9)]
 @pytest.mark.parametrize("block_rows", [64, 10_000])
 def test_every_figure_is_what_it_is_alone(block_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels, inertia, both indices and the simplified silhouettes equal the plain computation, however it is blocked."""
-    monkeypatch.setattr(evaluation, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(distances, "BLOCK_ROWS", block_rows)
     for fit, found in zip(FITS, evaluate_fits(MATRIX, [fit.centers for fit in FITS]), strict=True):
         own = assign(MATRIX, fit.model)
         np.testing.assert_array_equal(found.labels, own.labels)

@@ -1,0 +1,46 @@
+"""Squared distances of many rows to a few centers, as one product: |x|^2 - 2 xc + |c|^2, float64.
+
+Rows and centers are taken less a middle among them, which keeps the products small and what is left of their difference
+exact. For what is added up over rows; a row's own label and distance come from `labelling`, to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+# small enough that a block with its distances to all centers stays in the cache
+BLOCK_ROWS: Final = 8_192
+
+
+def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
+    """The sum of squared distances of all rows, shape (n, D), to their nearest center, shape (K, D)."""
+    middle, total = centers.mean(axis=0), 0.0
+    for _, block, norms in centred_blocks(matrix, middle):
+        total += float(np.maximum(beyond_norms(block, centers - middle).min(axis=0) + norms, 0.0).sum())
+    return total
+
+
+def centred_blocks(
+    matrix: NDArray[np.float32], middle: NDArray[np.float64]
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """The first row of each block, its rows less `middle`, shape (b, D), and their squared lengths, shape (b,)."""
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = matrix[start : start + BLOCK_ROWS] - middle
+        yield start, block, np.einsum("ij,ij->i", block, block)
+
+
+def beyond_norms(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The squared distances less the rows' own squared lengths, which decide nothing.
+
+    Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once.
+    """
+    beyond: NDArray[np.float64] = (-2.0 * anchors) @ block.T
+    beyond += np.einsum("ij,ij->i", anchors, anchors)[:, None]
+    return beyond
