@@ -93,8 +93,11 @@ def _by_model(
     placed = sorted(model.labels) == sorted(everyone)
     middle = model.centers.mean(axis=0)  # near the rows, which keeps the products small
 
+    nothing = np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int64)
+    nobody = Spreads.of(*nothing, k=k if placed else 0, middle=middle)
+
     def spreads_of(matrix: NDArray[np.float32], own: NDArray[np.int64]) -> Spreads:
-        return Spreads.of(matrix, own, k=k if placed else 0, middle=middle)
+        return Spreads.of(matrix, own, k=k, middle=middle) if placed else nobody
 
     def label(placed_block: tuple[slice, pd.DataFrame]) -> Spreads:
         here, block = placed_block
@@ -108,7 +111,6 @@ def _by_model(
         labels[here][usable] = assign(matrix[usable], model).labels
         return spreads_of(matrix[usable], own[usable])
 
-    nobody = spreads_of(np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int64))
     spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)), nobody)
     return labels, likeness_by_place(spreads, model, everyone)
 

@@ -24,7 +24,8 @@ KEPT_BYTES: Final = 128 * 2**20
 class ParquetRows:
     """The rows of one Parquet file. Integers stay integers, of a nullable type in a column with nulls.
 
-    Text in `categories` comes as pandas' categorical, which is what the file holds: a number a row.
+    Text in `categories` comes as pandas' categorical, which is what the file holds: a number a row. A block then ends
+    where a row group does, for each has its own categories.
     """
 
     def __init__(self, path: Path, *, categories: Collection[str] = ()) -> None:
