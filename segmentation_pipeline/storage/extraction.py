@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from psycopg import sql
 
@@ -46,7 +47,8 @@ KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uu
 _KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8"})
 # half a day less where a time zone may still move it
 _SAYABLE: Final = "CASE WHEN {{0}} BETWEEN '{0}' AND '{1}' THEN {{0}} END"
-_CASTS: Final = {"float4": "{}::float8", "numeric": "{}::float8", "money": "{}::numeric::float8",
+# as text: to make a double of a numeric the server writes text and reads it, which Arrow does three times as fast
+_CASTS: Final = {"float4": "{}::float8", "numeric": "{}::text", "money": "{}::numeric::float8",
                  "oid": "{}::int8", "interval": "extract(epoch from {})::float8",
                  "date": _SAYABLE.format("0001-01-01", "9999-12-31"),
                  "timestamp": _SAYABLE.format("0001-01-01", "9999-12-31 23:59:59.999999"),
@@ -131,7 +133,10 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
             raise unreachable(source.url_env, error) from error
         raise _failed(error, period) from error
-    n_rows, version = _stream(url, statement, destination, source=source, timezone=timezone, period=period)
+    numerics = frozenset(name for name, kind in columns if kind == "numeric")
+    n_rows, version = _stream(
+        url, statement, destination, numerics=numerics, source=source, timezone=timezone, period=period
+    )
     if n_rows == 0:
         message = (
             f"the source query gave 0 rows for {period.partition} (as of {period.as_of:%Y-%m-%d %H:%M}). Check that "
@@ -168,7 +173,14 @@ def _without_end(query: str) -> str:
 
 
 def _stream(
-    url: str, statement: str, destination: Path, *, source: SourceSpec, timezone: str, period: Period
+    url: str,
+    statement: str,
+    destination: Path,
+    *,
+    numerics: frozenset[str],
+    source: SourceSpec,
+    timezone: str,
+    period: Period,
 ) -> tuple[int, str]:
     import adbc_driver_manager
     import adbc_driver_postgresql.dbapi as adbc
@@ -185,8 +197,14 @@ def _stream(
                 cursor.execute(setting)
             cursor.execute(statement)
             reader = cursor.fetch_record_batch()
-            schema = pa.schema([_storage_field(each) for each in reader.schema])
+            schema = pa.schema([(each.name, _stored_type(each, numerics)) for each in reader.schema])
             version, n_rows = RowsVersion(schema), 0
+
+            def keep(batch: pa.RecordBatch) -> None:
+                stored = _stored(batch, schema, numerics, period)
+                writer.write_batch(stored)
+                version.add(stored)
+
             with (
                 pq.ParquetWriter(destination, schema, compression=COMPRESSION) as writer,
                 ThreadPoolExecutor(1) as aside,
@@ -194,21 +212,15 @@ def _stream(
                 # a batch is written while the server makes the next one
                 written: Future[None] | None = None
                 for batch in _read(reader, period):
-                    plain = pa.RecordBatch.from_arrays([_storage_array(each) for each in batch.columns], schema=schema)
-                    n_rows += plain.num_rows
+                    n_rows += batch.num_rows
                     if written is not None:
                         written.result()
-                    written = aside.submit(_keep, plain, writer, version)
+                    written = aside.submit(keep, batch)
                 if written is not None:
                     written.result()
     except adbc_driver_manager.Error as error:
         raise _failed(error, period) from error
     return n_rows, version.hexdigest
-
-
-def _keep(batch: pa.RecordBatch, writer: pq.ParquetWriter, version: RowsVersion) -> None:
-    writer.write_batch(batch)
-    version.add(batch)
 
 
 def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBatch]:
@@ -258,13 +270,40 @@ def _typed_query(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> s
     return sql.SQL("SELECT {} FROM (\n{}\n) AS source").format(sql.SQL(", ").join(casts), query)
 
 
-def _storage_field(field: pa.Field) -> pa.Field:
-    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
-    return pa.field(field.name, kind)
+def _stored_type(field: pa.Field, numerics: frozenset[str]) -> pa.DataType:
+    if field.name in numerics:
+        return pa.float64()
+    return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
 
 
-def _storage_array(array: pa.Array) -> pa.Array:
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
+def _stored(batch: pa.RecordBatch, schema: pa.Schema, numerics: frozenset[str], period: Period) -> pa.RecordBatch:
+    """The batch as it is written: without Arrow's extension types, numerics as doubles."""
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        plain = array.storage if isinstance(array, pa.ExtensionArray) else array
+        arrays.append(_doubles(plain, name, period) if name in numerics else plain)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _doubles(text: pa.Array, name: str, period: Period) -> pa.Array:
+    """The nearest double of each numeric, which is what PostgreSQL's own cast gives.
+
+    Raises:
+        SourceError: there is none, as the cast would say too.
+    """
+    numbers = text.cast(pa.float64())
+    infinite = pc.is_inf(numbers)
+    if pc.any(infinite).as_py():
+        beyond = text.filter(pc.and_(infinite, pc.invert(pc.ends_with(text, "Infinity"))))
+        if len(beyond):
+            found = beyond[0].as_py()
+            message = (
+                f"the source query failed for {period.partition}: {name} is out of range for double precision in "
+                f"{len(beyond):,} rows, for example {found[:12]}... with {len(found.lstrip('-')):,} digits. Leave such "
+                "values out, or divide them in the query."
+            )
+            raise SourceError(message)
+    return numbers
 
 
 def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:

@@ -129,6 +129,21 @@ def test_numeric_nan_is_not_null(destination: Path) -> None:
     assert math.isnan(_value("'NaN'::numeric", destination))
 
 
+def test_a_numeric_becomes_the_double_that_postgres_makes_of_it(destination: Path) -> None:
+    """To the last bit, with any number of digits, and the server's own cast beside it."""
+    digits = "(random() * 1e9)::int8::text || '.' || (random() * 1e18)::int8::text || (random() * 1e18)::int8::text"
+    numeric = f"left({digits}, 2 + n % 40)::numeric * power(10::numeric, n % 60 - 30)"
+    _extract(
+        f"SELECT n AS id, value, value::float8 AS cast FROM (SELECT n, CASE WHEN n % 7 > 0 THEN {numeric} END AS value "
+        "FROM generate_series(1, 20000) n) drawn",
+        destination,
+    )
+    rows = pq.read_table(destination)
+    assert rows["value"].null_count == 20_000 // 7
+    assert rows["value"].equals(rows["cast"])
+    assert len(rows["value"].unique()) > 15_000
+
+
 def test_columns_keep_their_names_whatever_they_are(destination: Path) -> None:
     """Capitals, spaces, quotes, percent signs and braces in column names survive."""
     extracted = _extract("""SELECT 1 AS id, 2.5 AS "Total % {of} ""all"" Größe" """, destination)
@@ -256,7 +271,8 @@ def test_a_slow_query_is_cancelled(destination: Path) -> None:
         ("SELECT 1 AS id, 2, 3", "column ?column? more than once"),
         ("SELECT id FROM nowhere", 'relation "nowhere" does not exist'),
         ("SELECT 1 AS id, 1 / 0 AS oops", "division by zero"),
-        ("SELECT 1 AS id, 1e400::numeric AS big", "out of range"),
+        ("SELECT 1 AS id, 1e400::numeric AS big", "big is out of range for double precision in 1 rows"),
+        ("SELECT 1 AS id, 'Infinity'::numeric AS ok, -1e309 AS big", "for example -10000000000... with 310 digits"),
         ("SELEC 1", "syntax error"),
     ],
 )
