@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from books import PUBLISH, Books, month
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
@@ -14,8 +15,6 @@ from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage import assignments, snapshots, writeback
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from segmentation_pipeline.model import Status
 
 ALL = {1: 1, 2: 1, 3: 2, 4: 2, 5: 1, 6: 2}
@@ -438,3 +437,25 @@ def test_publishing_takes_part_in_the_callers_transaction(books: Books) -> None:
         writeback.publish(connection, PUBLISH, "shop", snapshot_id, books.labels(ALL))
         assert _everything(books) == before
     assert books.target() == ALL
+
+
+@pytest.mark.parametrize(
+    ("many_rows", "own", "during"), [(3, "4MB", "128MB"), (3, "256MB", "256MB"), (1_000_000, "4MB", "4MB")]
+)
+def test_the_server_may_join_many_rows_in_one_go(
+    books: Books, monkeypatch: pytest.MonkeyPatch, many_rows: int, own: str, during: str
+) -> None:
+    """For this one statement, and not where the server allows more already."""
+    monkeypatch.setattr(writeback, "_MANY_ROWS", many_rows)
+    books.execute("CREATE TABLE seen (work_mem text)")
+    books.execute(
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO seen SELECT current_setting('work_mem'); RETURN NULL; END $$"
+    )
+    books.execute("CREATE TRIGGER see AFTER UPDATE ON target EXECUTE FUNCTION see()")
+    snapshot_id = books.align(1)
+    with books.engine.begin() as connection:
+        connection.execute(sa.text(f"SET LOCAL work_mem = '{own}'"))
+        writeback.publish(connection, PUBLISH, "shop", snapshot_id, books.labels(ALL))
+        assert connection.scalar(sa.text("SHOW work_mem")) == own
+    assert books.rows("SELECT work_mem FROM seen") == [(during,)]
