@@ -41,4 +41,4 @@ class Groups:
 
     def split(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """The values of each group's rows, from `values` of all of them, shape (n, ...)."""
-        return np.split(values[self.order], self.edges[1:-1]) if len(self.edges) > 1 else []
+        return [values[rows] for rows in self.rows]

@@ -89,7 +89,7 @@ def silhouette_samples(
         return silhouettes
     # Rows of one cluster side by side: a block is centred on itself, which is what keeps float32 honest.
     finest = max(range(len(codes)), key=lambda position: len(counts[position]))
-    order = np.argsort(codes[finest], kind="stable")
+    order = Groups.of(codes[finest], len(counts[finest])).order
     data = _shrink(matrix, order)
     ordered = [code[order] for code in codes]
     edges = np.cumsum([0, *(len(count) for count in counts)])
@@ -328,7 +328,7 @@ def _jackknife(
     order = order[np.argsort(codes[order], kind="stable")]
     parts = np.arange(len(codes)) % groups  # at random, and evenly within every cluster
     places = codes[order] * groups + parts
-    by_part = np.argsort(places, kind="stable")
+    by_part = Groups.of(places, k * groups).order
     order, parts, places = order[by_part], parts[by_part], places[by_part]
     data, codes = _shrink(rows, order), codes[order]
     segments = Segments.of(places, k * groups)
