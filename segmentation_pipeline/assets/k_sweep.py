@@ -1,7 +1,6 @@
 """Every K of the range tried on the same matrix, and the one that is taken, with the reason."""
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -38,10 +37,7 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
             parent = snapshots.parent(connection, spec.name, period.as_of)
         parent_k = parent.k if parent is not None else None
         sweep = run_sweep(matrix, spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
-        with ThreadPoolExecutor(1) as aside:
-            drawing = aside.submit(_pictures, sweep)
-            findings = _diagnosis(matrix, encoded, sweep, parent, k_max=spec.sweep.k_max)
-            pictures = drawing.result()
+        findings = _diagnosis(matrix, encoded, sweep, parent, k_max=spec.sweep.k_max)
         for finding in findings:
             if finding.severity == "warn":
                 context.log.warning(finding.message)
@@ -63,7 +59,11 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "silhouette": sweep.result.chosen.silhouette,
                 "diagnosis": dg.MetadataValue.md(_findings_table(findings)),
                 "candidates": dg.MetadataValue.md(_table(sweep.result.candidates)),
-                **pictures,
+                "inertia_and_silhouette": picture(sweep_figure(sweep.result), "inertia and silhouette for each K"),
+                "silhouettes": picture(
+                    silhouette_figure(sweep.silhouettes, sweep.result),
+                    f"silhouettes of the customers in the {sweep.result.k} clusters of this fit",
+                ),
             },
         )
 
@@ -88,16 +88,6 @@ def _diagnosis(
         parent_centers=before if before is not None and before.shape == fit.centers.shape else None,
         k_wanted=k_max,
     )
-
-
-def _pictures(sweep: Sweep) -> dict[str, dg.MetadataValue[Any]]:
-    return {
-        "inertia_and_silhouette": picture(sweep_figure(sweep.result), "inertia and silhouette for each K"),
-        "silhouettes": picture(
-            silhouette_figure(sweep.silhouettes, sweep.result),
-            f"silhouettes of the customers in the {sweep.result.k} clusters of this fit",
-        ),
-    }
 
 
 def _silhouettes(sweep: Sweep) -> pa.Table:

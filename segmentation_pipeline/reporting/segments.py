@@ -82,11 +82,12 @@ def _cells(axes: Axes, table: NDArray[np.float64]) -> None:
     from matplotlib import colormaps
 
     colours = colormaps["RdBu_r"].with_extremes(bad="#E4E4E4")
-    axes.imshow(np.ma.masked_invalid(table), cmap=colours, vmin=-_FULL, vmax=_FULL, aspect="auto")
-    axes.set_yticks(np.arange(1, len(table)) - 0.5, minor=True)
-    axes.set_xticks(np.arange(1, table.shape[1]) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
-    axes.tick_params(which="both", length=0)
+    middles = np.arange(table.shape[1]), np.arange(len(table))
+    axes.pcolormesh(
+        *middles, np.ma.masked_invalid(table), cmap=colours, vmin=-_FULL, vmax=_FULL, edgecolors="white", linewidth=1
+    )
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     size = 8.5 if table.shape[1] <= 12 else 6.5
     shades = colours(np.ma.masked_invalid((table + _FULL) / (2 * _FULL)))

@@ -98,7 +98,7 @@ def run_sweep(
     ks = _feasible(matrix, sweep, fit)
     sample = matrix[_drawn(len(matrix), FIT_ROWS, rng)]
     looked_at = _drawn(len(matrix), DIP_ROWS, rng)
-    with side_by_side() as pool:
+    with side_by_side(len(sample)) as pool:
         seeds = seed_rows(sample, ks[-1], n_starts=fit.n_init, rng=of_fits)
         fresh = [pool.submit(fit_kmeans, sample, k, n_init=0, seed=0, seeds=seeds) for k in ks]
         judged = pool.submit(_structure, matrix, of_structure) if judge else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,8 @@ Made = TypeVar("Made")
 
 # Up to it an iteration of K-Means takes a millisecond, as long as a thread takes to wake up on a busy machine.
 ONE_THREAD_ROWS: Final = 5_000
+# Up to it a fit holds the interpreter most of its time: two of them at once take longer than one after the other.
+ONE_FIT_ROWS: Final = 2_000
 
 
 @contextmanager
@@ -26,33 +29,34 @@ def threads_for(n_rows: int) -> Iterator[None]:
     if n_rows > ONE_THREAD_ROWS:
         yield
         return
-    import sklearn.cluster  # noqa: F401  a limit holds for the libraries that are loaded
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
+    with _libraries().limit(limits=1):
         yield
 
 
 @contextmanager
-def side_by_side() -> Iterator[ThreadPoolExecutor]:
-    """A pool for many small fits at once, each on one thread; as many as one large fit would take.
+def side_by_side(n_rows: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool for many small fits on finite samples of `n_rows` rows or fewer, each on one thread.
 
-    A fit on a sample takes as long on two threads as on one, and two of them side by side half of it.
+    As many at once as one large fit would take threads: a fit on a sample takes as long on two of them as on one. Where
+    the rows are few, one after the other. scikit-learn does not look again at what it is given, which is a third of the
+    time of the smallest fits.
     """
-    import sklearn.cluster  # noqa: F401  as above
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import ThreadpoolController, threadpool_limits
 
-    libraries = ThreadpoolController()
-    n_threads = _n_threads(libraries)
+    libraries = _libraries()
+    n_threads = 1 if n_rows <= ONE_FIT_ROWS else _n_threads(libraries)
     with warnings.catch_warnings():  # as in `in_order`
         warnings.simplefilter("ignore", ConvergenceWarning)
         # OpenMP's limit is that of the thread that sets it, BLAS' that of all
-        with (
-            libraries.limit(limits=1),
-            ThreadPoolExecutor(n_threads, initializer=threadpool_limits, initargs=(1,)) as pool,
-        ):
+        with libraries.limit(limits=1), ThreadPoolExecutor(n_threads, initializer=_begin_small_fits) as pool:
             yield pool
+
+
+def _begin_small_fits() -> None:
+    import sklearn
+
+    _libraries().limit(limits=1)
+    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)  # of this thread
 
 
 def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
@@ -62,7 +66,8 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
     """
     from threadpoolctl import ThreadpoolController
 
-    libraries = ThreadpoolController()
+    # looking for libraries takes milliseconds; loading scikit-learn for it would take a second
+    libraries = _libraries() if _libraries.cache_info().currsize else ThreadpoolController()
     if (n_threads := _n_threads(libraries)) == 1:
         yield from map(work, items)
         return
@@ -75,6 +80,15 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """The libraries that fits use; they are loaded for it, as a limit holds for those that are."""
+    import sklearn.cluster  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _n_threads(libraries: ThreadpoolController) -> int:

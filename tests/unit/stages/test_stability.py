@@ -4,9 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
-from segmentation_pipeline.stages.stability import Stability, band_of, stability
+from segmentation_pipeline.stages.stability import Stability, adjusted_rand_index, band_of, stability
 
 
 def _groups(k: int, d: int, *, apart: float = 8.0, n: int = 400, seed: int = 0) -> NDArray[np.float32]:
@@ -96,3 +99,10 @@ def test_what_cannot_be_judged_is_refused(ks: list[int], others: dict[str, int],
     matrix = np.repeat(np.arange(5, dtype=np.float32)[:, None], 4, axis=0)
     with pytest.raises(ValueError, match=message):
         _stability(matrix, ks, **others)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
+def test_the_agreement_is_the_adjusted_rand_index(pairs: list[tuple[int, int]]) -> None:
+    """Of scikit-learn, also where a partition has one cluster or every row is its own."""
+    one, other = np.array(pairs).T
+    assert adjusted_rand_index(one, other, 5) == pytest.approx(adjusted_rand_score(one, other), abs=1e-12)
