@@ -91,8 +91,9 @@ def run_sweep(
     do not choose K, are not measured, and the verdict says that nobody looked.
 
     Raises:
-        UnusableDataError: not even the smallest K can be fitted, or not the fixed one.
+        UnusableDataError: a value that is not finite, or not even the smallest K can be fitted, or not the fixed one.
     """
+    _require_finite(matrix)
     # a generator for each part: which of them is done first does not show
     rng, of_fits, of_silhouettes, of_dips, of_stability, of_structure = np.random.default_rng(seed).spawn(6)
     ks = _feasible(matrix, sweep, fit)
@@ -153,6 +154,18 @@ def run_sweep(
         cluster_silhouettes=_by_cluster(silhouette, labels, choice.k),
     )
     return Sweep(result, fits, labels, _shown(silhouette, labels, rng))
+
+
+def _require_finite(matrix: NDArray[np.float32]) -> None:
+    """Refuse NaN and infinity: the fits on samples would not see them, nor say so."""
+    if np.isfinite(matrix.sum(dtype=np.float64)):  # no float32 sums to infinity
+        return
+    row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
+    message = (
+        f"Row {row} of the matrix has {matrix[row, column]} in column {column}: every encoded value has to be a finite "
+        "number. Encode the rows with the encoding that was fitted on them, which fills what is missing."
+    )
+    raise UnusableDataError(message)
 
 
 def _drawn(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp] | slice:

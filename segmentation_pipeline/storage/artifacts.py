@@ -151,10 +151,6 @@ class Artifact:
         """Write `<name>.parquet`."""
         pq.write_table(table, self.folder / f"{name}.parquet", compression=COMPRESSION)
 
-    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
-        """Write `<name>.parquet` without the index."""
-        self.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))
-
     def write_json(self, name: str, value: object) -> None:
         """Write `<name>.json`; NaN and infinities become null."""
         (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))

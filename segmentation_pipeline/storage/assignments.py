@@ -118,7 +118,7 @@ def ensure_tables(connection: sa.Connection, name: str, *, key_name: str, key_ty
         "current": sql.Identifier(schema.SCHEMA, f"{name}_current"),
         "movers": sql.Identifier(schema.SCHEMA, f"{name}_movers"),
         "key": sql.Identifier(key_name),
-        "key_type": sql.SQL(key_type),  # one of extraction.KEY_TYPES
+        "key_type": sql.SQL(key_type),  # one of column_types.KEY_TYPES
         "name": sql.Literal(name),
     }
     for statement in (_TABLES, _CURRENT, _MOVERS):

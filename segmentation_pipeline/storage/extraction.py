@@ -1,10 +1,4 @@
-"""Out of PostgreSQL into Parquet: ADBC streams Arrow batches over COPY, column by column in a defined type.
-
-What becomes of each PostgreSQL type: integers, booleans stay; `real`, `double precision`, `numeric` and `money` become
-float64; `interval` becomes seconds as float64; `date`, `timestamp` and `timestamptz` stay dates, and null where they
-are infinite or not in the years 1 to 9999, which no calendar here can say; text, `uuid`, enums, JSON, arrays and
-everything else become text.
-"""
+"""Out of PostgreSQL into Parquet: ADBC streams Arrow batches over COPY, column by column in a defined type."""
 
 from __future__ import annotations
 
@@ -16,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from psycopg import sql
 
 from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
 from segmentation_pipeline.storage.artifacts import COMPRESSION, Artifact, RowsVersion, disk_told
+from segmentation_pipeline.storage.column_types import key_type_of, numerics_of, stored, stored_schema, typed
 from segmentation_pipeline.storage.database import database_url, one_line, passes, qualified, unreachable
 from segmentation_pipeline.storage.home import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     import pandas as pd
@@ -42,17 +36,6 @@ _TOKENS: Final = re.compile(
       | :(?P<name>as_of|window_start)\b""",
     re.VERBOSE | re.DOTALL,
 )
-KEY_TYPES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid",
-                    "text": "text", "varchar": "text", "bpchar": "text", "citext": "text"}  # fmt: skip
-_KEPT: Final = frozenset({"int2", "int4", "int8", "bool", "float8"})
-# half a day less where a time zone may still move it
-_SAYABLE: Final = "CASE WHEN {{0}} BETWEEN '{0}' AND '{1}' THEN {{0}} END"
-# as text: to make a double of a numeric the server writes text and reads it, which Arrow does three times as fast
-_CASTS: Final = {"float4": "{}::float8", "numeric": "{}::text", "money": "{}::numeric::float8",
-                 "oid": "{}::int8", "interval": "extract(epoch from {})::float8",
-                 "date": _SAYABLE.format("0001-01-01", "9999-12-31"),
-                 "timestamp": _SAYABLE.format("0001-01-01", "9999-12-31 23:59:59.999999"),
-                 "timestamptz": _SAYABLE.format("0001-01-02 00:00+00", "9999-12-31 09:59:59+00")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +110,14 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
                 sql.SQL("SET statement_timeout = {}").format(sql.Literal(source.statement_timeout_s * 1000))
             )
             columns = _columns(connection, dated)
-            key_type = _key_type(columns, source.key)
-            statement = _typed_query(dated, columns).as_string(connection)
+            key_type = key_type_of(columns, source.key)
+            statement = typed(dated, columns).as_string(connection)
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
             raise unreachable(source.url_env, error) from error
         raise _failed(error, period) from error
-    numerics = frozenset(name for name, kind in columns if kind == "numeric")
     n_rows, version = _stream(
-        url, statement, destination, numerics=numerics, source=source, timezone=timezone, period=period
+        url, statement, destination, numerics=numerics_of(columns), source=source, timezone=timezone, period=period
     )
     if n_rows == 0:
         message = (
@@ -197,13 +179,13 @@ def _stream(
                 cursor.execute(setting)
             cursor.execute(statement)
             reader = cursor.fetch_record_batch()
-            schema = pa.schema([(each.name, _stored_type(each, numerics)) for each in reader.schema])
+            schema = stored_schema(reader.schema, numerics)
             version, n_rows = RowsVersion(schema), 0
 
             def keep(batch: pa.RecordBatch) -> None:
-                stored = _stored(batch, schema, numerics, period)
-                writer.write_batch(stored)
-                version.add(stored)
+                rows = stored(batch, schema, numerics, period)
+                writer.write_batch(rows)
+                version.add(rows)
 
             with (
                 pq.ParquetWriter(destination, schema, compression=COMPRESSION) as writer,
@@ -248,62 +230,6 @@ def _columns(connection: psycopg.Connection[Any], query: sql.Composable) -> list
         ).fetchall()
     )
     return [(column.name, str(types.get(column.type_code, "text"))) for column in described]
-
-
-def _key_type(columns: Sequence[tuple[str, str]], key: str) -> str:
-    found = dict(columns)
-    if key not in found:
-        message = f"the source query has no key column {key!r}; it has {', '.join(found)}"
-        raise SourceError(message)
-    if found[key] not in KEY_TYPES:
-        message = f"the key {key} is of type {found[key]}; use an integer, uuid or text column, or cast it in the query"
-        raise SourceError(message)
-    return KEY_TYPES[found[key]]
-
-
-def _typed_query(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> sql.Composable:
-    casts = []
-    for name, kind in columns:
-        template = "{}" if kind in _KEPT else _CASTS.get(kind, "{}::text")
-        column = sql.Identifier("source", name)
-        casts.append(sql.SQL(template).format(column) + sql.SQL(" AS ") + sql.Identifier(name))
-    return sql.SQL("SELECT {} FROM (\n{}\n) AS source").format(sql.SQL(", ").join(casts), query)
-
-
-def _stored_type(field: pa.Field, numerics: frozenset[str]) -> pa.DataType:
-    if field.name in numerics:
-        return pa.float64()
-    return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
-
-
-def _stored(batch: pa.RecordBatch, schema: pa.Schema, numerics: frozenset[str], period: Period) -> pa.RecordBatch:
-    """The batch as it is written: without Arrow's extension types, numerics as doubles."""
-    arrays = []
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        plain = array.storage if isinstance(array, pa.ExtensionArray) else array
-        arrays.append(_doubles(plain, name, period) if name in numerics else plain)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _doubles(text: pa.Array, name: str, period: Period) -> pa.Array:
-    """The nearest double of each numeric, which is what PostgreSQL's own cast gives.
-
-    Raises:
-        SourceError: there is none, as the cast would say too.
-    """
-    numbers = text.cast(pa.float64())
-    infinite = pc.is_inf(numbers)
-    if pc.any(infinite).as_py():
-        beyond = text.filter(pc.and_(infinite, pc.invert(pc.ends_with(text, "Infinity"))))
-        if len(beyond):
-            found = beyond[0].as_py()
-            message = (
-                f"the source query failed for {period.partition}: {name} is out of range for double precision in "
-                f"{len(beyond):,} rows, for example {found[:12]}... with {len(found.lstrip('-')):,} digits. Leave such "
-                "values out, or divide them in the query."
-            )
-            raise SourceError(message)
-    return numbers
 
 
 def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:

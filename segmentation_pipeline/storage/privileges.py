@@ -12,8 +12,9 @@ from psycopg import errors, sql
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError, SegmentationError
 from segmentation_pipeline.storage import schema
+from segmentation_pipeline.storage.column_types import KEY_TYPES
 from segmentation_pipeline.storage.database import DEFAULT_VARIABLE, begin, driver_connection, one_line, qualified
-from segmentation_pipeline.storage.extraction import KEY_TYPES, described
+from segmentation_pipeline.storage.extraction import described
 from segmentation_pipeline.storage.health import Check
 
 if TYPE_CHECKING:

@@ -330,7 +330,7 @@ def _create_target(
         statement = sql.SQL("CREATE SCHEMA {};").format(sql.Identifier(schema_name)).as_string()
         message = f"the schema of the target {publish.table} is not there. Run:  {statement}"
         raise TargetError(message)
-    # the key's type is one of extraction.KEY_TYPES
+    # the key's type is one of column_types.KEY_TYPES
     cursor.execute(
         sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} {} PRIMARY KEY)").format(
             table, sql.Identifier(publish.key), sql.SQL(key_type)

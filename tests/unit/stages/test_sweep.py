@@ -107,6 +107,16 @@ def test_as_many_clusters_as_customers_are_not_tried() -> None:
     assert [candidate.k for candidate in _sweep(_blobs(n=2)[:5]).result.candidates] == [2, 3, 4]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
+    """With its place: no fit would say so, and no distance to it means anything."""
+    matrix = _blobs()
+    matrix[41, 2] = value
+
+    with pytest.raises(UnusableDataError, match=rf"Row 41 of the matrix has {value} in column 2"):
+        _sweep(matrix)
+
+
 def test_all_the_same_customers_cannot_be_clustered() -> None:
     """Rows that are all equal are refused with the numbers and what to do."""
     with pytest.raises(UnusableDataError) as refused:

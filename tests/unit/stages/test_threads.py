@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from threading import get_ident
 
 import pytest
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -55,13 +56,30 @@ def test_a_failure_comes_at_its_place() -> None:
 def test_fits_side_by_side_have_one_thread_each() -> None:
     """As many workers as one large fit would take threads, and none of them starts more."""
     wanted = _most_threads()
-    with side_by_side() as pool:
+    with side_by_side(100 * A_FIT) as pool:
         limits = list(pool.map(lambda _: _most_threads(), range(4)))
         workers = pool._max_workers
 
     assert workers == wanted
     assert limits == [1] * 4
     assert _most_threads() == wanted
+
+
+def test_fits_on_few_rows_come_one_after_the_other() -> None:
+    """Two of them at once would wait for the interpreter longer than they work."""
+    with side_by_side(A_FIT) as pool:
+        assert len(set(pool.map(lambda _: get_ident(), range(8)))) == 1
+
+
+def test_small_fits_are_not_checked_and_others_still_are() -> None:
+    """What scikit-learn leaves out is of the pool's threads alone."""
+    before = sklearn.get_config()
+    with side_by_side(A_FIT) as pool:
+        inside = pool.submit(sklearn.get_config).result()
+        assert sklearn.get_config() == before
+
+    assert inside == {**before, "assume_finite": True, "skip_parameter_validation": True}
+    assert sklearn.get_config() == before
 
 
 def test_few_rows_are_worth_one_thread() -> None:

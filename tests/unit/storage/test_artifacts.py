@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> ArtifactStore:
 def _written(store: ArtifactStore, run_id: str = "run-1", **manifest: Any) -> Artifact:
     """An artifact with one file of each kind."""
     with store.writing("raw_extract", "2024-01-01", run_id) as artifact:
-        artifact.write_frame("rows", pd.DataFrame({"id": [1, 2], "x": [0.5, 1.5]}))
+        artifact.write_table("rows", pa.table({"id": [1, 2], "x": [0.5, 1.5]}))
         artifact.write_json("notes", {"n": 1})
         artifact.manifest |= {"rows": 2, "data_version": "v1"} | manifest
     return artifact
@@ -247,7 +247,7 @@ def test_column_types_come_back(store: ArtifactStore) -> None:
         }
     )
     with store.writing("raw_extract", "2024-01-01", "run-1") as artifact:
-        artifact.write_frame("rows", frame)
+        artifact.write_table("rows", pa.Table.from_pandas(frame, preserve_index=False))
 
     pd.testing.assert_frame_equal(artifact.frame("rows"), frame, check_dtype=False)
     assert artifact.frame("rows").dtypes.map(lambda each: each.kind).tolist() == ["i", "f", "b", "O", "M"]
