@@ -8,7 +8,7 @@ import dagster as dg
 from segmentation_pipeline.assets.columns import raw_columns
 from segmentation_pipeline.assets.partitions import latest_partition
 from segmentation_pipeline.assets.pipeline import Pipeline
-from segmentation_pipeline.storage import database, schema, writeback
+from segmentation_pipeline.storage import database, schema, target
 from segmentation_pipeline.storage.extraction import extract, is_dated
 from segmentation_pipeline.storage.freshness import require_fresh
 
@@ -29,7 +29,7 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
             newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
             # a target that cannot take the segments is told now, not after the fit
             with database.begin(spec.publish.url_env) as connection:
-                writeback.check_target(connection, spec.publish, key_type=extracted.key_type)
+                target.check_target(connection, spec.publish, key_type=extracted.key_type)
             artifact.manifest |= {
                 "rows": extracted.n_rows,
                 "data_version": extracted.data_version,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from segmentation_pipeline.errors import DecisionRefusedError
-from segmentation_pipeline.storage import assignments, decisions, snapshots, writeback
+from segmentation_pipeline.storage import assignments, decisions, snapshots, target, writeback
 from segmentation_pipeline.storage.decisions import label
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rollback(
     ledger = snapshots.lock(connection, name)
     assert ledger is not None  # noqa: S101  who has a snapshot is registered
     _require_restorable(connection, restored, current=ledger.current_snapshot_id)
-    writeback.check_target(connection, publish, key_type=ledger.key_type)
+    target.check_target(connection, publish, key_type=ledger.key_type)
     newer = [
         each
         for each in snapshots.snapshots(connection, name)

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import ScoringError, SnapshotChangedError
 from segmentation_pipeline.model import Reach
-from segmentation_pipeline.storage import assignments, snapshots, writeback
+from segmentation_pipeline.storage import assignments, snapshots, target, writeback
 from segmentation_pipeline.storage.database import driver_connection
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def write_scores(
             f"one: nothing was written. Score again: segmentation score {name}"
         )
         raise SnapshotChangedError(message)
-    writeback.check_target(connection, publish, key_type=ledger.key_type)
+    target.check_target(connection, publish, key_type=ledger.key_type)
     assignments.ensure_tables(connection, name, key_name=ledger.key_name, key_type=ledger.key_type)
     parts: dict[str, sql.Composable] = {
         "today": _TODAY,
@@ -150,7 +150,7 @@ def write_scores(
         "WHERE a.segment_id IS DISTINCT FROM n.segment_id"
     )
     written = run(_DELETE) + run(_UPSERT)
-    target = writeback.write_segments(connection, publish, ledger.key_name, _TODAY)
+    in_target = writeback.write_segments(connection, publish, ledger.key_name, _TODAY)
     return Receipt(
         snapshot_id,
         scored=rows.num_rows,
@@ -158,9 +158,9 @@ def write_scores(
         new=rows.num_rows - known,
         moved=moved,
         written=written,
-        changed=target.changed,
-        unchanged=target.unchanged,
-        not_in_target=target.not_in_target,
-        kept=target.absent,
-        examples_not_in_target=target.examples_not_in_target,
+        changed=in_target.changed,
+        unchanged=in_target.unchanged,
+        not_in_target=in_target.not_in_target,
+        kept=in_target.absent,
+        examples_not_in_target=in_target.examples_not_in_target,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import PublishSpec, SourceSpec
-from segmentation_pipeline.storage import database, privileges, writeback
+from segmentation_pipeline.storage import database, privileges, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, pub
             f'as its owner, run:  GRANT SELECT ("user_id", "segment_id"), UPDATE ("segment_id", "last_updated") ON "crm"."users" TO "{ROLE}";',
         ]
     with database.begin("ROLE_URL") as connection:
-        writeback.check_target(connection, publish, key_type="integer")
+        target.check_target(connection, publish, key_type="integer")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from books import PUBLISH, Books, month
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.spec import PublishSpec
-from segmentation_pipeline.storage import assignments, snapshots, writeback
+from segmentation_pipeline.storage import assignments, snapshots, target, writeback
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Status
@@ -22,7 +22,7 @@ ALL = {1: 1, 2: 1, 3: 2, 4: 2, 5: 1, 6: 2}
 
 def _check(books: Books, spec: PublishSpec, key_type: str = "integer") -> None:
     with books.engine.begin() as connection:
-        writeback.check_target(connection, spec, key_type=key_type)
+        target.check_target(connection, spec, key_type=key_type)
 
 
 def _everything(books: Books) -> list[Any]:
@@ -402,7 +402,7 @@ def test_a_role_without_the_privilege_is_told_the_grant(books: Books) -> None:
             with pytest.raises(
                 TargetError, match=r'GRANT UPDATE \("segment_id", "last_updated"\) ON "public"\."target"'
             ):
-                writeback.check_target(connection, PUBLISH, key_type="integer")
+                target.check_target(connection, PUBLISH, key_type="integer")
     finally:
         books.execute("DROP OWNED BY reader")
         books.execute("DROP ROLE reader")
