@@ -30,7 +30,9 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
         rows, room = valid_rows(valid, features), memory()
         encoding = fit_encoding(rows, features, pca=spec.pca)
-        planned = require_memory(spec, n_rows=len(rows), n_columns=len(encoding.names), room=room)
+        planned = require_memory(
+            spec, n_rows=len(rows), n_columns=len(encoding.names), key=rows.schema.field(key).type, room=room
+        )
         with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
             keys = valid.column("rows", key)
             with artifact.writing_matrix(key, keys, len(encoding.names)) as matrix:

@@ -29,7 +29,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         sweep = SweepResult.from_json(swept.json("sweep"))
         encoding = Encoding.from_json(encoded.json("encoding"))
         start = np.asarray(swept.json("centers")[str(sweep.k)])
-        resolved = require_memory(spec, n_rows=matrix.shape[0], n_columns=matrix.shape[1])
+        resolved = require_memory(spec, n_rows=matrix.shape[0], n_columns=matrix.shape[1], key=keys.type)
         fit = fit_model(
             fitting_rows(encoded),
             algorithm=resolved.algorithm,

@@ -84,7 +84,7 @@ def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs
         raise AlignmentError(message)
     return Inputs(
         raw, valid, encoded, swept, fitted, rows, keys,
-        clusters=labels["cluster"].to_numpy(),
+        clusters=labels["cluster"].to_numpy(dtype=np.int32),
         distance=labels["distance"].to_numpy(),
         features=features,
         sweep=SweepResult.from_json(swept.json("sweep")),

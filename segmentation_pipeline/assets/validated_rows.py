@@ -36,7 +36,9 @@ def validated_rows(pipeline: Pipeline) -> dg.AssetsDefinition:
         # not while the rows are extracted, which it would slow down, nor while `auto` loads from the same packages
         begin_loading(context, pipeline)
         # every feature makes at least one column: what cannot fit is told before the rows are worked on
-        require_memory(spec, n_rows=len(rows), n_columns=len(inferred.features))
+        require_memory(
+            spec, n_rows=len(rows), n_columns=len(inferred.features), key=rows.schema.field(spec.source.key).type
+        )
         schema = with_types(rows.schema, {each.column: TYPES[each.kind] for each in inferred.features})
         reasons, version = Counter[str](), RowsVersion(schema)
         with pipeline.writing(context, "validated_rows", made_from=[raw]) as artifact:

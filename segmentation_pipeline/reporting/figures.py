@@ -55,7 +55,7 @@ def sweep_figure(sweep: SweepResult) -> bytes:
 
 def scatter_figure(
     points: NDArray[np.float64],
-    segments: NDArray[np.int64],
+    segments: NDArray[np.int32],
     explained: NDArray[np.float64],
     *,
     names: Mapping[int, str],

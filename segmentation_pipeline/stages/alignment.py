@@ -29,7 +29,7 @@ FORBIDDEN: Final = -1e6
 
 
 def align(
-    clusters: NDArray[np.int64],
+    clusters: NDArray[np.int32],
     *,
     k: int,
     references: Iterable[Reference],
@@ -72,14 +72,14 @@ def align(
     return Alignment(tuple(named), tuple(events), next_segment_id, evidence)
 
 
-def as_segments(clusters: NDArray[np.int64], alignment: Alignment) -> NDArray[np.int64]:
+def as_segments(clusters: NDArray[np.int32], alignment: Alignment) -> NDArray[np.int32]:
     """The segment id of each row's cluster, shape (n,); who is unassigned (-1) stays so."""
     segment_of = alignment.segment_of
-    names = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))], dtype=np.int64)
+    names = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))], dtype=np.int32)
     return np.where(clusters >= 0, names[clusters], UNASSIGNED)
 
 
-def _by_size(clusters: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+def _by_size(clusters: NDArray[np.int32], k: int) -> NDArray[np.int64]:
     """The clusters from the largest, of equal ones that of the earlier row first; new ids go out in this order."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
     first = [int((clusters == cluster).argmax()) if sizes[cluster] else len(clusters) for cluster in range(k)]

@@ -57,7 +57,7 @@ def categories_of(values: pd.Series) -> Categories:
     else:
         codes, found = pd.factorize(values)
     names = [*map(category_name, found), MISSING_CATEGORY]
-    codes = np.where(codes < 0, len(found), codes)
+    codes[codes < 0] = len(found)
     merged = {name: place for place, name in enumerate(dict.fromkeys(names))}
     if len(merged) < len(names):  # a text that is the name of the nulls
         codes = np.array([merged[name] for name in names])[codes]

@@ -24,7 +24,7 @@ def centroids_of(
     model: FittedModel,
     profiles: Mapping[int, SegmentProfile],
     matrix: NDArray[np.float32],
-    segments: NDArray[np.int64],
+    segments: NDArray[np.int32],
 ) -> list[Centroid]:
     """One row per prototype, at most MOST_SHOWN per segment; `matrix` (n, D) and `segments` (n,) are the customers.
 

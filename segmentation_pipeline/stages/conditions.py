@@ -42,11 +42,12 @@ class Cut:
 
 def readable(threshold: float, values: NDArray[np.floating]) -> float:
     """The shortest number that parts `values`, shape (n,), exactly as `<= threshold` does."""
-    present = values[~np.isnan(values)].astype(np.float64)
-    below, above = present[present <= threshold], present[present > threshold]
-    if not (len(below) and len(above)):
+    # of a number that is none neither holds; and a limit of a type of its own is not rounded to that of the values
+    limit = np.float64(threshold)
+    low = float(np.max(values, initial=-np.inf, where=values <= limit))
+    high = float(np.min(values, initial=np.inf, where=values > limit))
+    if not (np.isfinite(low) and np.isfinite(high)):
         return threshold
-    low, high = float(below.max()), float(above.min())
     start = -int(np.floor(np.log10(max(abs(low), abs(high), 1e-300))))
     for digits in range(start, start + 18):
         step = 10.0**digits

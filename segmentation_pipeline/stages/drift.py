@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
@@ -89,28 +90,36 @@ def _described(values: pd.Series, *, is_number: bool) -> Json:
         counts = categories_of(values).counts()
         most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
         return {"values": most, "rest": len(values) - sum(most.values())}
-    numbers = values.dropna().to_numpy(dtype=np.float64)
+    numbers = _numbers(values)
     inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
     edges = np.unique(np.quantile(numbers, inner)).tolist() if len(numbers) else []
     return {
         "edges": edges,
-        "counts": _in_bins(values, edges),
+        "counts": [*_in_bins(numbers, edges), len(values) - len(numbers)],
         "mean": float(numbers.mean()) if len(numbers) else None,
         "std": float(numbers.std()) if len(numbers) else None,
     }
 
 
-def _in_bins(values: pd.Series, edges: Sequence[float]) -> list[int]:
-    numbers = values.dropna().to_numpy(dtype=np.float64)
+def _numbers(values: pd.Series) -> NDArray[np.float64]:
+    """The values that are there; no copy where all are."""
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.isnan(numbers)
+    return numbers[~missing] if missing.any() else numbers
+
+
+def _in_bins(numbers: NDArray[np.float64], edges: Sequence[float]) -> list[int]:
     # so few edges are compared ten times as fast as they are searched
     below = [int(np.count_nonzero(numbers < edge)) for edge in edges]
-    return [*np.diff([0, *below, len(numbers)]).tolist(), len(values) - len(numbers)]
+    counts: list[int] = np.diff([0, *below, len(numbers)]).tolist()
+    return counts
 
 
 def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list[int]]:
     """Counts of then and now over the same bins."""
     if "edges" in then:
-        return list(then["counts"]), _in_bins(values, then["edges"])
+        numbers = _numbers(values)
+        return list(then["counts"]), [*_in_bins(numbers, then["edges"]), len(values) - len(numbers)]
     counts = categories_of(values).counts()
     now = [counts.get(name, 0) for name in then["values"]]
     return [*then["values"].values(), then["rest"]], [*now, len(values) - sum(now)]

@@ -54,10 +54,10 @@ class Reference:
     """
 
     through: Through
-    labels: NDArray[np.int64] | None
+    labels: NDArray[np.int32] | None
     segment_ids: tuple[int, ...]
     sizes: Mapping[int, int] = field(default_factory=dict)
-    history: NDArray[np.int64] | None = None
+    history: NDArray[np.int32] | None = None
     likeness: NDArray[np.float64] | None = None
 
     @property
@@ -93,7 +93,7 @@ class Evidence:
     witness: Overlap
 
 
-def weigh(clusters: NDArray[np.int64], reference: Reference, *, k: int) -> Evidence:
+def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> Evidence:
     """Combine what a reference says of `clusters`, shape (n,), labels 0..k-1 and -1 for the unassigned."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
     ids = reference.everyone
@@ -119,7 +119,7 @@ def weigh(clusters: NDArray[np.int64], reference: Reference, *, k: int) -> Evide
     if reference.likeness is not None:
         score[(reference.likeness < ELSEWHERE) & ~confirmed] = 0.0
     if not witnesses:
-        nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int64)
+        nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int32)
         witnesses = [(0.0, overlap_of(clusters, nobody, ids, k=k))]
     return Evidence(ids, score, max(witnesses, key=lambda each: each[0])[1])
 
@@ -135,7 +135,7 @@ def _same_customers(overlap: Overlap) -> NDArray[np.bool_]:
 
 
 def overlap_of(
-    clusters: NDArray[np.int64], labels: NDArray[np.int64], segment_ids: tuple[int, ...], *, k: int
+    clusters: NDArray[np.int32], labels: NDArray[np.int32], segment_ids: tuple[int, ...], *, k: int
 ) -> Overlap:
     """Count today's customers by (cluster, segment), on the rows whose cluster and label, both (n,), are known."""
     known = (clusters >= 0) & (labels != UNASSIGNED)
@@ -143,7 +143,7 @@ def overlap_of(
     ids = np.asarray(sorted(segment_ids), dtype=np.int64)
     # one number a pair
     width = max(int(ids.max(initial=0)), int(named.max(initial=0))) + 1
-    counts = np.bincount(rows * width + named, minlength=k * width).reshape(k, width)[:, ids]
+    counts = np.bincount(rows.astype(np.intp) * width + named, minlength=k * width).reshape(k, width)[:, ids]
     return Overlap(
         clusters=tuple(range(k)),
         segment_ids=tuple(int(each) for each in ids),

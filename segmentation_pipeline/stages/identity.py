@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from segmentation_pipeline.stages.alignment import align, as_segments
 from segmentation_pipeline.stages.drift import drift
-from segmentation_pipeline.stages.evidence import UNASSIGNED
 from segmentation_pipeline.stages.profiling import SegmentProfile, profile_segments
 from segmentation_pipeline.stages.reference import missing_columns, refer
 from segmentation_pipeline.stages.transitions import transitions
@@ -17,6 +14,7 @@ from segmentation_pipeline.stages.transitions import transitions
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -35,7 +33,7 @@ class Fitted:
 
     rows: Rows
     keys: pd.Series
-    clusters: NDArray[np.int64]
+    clusters: NDArray[np.int32]
     distance: NDArray[np.float64]
     model: FittedModel
     features: Sequence[FeatureSpec]
@@ -47,7 +45,7 @@ class Identity:
     """Who the clusters are: `segments`, shape (n,), -1 for the unassigned, and `model` labelled by segment ids."""
 
     alignment: Alignment
-    segments: NDArray[np.int64]
+    segments: NDArray[np.int32]
     model: FittedModel
     profiles: Mapping[int, SegmentProfile]
     transitions: tuple[Transition, ...]
@@ -93,14 +91,12 @@ def identify(
         fitted.rows, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
     )
     reference = of_parent[0] if of_parent else None
-    nobody = np.full(len(segments), UNASSIGNED, dtype=np.int64)
-    before = reference.history if reference is not None and reference.history is not None else nobody
     return Identity(
         alignment=alignment,
         segments=segments,
         model=replace(fitted.model, labels=tuple(segment_of[each] for each in fitted.model.labels)),
         profiles=profiles,
-        transitions=transitions(before, segments, reference.labels if reference is not None else None),
+        transitions=_transitions(reference, segments),
         drift=_drift(fitted, profiles, parent, reference, parent_profiles),
     )
 
@@ -127,6 +123,12 @@ def _references(fitted: Fitted, pasts: Iterable[Remembered], of_parent: list[Ref
         if past.through == "parent":
             of_parent.append(reference)
         yield reference
+
+
+def _transitions(parent: Reference | None, segments: NDArray[np.int32]) -> tuple[Transition, ...]:
+    if parent is None or parent.history is None:
+        return ()
+    return transitions(parent.history, segments, parent.labels)
 
 
 def _drift(

@@ -76,7 +76,7 @@ class Imitation:
 
 def imitate(
     rows: Rows,
-    segments: NDArray[np.int64],
+    segments: NDArray[np.int32],
     *,
     features: Sequence[FeatureSpec],
     seed: int,
@@ -169,11 +169,11 @@ def _answers(
 
 def _numbers(values: pd.Series) -> NDArray[np.float32]:
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float32)
+    return np.clip(numbers, -LARGEST, LARGEST, out=np.empty(len(numbers), dtype=np.float32), casting="same_kind")
 
 
 def _counts(
-    tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int64], questions: Sequence[Question]
+    tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int32], questions: Sequence[Question]
 ) -> NDArray[np.int64]:
     """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
     width = int(segments.max()) + 1
@@ -184,7 +184,9 @@ def _counts(
         here, block = placed
         own = segments[here]
         leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
-        found: NDArray[np.int64] = np.bincount(leaves * width + own[own >= 0], minlength=shape[0] * width)
+        found: NDArray[np.int64] = np.bincount(
+            leaves.astype(np.intp) * width + own[own >= 0], minlength=shape[0] * width
+        )
         return found.reshape(shape)
 
     return functools.reduce(np.add, in_order(count, placed_blocks(rows)), np.zeros(shape, dtype=np.int64))

@@ -60,6 +60,8 @@ def outcome_effects(
     Raises:
         ValueError: a length that differs, or an outcome that is no column.
     """
+    if not outcomes:
+        return ()
     labels: NDArray[np.float64] = pd.to_numeric(pd.Series(np.asarray(segments))).fillna(-1).to_numpy(dtype=np.float64)
     if len(labels) != len(rows):
         raise ValueError(f"{len(labels)} segments for {len(rows)} rows: expected one each.")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation_pipeline.stages.categorical import categories_of
 from segmentation_pipeline.stages.grouping import Groups
+from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SegmentProfile:
 
 def profile_segments(
     rows: Rows,
-    segments: NDArray[np.int64],
+    segments: NDArray[np.int32],
     distance: NDArray[np.float64],
     *,
     features: Sequence[FeatureSpec],
@@ -51,20 +52,23 @@ def profile_segments(
     ones the share of each value in the segment and among everybody. One column is read after the other.
     """
     assigned = segments >= 0
-    own = segments[assigned]
+    everyone = bool(assigned.all())
+    own = segments if everyone else segments[assigned]
     sizes = np.bincount(own)
     ids = np.flatnonzero(sizes)
-    radii = np.sqrt(np.bincount(own, weights=np.square(distance[assigned])) / np.maximum(sizes, 1))
+    radii = np.sqrt(
+        np.bincount(own, weights=np.square(distance if everyone else distance[assigned])) / np.maximum(sizes, 1)
+    )
     numeric = [feature.column for feature in features if feature.is_number]
     numeric += [column for column in outcomes if pd.api.types.is_numeric_dtype(rows[column].dtype)]
     categorical = [feature.column for feature in features if not feature.is_number]
     figures: dict[int, Json] = {int(segment): {} for segment in ids}
-    everyone, groups = bool(assigned.all()), Groups.of(own, len(sizes))
+    groups = Groups.of(own, len(sizes))
 
     def figures_of(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
         column, values = named
         here = values if everyone else values.loc[assigned]
-        return column, _of_categories(here, own) if column in categorical else _of_numbers(here, groups)
+        return column, _of_categories(here, groups) if column in categorical else _of_numbers(here, groups)
 
     columns = [*numeric, *categorical]
     for column, found in in_order(figures_of, ((column, rows[column]) for column in columns)):
@@ -86,28 +90,35 @@ def profile_segments(
 def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
     """Mean, median and z of each segment; `values`, shape (m,), and `groups` are of the assigned customers."""
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    present = ~np.isnan(numbers)
-    known = numbers if present.all() else numbers[present]
+    missing = np.isnan(numbers)
+    known = numbers[~missing] if missing.any() else numbers
     everybody = float(known.mean()) if len(known) else np.nan
     # a constant's rounding error is not a spread
-    spread = float(known.std()) if len(known) and known.max() > known.min() else 0.0
+    spread = _deviation(known, everybody) if len(known) and known.max() > known.min() else 0.0
     figures: dict[int, Json] = {}
-    for segment, own in enumerate(groups.split(numbers)):
-        if not len(own):
+    for segment, rows in enumerate(groups.rows):
+        if not len(rows):
             continue
-        inside = own[~np.isnan(own)]
+        own = numbers[rows]
+        inside = own[~np.isnan(own)] if missing.any() else own
         mean, median = (float(inside.mean()), float(np.median(inside))) if len(inside) else (np.nan, np.nan)
         figures[segment] = {"mean": mean, "median": median, "z": (mean - everybody) / spread if spread else 0.0}
     return figures
 
 
-def _of_categories(values: pd.Series, own: NDArray[np.int64]) -> dict[int, Json]:
+def _deviation(numbers: NDArray[np.float64], mean: float) -> float:
+    """The standard deviation of numbers, shape (m,), without a second array of them."""
+    squares = (np.square(numbers[start : start + BLOCK_ROWS] - mean) for start in range(0, len(numbers), BLOCK_ROWS))
+    return float(np.sqrt(sum(float(each.sum()) for each in squares) / len(numbers)))
+
+
+def _of_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
     """The share of each value in each segment, the largest first, and among everybody."""
     found_here = categories_of(values)
     codes, names = found_here.codes, found_here.names
-    counts = np.zeros((int(own.max(initial=0)) + 1, len(names)), dtype=np.int64)
-    counts += np.bincount(own * len(names) + codes, minlength=counts.size).reshape(counts.shape)
-    everybody = counts.sum(axis=0) / max(len(own), 1)
+    counts = np.array([np.bincount(codes[rows], minlength=len(names)) for rows in groups.rows])
+    counts = counts.reshape(len(groups.sizes), len(names))
+    everybody = counts.sum(axis=0) / max(len(codes), 1)
     found: dict[int, Json] = {}
     for segment in np.flatnonzero(counts.sum(axis=1)):
         shares = counts[segment] / counts[segment].sum()

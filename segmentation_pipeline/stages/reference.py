@@ -16,7 +16,7 @@ from segmentation_pipeline.stages.dates import is_date
 from segmentation_pipeline.stages.encoding import transform
 from segmentation_pipeline.stages.evidence import UNASSIGNED, Reference
 from segmentation_pipeline.stages.grouping import Groups
-from segmentation_pipeline.stages.rows import placed_blocks
+from segmentation_pipeline.stages.rows import BLOCK_ROWS, placed_blocks
 from segmentation_pipeline.stages.threads import in_order
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
 def refer(
     past: Past,
     rows: Rows,
-    clusters: NDArray[np.int64],
+    clusters: NDArray[np.int32],
     *,
     k: int,
     keys: pd.Series,
@@ -66,37 +66,38 @@ def refer(
         return Reference(past.through, labels, past.segment_ids, past.sizes, segments.result(), likeness)
 
 
-def _segments_then(history: pd.Series | None, keys: pd.Series) -> NDArray[np.int64] | None:
+def _segments_then(history: pd.Series | None, keys: pd.Series) -> NDArray[np.int32] | None:
     """The segment of each of `keys`, shape (n,), in `history`, -1 for who was not in it; None without one."""
     if history is None:
         return None
     if not (is_integer_dtype(history.index.dtype) and is_integer_dtype(keys.dtype)):
-        return history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int64)
+        return history.reindex(keys).fillna(UNASSIGNED).to_numpy(dtype=np.int32)
     # sorted, not hashed: a table of ten million keys would be several hundred megabytes
-    then, today = history.index.to_numpy(), keys.to_numpy()
-    found = np.full(len(today), UNASSIGNED, dtype=np.int64)
-    if len(then):
-        order = np.argsort(then)
-        place = order[np.searchsorted(then, today, sorter=order).clip(max=len(then) - 1)]
-        known = then[place] == today
-        found[known] = history.to_numpy()[place[known]]
+    order = np.argsort(history.index.to_numpy())
+    then, segments = history.index.to_numpy()[order], history.to_numpy()[order]
+    del history, order  # as much as all that follows
+    today, found = keys.to_numpy(), np.full(len(keys), UNASSIGNED, dtype=np.int32)
+    for start in range(0, len(today) if len(then) else 0, BLOCK_ROWS):
+        here = slice(start, start + BLOCK_ROWS)
+        place = np.searchsorted(then, today[here]).clip(max=len(then) - 1)
+        found[here] = np.where(then[place] == today[here], segments[place], UNASSIGNED)
     return found
 
 
 def _by_model(
-    past: Past, rows: Rows, clusters: NDArray[np.int64], *, k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    past: Past, rows: Rows, clusters: NDArray[np.int32], *, k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
     """Today's rows labelled by the past's encoding and model, and how near clusters and segments lie in its frame."""
     model, encoding = FittedModel.from_json(past.snapshot.model), Encoding.from_json(past.snapshot.encoding)
-    labels = np.full(len(rows), UNASSIGNED, dtype=np.int64)
+    labels = np.full(len(rows), UNASSIGNED, dtype=np.int32)
     everyone = tuple(sorted({*past.segment_ids, *past.sizes}))
     placed = sorted(model.labels) == sorted(everyone)
     middle = model.centers.mean(axis=0)  # near the rows, which keeps the products small
 
-    nothing = np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int64)
+    nothing = np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int32)
     nobody = Spreads.of(*nothing, k=k if placed else 0, middle=middle)
 
-    def spreads_of(matrix: NDArray[np.float32], own: NDArray[np.int64]) -> Spreads:
+    def spreads_of(matrix: NDArray[np.float32], own: NDArray[np.int32]) -> Spreads:
         return Spreads.of(matrix, own, k=k, middle=middle) if placed else nobody
 
     def label(placed_block: tuple[slice, pd.DataFrame]) -> Spreads:
@@ -126,7 +127,7 @@ class Spreads:
 
     @classmethod
     def of(
-        cls, matrix: NDArray[np.float32], clusters: NDArray[np.int64], *, k: int, middle: NDArray[np.float64]
+        cls, matrix: NDArray[np.float32], clusters: NDArray[np.int32], *, k: int, middle: NDArray[np.float64]
     ) -> Self:
         """Those of k clusters, from rows of shape (b, D) by their `clusters`, shape (b,), -1 for none."""
         groups = Groups.of(clusters, k)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def transitions(
-    before: NDArray[np.int64], segments: NDArray[np.int64], by_parent: NDArray[np.int64] | None
+    before: NDArray[np.int32], segments: NDArray[np.int32], by_parent: NDArray[np.int32] | None
 ) -> tuple[Transition, ...]:
     """Count the customers by the segment they were in and the one they are in, both shape (n,), -1 for none.
 
@@ -28,7 +28,7 @@ def transitions(
         return ()
     # one number a pair; UNASSIGNED is the lowest of the ends
     width = int(end.max()) - UNASSIGNED + 1
-    pairs = start * width + (end - UNASSIGNED)
+    pairs = start.astype(np.intp) * width + (end - UNASSIGNED)
     counts = np.bincount(pairs)
     moved = None
     if by_parent is not None:

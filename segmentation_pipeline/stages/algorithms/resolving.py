@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # Measured at 1,000,000 and 10,000,000 rows (tests/benchmarks/end_to_end.py): what labels, distances, keys and one
 # column at a time take for each row beside the matrix, which is mapped and makes room when it has to.
-ROW_BYTES: Final = 100
+ROW_BYTES: Final = 85
+# Keys of text, uuids of 36 characters: Python holds each while a parent's customers are looked up (3,000,000 rows).
+TEXT_KEY_BYTES: Final = 350
 # The samples of the sweep, its figures, the blocks, the pictures.
 FIXED_BYTES: Final = 200 * 2**20
 # scikit-learn's K-Means centres a copy of the matrix; the other algorithms need a sample or no copy.
@@ -31,17 +33,24 @@ class Resolved:
     needed_bytes: int = 0
 
 
-def needed_bytes(algorithm: str, *, n_rows: int, n_columns: int, pca: bool = False) -> int:
+def needed_bytes(algorithm: str, *, n_rows: int, n_columns: int, pca: bool = False, text_keys: bool = False) -> int:
     """What the stages need at their peak for a matrix of `n_rows` x `n_columns`, beyond what the process holds now.
 
-    A PCA holds the encoded rows once in float64, and so does its covariance.
+    `text_keys`: the customers' keys are text or uuids, not integers. A PCA holds the encoded rows once in float64, and
+    so does its covariance.
     """
     copies = VALUE_BYTES * (algorithm in COPYING) + 2 * WIDE_BYTES * pca
-    return FIXED_BYTES + n_rows * (ROW_BYTES + n_columns * copies)
+    return FIXED_BYTES + n_rows * (ROW_BYTES + TEXT_KEY_BYTES * text_keys + n_columns * copies)
 
 
 def resolve_algorithm(
-    algorithm: str, *, n_rows: int, n_columns: int, memory: Memory | None = None, pca: bool = False
+    algorithm: str,
+    *,
+    n_rows: int,
+    n_columns: int,
+    memory: Memory | None = None,
+    pca: bool = False,
+    text_keys: bool = False,
 ) -> Resolved:
     """Turn `auto` into an algorithm for a matrix of `n_rows` x `n_columns`; others stay as they are.
 
@@ -53,7 +62,8 @@ def resolve_algorithm(
     """
     wanted = "kmeans" if algorithm == "auto" else algorithm
     needed, least = (
-        needed_bytes(each, n_rows=n_rows, n_columns=n_columns, pca=pca) for each in (wanted, "minibatch_kmeans")
+        needed_bytes(each, n_rows=n_rows, n_columns=n_columns, pca=pca, text_keys=text_keys)
+        for each in (wanted, "minibatch_kmeans")
     )
     if memory is None or needed <= memory.available:
         reason = "auto: K-Means on all rows" if algorithm == "auto" else f"fit.algorithm is {algorithm}"

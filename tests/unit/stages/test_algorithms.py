@@ -437,10 +437,12 @@ def test_what_does_not_fit_is_refused_with_what_would_help() -> None:
     with pytest.raises(NotEnoughMemoryError) as told:
         resolve_algorithm("kmeans", **large, memory=_left(1_600 * 2**20))
     assert str(told.value) == (
-        "10,000,000 customers x 37 columns need about 2.5 GiB for kmeans, this container has 2.0 GiB, of which 1.6 GiB "
+        "10,000,000 customers x 37 columns need about 2.4 GiB for kmeans, this container has 2.0 GiB, of which 1.6 GiB "
         "are free: raise the limit to 3 GiB or set fit.algorithm: minibatch_kmeans. Nothing was fitted."
     )
-    with pytest.raises(NotEnoughMemoryError, match=r"1\.1 GiB for minibatch_kmeans.*to 3 GiB or take fewer customers"):
+    with pytest.raises(NotEnoughMemoryError, match=r"1\.0 GiB for minibatch_kmeans.*to 3 GiB or take fewer customers"):
         resolve_algorithm("auto", **large, memory=_left(300 * 2**20))
+    with pytest.raises(NotEnoughMemoryError, match=r"4\.2 GiB for minibatch_kmeans"):
+        resolve_algorithm("auto", **large, memory=_left(1_600 * 2**20), text_keys=True)
     with pytest.raises(NotEnoughMemoryError, match="leave out `pca`"):
         resolve_algorithm("auto", **large, memory=_left(2**30), pca=True)

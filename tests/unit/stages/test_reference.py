@@ -146,7 +146,7 @@ def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any],
 
     assert reference.history is not None
     assert reference.history.tolist() == [9, UNASSIGNED, 4]
-    assert reference.history.dtype == np.int64
+    assert reference.history.dtype == np.int32
 
 
 def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
