@@ -103,6 +103,6 @@ def png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    # savefig would draw it twice; a twentieth smaller would take twice as long
+    # savefig would draw it twice; a few per cent smaller would take up to twice as long
     FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 3})  # type: ignore[no-untyped-call]
     return buffer.getvalue()

@@ -53,6 +53,12 @@ def as_numbers(values: pd.Series) -> NDArray[np.float64]:
     return np.ascontiguousarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def present(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those of `numbers`, shape (n,), that are not NaN; no copy where none is."""
+    missing = np.isnan(numbers)
+    return numbers[~missing] if missing.any() else numbers
+
+
 def choose_transform(numbers: NDArray[np.float64]) -> str:
     """What `transform: auto` takes: log1p where skewed and never negative, yeo-johnson where skewed and negative.
 
@@ -103,11 +109,11 @@ def fit_number(
     if fill == "constant":
         filled_with = feature.fill
     elif fill is not None:
-        present = numbers[~np.isnan(numbers)]
-        if present.size == 0:
+        known = present(numbers)
+        if known.size == 0:
             message = f"{feature.column}: all {len(numbers):,} values are null; take it out of the features"
             raise UnusableDataError(message)
-        filled_with = float(np.mean(present) if fill == "mean" else np.median(present))
+        filled_with = float(np.mean(known) if fill == "mean" else np.median(known))
     if filled_with is not None:
         numbers = np.where(np.isnan(numbers), filled_with, numbers)
     transform, power = fit_transform_of(numbers, transform)

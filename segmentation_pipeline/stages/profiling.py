@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation_pipeline.stages.categorical import categories_of
 from segmentation_pipeline.stages.grouping import Groups
+from segmentation_pipeline.stages.numeric import present
 from segmentation_pipeline.stages.rows import BLOCK_ROWS
 from segmentation_pipeline.stages.threads import in_order
 
@@ -90,8 +91,7 @@ def profile_segments(
 def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
     """Mean, median and z of each segment; `values`, shape (m,), and `groups` are of the assigned customers."""
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.isnan(numbers)
-    known = numbers[~missing] if missing.any() else numbers
+    known = present(numbers)
     everybody = float(known.mean()) if len(known) else np.nan
     # a constant's rounding error is not a spread
     spread = _deviation(known, everybody) if len(known) and known.max() > known.min() else 0.0
@@ -99,8 +99,7 @@ def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
     for segment, rows in enumerate(groups.rows):
         if not len(rows):
             continue
-        own = numbers[rows]
-        inside = own[~np.isnan(own)] if missing.any() else own
+        inside = present(numbers[rows])
         mean, median = (float(inside.mean()), float(np.median(inside))) if len(inside) else (np.nan, np.nan)
         figures[segment] = {"mean": mean, "median": median, "z": (mean - everybody) / spread if spread else 0.0}
     return figures

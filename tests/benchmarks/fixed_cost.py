@@ -33,6 +33,7 @@ WALL, OWN = 8.0, 2.0
 IMPORTS, DAGSTER, PROJECT, OTHERS = "loading modules", "Dagster", "this project", "neither"
 LINES: Final = "of which its own lines"
 WHOLE, INTERPRETER = "whole", "the interpreter itself"
+SEEN: Final = (IMPORTS, DAGSTER, PROJECT, OTHERS)
 PARTS: Final = (IMPORTS, DAGSTER, PROJECT, LINES, OTHERS, INTERPRETER)
 WAITING: Final = ("/threading.py", "/concurrent/futures/thread.py")
 
@@ -82,11 +83,7 @@ def _watched(command: list[str], environment: dict[str, str]) -> dict[str, float
     said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     whole = time.monotonic() - began
     parts: dict[str, float] = json.loads(said.splitlines()[-1])
-    return {
-        **parts,
-        WHOLE: whole,
-        INTERPRETER: whole - sum(parts[who] for who in PARTS if who in parts and who != LINES),
-    }
+    return {**parts, WHOLE: whole, INTERPRETER: whole - sum(parts[who] for who in SEEN)}
 
 
 def _verdict(kept: bool) -> str:
@@ -153,7 +150,7 @@ def profiled(arguments: list[str]) -> None:
     finally:
         sampler.ended.set()
         sampler.join()
-        print(json.dumps({who: sampler.seconds[who] for who in PARTS if who != INTERPRETER}))
+        print(json.dumps({who: sampler.seconds[who] for who in (*SEEN, LINES)}))
 
 
 if __name__ == "__main__":
