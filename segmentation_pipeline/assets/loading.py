@@ -2,9 +2,8 @@
 
 import functools
 import importlib
-import os
 from contextlib import suppress
-from threading import Thread, get_native_id
+from threading import Thread
 from typing import Final
 
 import dagster as dg
@@ -20,8 +19,6 @@ NEEDED: Final = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
 )
-# the server and the stage itself go first
-NICENESS: Final = 10
 
 
 def begin_loading(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
@@ -47,8 +44,6 @@ def _loading() -> Thread:
 
 
 def _load() -> None:
-    with suppress(OSError, AttributeError):  # a thread has a niceness of its own on Linux alone
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
     for name in NEEDED:
         with suppress(ImportError):  # whoever needs it says so
             importlib.import_module(name)

@@ -1,6 +1,8 @@
 """What the fit needs is loaded beside the first stages, where the run comes to the fit."""
 
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,3 +46,17 @@ def test_a_run_of_other_stages_loads_nothing(steps: list[str] | None) -> None:
     loading.finish_loading()
 
     assert MODULE not in sys.modules
+
+
+def test_loading_has_the_priority_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A lower one starves on a busy machine, and whoever waits for it, or for the interpreter it holds, with it."""
+    (tmp_path / "its_priority.py").write_text(
+        "import os, threading\nfound = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(loading, "NEEDED", ("its_priority",))
+
+    loading.begin_loading(_context(None, ["shop__k_sweep"]), PIPELINE)
+    loading.finish_loading()
+
+    assert sys.modules.pop("its_priority").found == os.getpriority(os.PRIO_PROCESS, 0)
