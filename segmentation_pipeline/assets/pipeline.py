@@ -84,7 +84,7 @@ class Pipeline:
             SCORING: [spec.source.model_dump(), self.query, _dump(spec.features), spec.publish.model_dump()],
             REPORT: [],
         }
-        return f"{metadata.version(PACKAGE)}-{json_version(said[stage])[:8]}"
+        return f"{_package_version()}-{json_version(said[stage])[:8]}"
 
     @property
     def chain_version(self) -> str:
@@ -207,6 +207,12 @@ def picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
 def readable(value: Any) -> Any:  # whatever Dagster takes as metadata
     """Round a number to what a person reads; everything else stays."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+@functools.cache
+def _package_version() -> str:
+    """It is looked up in files, and every stage of every segmentation has it in its version."""
+    return metadata.version(PACKAGE)
 
 
 def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec

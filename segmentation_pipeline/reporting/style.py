@@ -25,6 +25,7 @@ SLATE: Final = ("#5B6770", "#97A3AC")
 INK: Final = "#222222"
 WIDTH: Final = 7.2  # inches: about 790 pixels, which the UI shows without shrinking
 _DPI: Final = 110
+POINT: Final = _DPI / 72  # pixels; sizes of type are in points
 _PAD: Final = 0.08  # inches
 
 

@@ -38,8 +38,8 @@ CLEAR_OF_NULL = 3.0
 FAR_FROM_NULL = {3: 22.0, 5: 10.0}
 VALLEY_P = 0.05
 _SPLITS = 2
-# Data and nulls are treated alike, and a second start changes neither error: of 720 tables of noise none passed with one
-# start and 1 with two; of 480 tables with groups 34 were told from no null with one and 30 with two.
+# Data and nulls are treated alike, and a second start changes neither error: of 720 tables of noise none passed with
+# one start and 1 with two; of 480 tables with groups 34 did not pass with one and 30 with two.
 _STARTS = 1
 # A gap is held against the sweep's inertias, which are of many starts.
 _GAP_STARTS = 2

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
+from matplotlib.textpath import TextPath
 
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.reporting import style
@@ -18,6 +20,8 @@ from segmentation_pipeline.reporting.style import PALETTE, segment_colour, segme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.path import Path
+    from numpy.typing import NDArray
 
 LONG = "high spend, low recency days, mostly payment method electronic check of the new kind"
 
@@ -155,17 +159,26 @@ def test_sizes_are_counts_and_shares(drawn: list[Figure]) -> None:
     assert axes.get_title() == "1,000 customers in 2 segments"
 
 
+def _outline(path: Path) -> NDArray[np.float64]:
+    """Its shape, wherever it lies."""
+    return path.vertices - path.vertices.min(axis=0)
+
+
 def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
     """The strongest feature comes first, each cell has its number in a readable colour, no value is no number."""
     profile_figure({1: {"age": 0.26, "spend": -3.0}, 3: {"age": float("nan"), "spend": 0.02}}, names={1: "a", 3: "b"})
 
     (axes,) = drawn[0].axes
     assert [label.get_text() for label in axes.get_yticklabels() if label.get_text()] == ["spend", "age"]
-    cells = {text.get_position(): text for text in axes.texts[:4]}
-    assert {place: text.get_text() for place, text in cells.items()} == {
-        (0, 0): "-3.0", (1, 0): "0.0", (0, 1): "+0.3", (1, 1): "-",
-    }  # fmt: skip
-    assert (cells[0, 0].get_color(), cells[1, 0].get_color()) == ("white", style.INK)
+    (numbers,) = (each for each in axes.collections if isinstance(each, PathCollection))
+    places = [tuple(each) for each in numbers.get_offsets().tolist()]
+    shapes = {place: _outline(path) for place, path in zip(places, numbers.get_paths(), strict=True)}
+    cells = {(0, 0): "-3.0", (1, 0): "0.0", (0, 1): "+0.3", (1, 1): "-"}
+    assert shapes.keys() == cells.keys()
+    for place, text in cells.items():
+        np.testing.assert_allclose(shapes[place], _outline(TextPath((0, 0), text, size=8.5)), atol=1e-9)
+    inks = [to_hex(each) for each in numbers.get_facecolors()]
+    assert (inks[places.index((0, 0))], inks[places.index((1, 0))]) == (to_hex("white"), style.INK)
     chips = [text for text in axes.texts if text.get_bbox_patch() is not None]
     assert [text.get_text() for text in chips] == ["1", "3"]
     assert [to_hex(text.get_bbox_patch().get_facecolor()).upper() for text in chips] == [PALETTE[0], PALETTE[2]]
