@@ -161,7 +161,6 @@ def _fit(
     with warnings.catch_warnings():
         # a bootstrap sample may hold fewer distinct rows than K; the clusters it lacks then score as they should
         warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator = KMeans(
-            k, init=starting_from(seeds), n_init=len(seeds), max_iter=_MAX_ITER, tol=_TOLERANCE, random_state=0
-        )
+        # nothing is drawn where the start is given
+        estimator = KMeans(k, init=starting_from(seeds), n_init=len(seeds), max_iter=_MAX_ITER, tol=_TOLERANCE)
         return estimator.fit(points, sample_weight=weights)

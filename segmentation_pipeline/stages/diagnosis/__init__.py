@@ -65,12 +65,13 @@ def diagnose(
     anchors = np.asarray(centers, dtype=np.float64)
     sample = clusters.Clusters(points, labels[rows], anchors, encoding.names)
     shares = np.bincount(labels, minlength=len(centers)) / max(len(labels), 1)
-    if encoding.pca is None:  # a principal component is no feature that anybody could change
-        findings += judge_columns(points, encoding)
-    findings += clusters.judge_outliers(sample, shares)
-    findings += clusters.judge_overlap(sample)
-    findings += clusters.judge_sizes(shares)
-    findings += _shape(points, labels[rows], anchors, rng)
+    with threads_for(len(points)):
+        if encoding.pca is None:  # a principal component is no feature that anybody could change
+            findings += judge_columns(points, encoding)
+        findings += clusters.judge_outliers(sample, shares)
+        findings += clusters.judge_overlap(sample)
+        findings += clusters.judge_sizes(shares)
+        findings += _shape(points, labels[rows], anchors, rng)
     findings += clusters.judge_inertias(inertias)
     findings += clusters.judge_parent(anchors, None if parent_centers is None else np.asarray(parent_centers))
     findings += clusters.judge_fit(n_iter, converged=converged)
@@ -88,8 +89,7 @@ def _shape(
     enough = len(points) >= _SHAPE_ROWS and len(points) > 2 * len(centers)
     if not enough or len(centers) < 2 or points.shape[1] < 2 or variance[measured].sum() <= variance.sum() / 2:
         return []
-    with threads_for(len(points)):
-        shapes = judge_shapes(points, labels, centers, rng=rng)
+    shapes = judge_shapes(points, labels, centers, rng=rng)
     if shapes.better is None:
         return []
     seen = f"shape score {shapes.score:.2f} (above {SCORE_LIMIT:g} K-Means is doubtful)"
