@@ -23,6 +23,7 @@ _LINE: Final = 0.15  # inches that a line of a cluster's label needs
 _FEW: Final = 6  # up to it labels have two lines
 _AROUND: Final = 0.9  # inches of title and axis
 _MOST_ROWS: Final = 200_000  # a box of so many is the box of all
+_TICKS: Final = 5  # an axis at most, about
 _GAP: Final = 0.01  # between clusters, as a share of all customers
 
 
@@ -36,6 +37,7 @@ def sweep_figure(sweep: SweepResult) -> bytes:
     left.set_ylabel("inertia", color=PALETTE[0])
     left.set_xticks(ks)
     left.set_ylim(bottom=0)
+    left.locator_params(axis="y", nbins=_TICKS)
     right = left.twinx()
     right.errorbar(
         ks,
@@ -46,6 +48,7 @@ def sweep_figure(sweep: SweepResult) -> bytes:
         label="silhouette (right)",
     )
     right.set_ylabel("silhouette", color=PALETTE[5])
+    right.locator_params(axis="y", nbins=_TICKS)
     left.axvline(sweep.k, color=GREY, linestyle="--", zorder=0)
     left.set_title(f"chosen: K = {sweep.k}", fontsize=11)
     handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
@@ -79,6 +82,7 @@ def scatter_figure(
         )
     axes.set_xlabel(f"first principal axis ({explained[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({explained[1]:.0%})")
+    axes.locator_params(nbins=_TICKS)
     axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
     return style.png(figure)
 
@@ -144,6 +148,7 @@ def distance_figure(distances: NDArray[np.float64], clusters: NDArray[np.int64])
     axes.set_yticks(range(1, len(groups) + 1), labels, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=_TICKS)
     axes.set_xlabel("distance to the center, in units of the scaled features", fontsize=9)
     axes.set_title("median (orange), the middle half, and all but the nearest and farthest 1 %", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
