@@ -15,7 +15,7 @@ from segmentation_pipeline.stages.grouping import Groups
 
 Matrix = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
-Steps = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+Steps = dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 # The p-value's null is flat, the unimodal shape hardest to tell from two humps: one bell cut in two gives a p
 # near 1, small or touching groups often stay between 0.5 and 0.9. Only a high value is evidence of one group.
@@ -63,14 +63,15 @@ def neighbour_dips(
     *,
     rng: np.random.Generator,
     max_rows: int = MAX_PAIR_ROWS,
+    steps: Steps | None = None,
 ) -> DipEvidence:
     """Test each cluster with its nearest neighbour for a valley along the line between their centroids.
 
     `matrix` is (n_rows, n_features), `centers` (K, n_features), `labels` (n_rows,) in 0..K-1. The larger
     cluster of a pair counts with as many rows as the smaller one has, those nearest to it: a unimodal density
     cut off stays unimodal, and a small cluster is no longer drowned by a large one. `rng` spreads ties within
-    the data's resolution and draws at most `max_rows` rows of a pair. A pair with fewer than 8 rows gets
-    p = 0.5, which is evidence of nothing.
+    the data's resolution, `steps`, those of `steps_between` unless given, and draws at most `max_rows` rows of a pair.
+    A pair with fewer than 8 rows gets p = 0.5, which is evidence of nothing.
 
     Raises ValueError for fewer than two centroids.
     """
@@ -81,8 +82,8 @@ def neighbour_dips(
     np.fill_diagonal(apart, np.inf)
     neighbours = apart.argmin(axis=1)
     rows_of = Groups.of(labels, len(anchors)).rows
-    seen = np.arange(len(matrix))
-    steps = _steps(matrix if len(seen) <= _STEP_ROWS else matrix[rng.choice(seen, _STEP_ROWS, replace=False)])
+    if steps is None:
+        steps = steps_between(matrix, rng=rng)
     known: dict[tuple[int, int], float] = {}
     p_values = np.empty(len(anchors))
     for cluster, other in enumerate(neighbours.tolist()):
@@ -121,23 +122,24 @@ def _facing(
     return np.concatenate([low[along_low <= reach], high[along_high <= reach]])
 
 
-def _steps(matrix: Matrix) -> Steps:
-    """Return per column its distinct values and the local step between them, 0 where it is a category."""
-    steps = []
-    for column in matrix.T:
+def steps_between(matrix: Matrix, *, rng: np.random.Generator) -> Steps:
+    """Of each column that measures something, by its position: its distinct values and the local step between them."""
+    if len(matrix) > _STEP_ROWS:
+        matrix = matrix[rng.choice(len(matrix), _STEP_ROWS, replace=False)]
+    steps = {}
+    for position, column in enumerate(matrix.T):
         values = np.unique(column).astype(np.float64)
-        step = np.zeros(len(values))
         if len(values) >= _MEASURED:
             # The smallest of two gaps on either side: a value beside an empty stretch is not smeared over it.
             gaps = np.pad(np.diff(values), 2, constant_values=np.inf)
-            step = np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)
-        steps.append((values, step))
+            steps[position] = values, np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)
     return steps
 
 
 def _jitter(rows: NDArray[np.float64], steps: Steps, rng: np.random.Generator) -> NDArray[np.float64]:
     """Spread values evenly within the step they were rounded to: ties break the dip test."""
-    noise = rng.uniform(-0.5, 0.5, size=rows.shape)
-    for position, (values, step) in enumerate(steps):
-        noise[:, position] *= step[np.searchsorted(values, rows[:, position]).clip(max=len(values) - 1)]
-    return rows + noise
+    spread = rows.copy()
+    for position, (values, step) in steps.items():
+        here = step[np.searchsorted(values, rows[:, position]).clip(max=len(values) - 1)]
+        spread[:, position] += rng.uniform(-0.5, 0.5, size=len(rows)) * here
+    return spread

@@ -11,7 +11,7 @@ from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.stages.choice import choose_k
 from segmentation_pipeline.stages.clustering import Fit, assign, count_distinct_rows, fit_kmeans
-from segmentation_pipeline.stages.dip import neighbour_dips
+from segmentation_pipeline.stages.dip import neighbour_dips, steps_between
 from segmentation_pipeline.stages.evaluation import Evaluation, evaluate_fits
 from segmentation_pipeline.stages.seeding import seed_rows
 from segmentation_pipeline.stages.silhouette import (
@@ -108,8 +108,9 @@ def run_sweep(
         evaluations = evaluate_fits(matrix, [each.centers for each in fits])
         silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], of_silhouettes, pool)
         points = matrix[looked_at]
+        steps = steps_between(points, rng=of_dips)
         dips = [
-            pool.submit(neighbour_dips, points, each.centers, own.labels[looked_at], rng=drawing)
+            pool.submit(neighbour_dips, points, each.centers, own.labels[looked_at], rng=drawing, steps=steps)
             for each, own, drawing in zip(fits, evaluations, of_dips.spawn(len(fits)), strict=True)
         ]
         dip_p_values = [each.result().p_value for each in dips]

@@ -57,7 +57,7 @@ class Shapes:
     K-Means on HDBSCAN's groups, `mixed` one less its homogeneity, `dip` the mean dip p of neighbours. `border` is the
     spacing of customers at borders inside a dense group over the usual spacing there. `cut_links` are, for K-Means and
     each algorithm, the links it cuts over those that a random partition of the same sizes cuts. `better` is the
-    algorithm that suits, None where none does.
+    algorithm that suits, None where none does. Where nothing speaks against K-Means no borders and links are looked at.
     """
 
     score: float
@@ -70,6 +70,16 @@ class Shapes:
     unassigned: float
     cut_links: dict[str, float]
     better: Algorithm | None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether K-Means both cuts dense groups and mixes them."""
+        return self.cut >= LOST and self.mixed >= LOST
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether anything speaks against K-Means, so that another algorithm is looked for."""
+        return self.score > SCORE_LIMIT or self.crossed
 
     def separates(self, algorithm: Algorithm) -> bool:
         """Whether the algorithm cuts far fewer links between neighbours than K-Means does."""
@@ -92,41 +102,43 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
     """
     from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
 
-    k = len(centers)
     dip = float(neighbour_dips(points, centers, labels, rng=rng).p_values.mean())
-    # groups are looked for in the values as they are, and have to hold once the steps between values are filled
-    graph, spacing = _neighbours(_fill_steps(points, rng))
-    mixture, dense = _gaussian_mixture(points, k, rng), _hdbscan(points)
+    mixture, dense = _gaussian_mixture(points, len(centers), rng), _hdbscan(points)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))
-    partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, k, rng)}
     inside = dense >= 0
     n_dense = len(np.unique(dense[inside]))
-    cut, mixed, border = 0.0, 0.0, np.inf
+    cut, mixed = 0.0, 0.0
     if n_dense > 1:
         cut = 1 - float(completeness_score(dense[inside], labels[inside]))
         mixed = 1 - float(homogeneity_score(dense[inside], labels[inside]))
-        partitions["hdbscan"] = _nearest_group(points, dense)
-        border = _border(graph, spacing, labels, partitions["hdbscan"])
     shapes = Shapes(
         score=disagreement + cut + dip,
         disagreement=disagreement,
         cut=cut,
         mixed=mixed,
         dip=dip,
-        border=border,
+        border=np.inf,
         n_dense=n_dense,
         unassigned=float(1 - inside.mean()),
-        cut_links={name: _cut_links(graph, each) for name, each in partitions.items()},
+        cut_links={},
         better=None,
     )
+    if not shapes.doubtful:
+        return shapes
+    # groups are looked for in the values as they are, and have to hold once the steps between values are filled
+    graph, spacing = _neighbours(_fill_steps(points, rng))
+    partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, len(centers), rng)}
+    if n_dense > 1:
+        partitions["hdbscan"] = _nearest_group(points, dense)
+        shapes = replace(shapes, border=_border(graph, spacing, labels, partitions["hdbscan"]))
+    shapes = replace(shapes, cut_links={name: _cut_links(graph, each) for name, each in partitions.items()})
     return replace(shapes, better=_better(shapes))
 
 
 def _better(shapes: Shapes) -> Algorithm | None:
     """Name the algorithm that suits better; HDBSCAN first, whose answer depends on no start and no K."""
-    crossed = shapes.cut >= LOST and shapes.mixed >= LOST
     apart = shapes.separates("hdbscan") or shapes.cut_links.get("hdbscan", np.inf) <= NO_LINKS
-    if crossed and apart and shapes.unassigned <= FEW_UNASSIGNED:
+    if shapes.crossed and apart and shapes.unassigned <= FEW_UNASSIGNED:
         return "hdbscan"
     if shapes.score <= SCORE_LIMIT:
         return None
@@ -134,7 +146,7 @@ def _better(shapes: Shapes) -> Algorithm | None:
         return "hdbscan"
     if shapes.separates("gaussian_mixture"):
         return "gaussian_mixture"
-    if crossed and apart and shapes.unassigned <= MOST_UNASSIGNED:
+    if shapes.crossed and apart and shapes.unassigned <= MOST_UNASSIGNED:
         return "hdbscan"
     return "spectral" if shapes.separates("spectral") else None
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.model import SweepCandidate
 from segmentation_pipeline.stages.choice import choose_k, elbow_k
-from segmentation_pipeline.stages.dip import dip_p_value, neighbour_dips
+from segmentation_pipeline.stages.dip import dip_p_value, neighbour_dips, steps_between
 
 
 def _candidate(k: int, simplified: float, *, dip: float | None = 0.3, **others: Any) -> SweepCandidate:
@@ -209,3 +209,14 @@ def test_too_few_rows_say_nothing() -> None:
     assert found.p_values.tolist() == [0.5, 0.5, 0.5]
     with pytest.raises(ValueError, match="1 centroids"):
         neighbour_dips(matrix, centers[:1], np.zeros(3, dtype=np.int64), rng=np.random.default_rng(0))
+
+
+def test_the_steps_of_rows_serve_every_partition_of_them() -> None:
+    """Looked up once or for each partition, the evidence is the same."""
+    matrix, labels = _bells(0.0, 3.0, sizes=(200, 150))
+    matrix, centers = matrix.round(1), np.array([[0.0], [3.0]])
+    steps = steps_between(matrix, rng=np.random.default_rng(1))
+    given = neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), steps=steps)
+    anew = neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0))
+    assert given.p_values.tolist() == anew.p_values.tolist()
+    assert list(steps) == [0]
