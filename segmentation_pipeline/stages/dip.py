@@ -25,7 +25,7 @@ VALLEY_P = 0.01
 # Beyond some thousands of rows the test finds smaller and smaller bumps; its table ends at 72,000.
 MAX_PAIR_ROWS = 5_000
 # Below this many distinct values a column is a category in numbers, not a measurement that was rounded.
-_MEASURED = 10
+MEASURED = 10
 # Enough rows to see what the values are rounded to.
 _STEP_ROWS = 20_000
 # The table of p-values begins at four rows; a handful says nothing.
@@ -83,7 +83,8 @@ def neighbour_dips(
     neighbours = apart.argmin(axis=1)
     rows_of = Groups.of(labels, len(anchors)).rows
     if steps is None:
-        steps = steps_between(matrix, rng=rng)
+        few = len(matrix) <= _STEP_ROWS
+        steps = steps_between(matrix if few else matrix[rng.choice(len(matrix), _STEP_ROWS, replace=False)])
     known: dict[tuple[int, int], float] = {}
     p_values = np.empty(len(anchors))
     for cluster, other in enumerate(neighbours.tolist()):
@@ -122,14 +123,12 @@ def _facing(
     return np.concatenate([low[along_low <= reach], high[along_high <= reach]])
 
 
-def steps_between(matrix: Matrix, *, rng: np.random.Generator) -> Steps:
+def steps_between(matrix: Matrix) -> Steps:
     """Of each column that measures something, by its position: its distinct values and the local step between them."""
-    if len(matrix) > _STEP_ROWS:
-        matrix = matrix[rng.choice(len(matrix), _STEP_ROWS, replace=False)]
     steps = {}
     for position, column in enumerate(matrix.T):
         values = np.unique(column).astype(np.float64)
-        if len(values) >= _MEASURED:
+        if len(values) >= MEASURED:
             # The smallest of two gaps on either side: a value beside an empty stretch is not smeared over it.
             gaps = np.pad(np.diff(values), 2, constant_values=np.inf)
             steps[position] = values, np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)

@@ -108,7 +108,7 @@ def run_sweep(
         evaluations = evaluate_fits(matrix, [each.centers for each in fits])
         silhouettes = _silhouettes(matrix, [each.labels for each in evaluations], of_silhouettes, pool)
         points = matrix[looked_at]
-        steps = steps_between(points, rng=of_dips)
+        steps = steps_between(points)
         dips = [
             pool.submit(neighbour_dips, points, each.centers, own.labels[looked_at], rng=drawing, steps=steps)
             for each, own, drawing in zip(fits, evaluations, of_dips.spawn(len(fits)), strict=True)

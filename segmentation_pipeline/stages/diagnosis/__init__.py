@@ -11,6 +11,7 @@ from segmentation_pipeline.stages.clustering import count_distinct_rows
 from segmentation_pipeline.stages.diagnosis import clusters
 from segmentation_pipeline.stages.diagnosis.columns import judge_columns
 from segmentation_pipeline.stages.diagnosis.shapes import SCORE_LIMIT, Shapes, judge_shapes, min_cluster_size
+from segmentation_pipeline.stages.dip import MEASURED
 from segmentation_pipeline.stages.threads import threads_for
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = ["SCORE_LIMIT", "Shapes", "diagnose", "judge_shapes", "min_cluster_siz
 MAX_ROWS: Final = 2_000
 # Fewer rows than this have no shape; and where 0/1 columns hold most of the variance, dense groups are categories.
 _SHAPE_ROWS: Final = 50
-_MEASURED: Final = 10
 
 
 def diagnose(
@@ -84,7 +84,7 @@ def _shape(
     centers: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> list[Finding]:
-    measured = np.array([len(np.unique(column)) >= _MEASURED for column in points.T])
+    measured = np.array([len(np.unique(column)) >= MEASURED for column in points.T])
     variance = points.var(axis=0)
     enough = len(points) >= _SHAPE_ROWS and len(points) > 2 * len(centers)
     if not enough or len(centers) < 2 or points.shape[1] < 2 or variance[measured].sum() <= variance.sum() / 2:

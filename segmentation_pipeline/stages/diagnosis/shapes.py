@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from segmentation_pipeline.stages.dip import neighbour_dips
+from segmentation_pipeline.stages.dip import Steps, neighbour_dips, steps_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +45,6 @@ FEW_UNASSIGNED: Final = 0.15
 LOST: Final = 0.15
 # Spacing at a border over spacing inside: 1 is a cut through the middle of a crowd.
 OPEN_BORDER: Final = 1.25
-# Fewer distinct values make a column a category in numbers, not a measurement that was rounded.
-_MEASURED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,8 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
     """
     from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
 
-    dip = float(neighbour_dips(points, centers, labels, rng=rng).p_values.mean())
+    steps = steps_between(points)
+    dip = float(neighbour_dips(points, centers, labels, rng=rng, steps=steps).p_values.mean())
     mixture, dense = _gaussian_mixture(points, len(centers), rng), _hdbscan(points)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))
     inside = dense >= 0
@@ -126,7 +125,7 @@ def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.ran
     if not shapes.doubtful:
         return shapes
     # groups are looked for in the values as they are, and have to hold once the steps between values are filled
-    graph, spacing = _neighbours(_fill_steps(points, rng))
+    graph, spacing = _neighbours(_fill_steps(points, steps, rng))
     partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, len(centers), rng)}
     if n_dense > 1:
         partitions["hdbscan"] = _nearest_group(points, dense)
@@ -151,21 +150,16 @@ def _better(shapes: Shapes) -> Algorithm | None:
     return "spectral" if shapes.separates("spectral") else None
 
 
-def _fill_steps(points: Points, rng: np.random.Generator) -> Points:
+def _fill_steps(points: Points, steps: Steps, rng: np.random.Generator) -> Points:
     """Spread rounded values over the way to the next ones: a step of a scale is not a valley between customers.
 
     At most twice the smallest step around a value, so that a really empty stretch stays empty.
     """
     filled = points.copy()
-    for place, column in enumerate(points.T):
-        values = np.unique(column)
-        if len(values) < _MEASURED:
-            continue
-        gaps = np.diff(values)
-        around = np.pad(gaps, 2, constant_values=np.inf)
-        local = 2 * np.min([around[shift : shift + len(values)] for shift in range(4)], axis=0)
-        below = np.minimum(np.concatenate([[np.inf], gaps]), local) / 2
-        above = np.minimum(np.concatenate([gaps, [np.inf]]), local) / 2
+    for place, (values, step) in steps.items():
+        gaps, column = np.diff(values), points[:, place]
+        below = np.minimum(np.concatenate([[np.inf], gaps]), 2 * step) / 2
+        above = np.minimum(np.concatenate([gaps, [np.inf]]), 2 * step) / 2
         position = np.searchsorted(values, column)
         filled[:, place] += rng.uniform(-below[position], above[position])
     return filled
