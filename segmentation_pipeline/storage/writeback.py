@@ -29,6 +29,23 @@ _EXAMPLES = 3
 _MANY_ROWS = 2_000_000
 _WORK_MEM = "128MB"
 
+# Rows that must change, customers who are missing from the target, rows of the target that have a segment and no
+# customer (these without a key), and who has no segment on either side: what else the target holds with a segment has
+# the right one.
+_DIFFERING = """
+CREATE TEMPORARY TABLE differing AS
+SELECT a.key, a.segment_id, t.segment_id AS before, t.here
+FROM (SELECT {key} AS key, segment_id FROM {loaded}) a
+FULL JOIN (SELECT {target_key} AS key, {column} AS segment_id, true AS here FROM {target}) t ON t.key = a.key
+WHERE a.segment_id IS DISTINCT FROM t.segment_id OR (a.key IS NOT NULL AND a.segment_id IS NULL)
+"""
+_COUNTS = """
+SELECT count(*) FILTER (WHERE here IS NULL), count(*) FILTER (WHERE key IS NULL),
+    (SELECT count({column}) FROM {target}) - count(before)
+    + count(*) FILTER (WHERE here AND key IS NOT NULL AND segment_id IS NULL AND before IS NULL)
+FROM pg_temp.differing
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -145,7 +162,11 @@ def rewrite_target(
 def write_segments(
     connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier
 ) -> WrittenSegments:
-    """Write the segments of the table `loaded` to the target, where they differ; in `create` mode with missing rows."""
+    """Write the segments of the table `loaded` to the target, where they differ; in `create` mode with missing rows.
+
+    What differs is found first, in one join that counts as well and that the server runs on all cores: an UPDATE runs
+    on one, and has only the rows of that join to look up.
+    """
     parts = _target_parts(publish, key_name, loaded)
     cursor = driver_connection(connection).cursor(row_factory=tuple_row)
 
@@ -153,50 +174,47 @@ def write_segments(
         cursor.execute(sql.SQL(statement).format(**parts))
         return cursor.rowcount
 
-    created = 0
-    if publish.mode == "create":
-        created = run(
-            "INSERT INTO {target} ({target_key}, {column}) SELECT a.{key}, NULL FROM {loaded} a "
-            "WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.{target_key} = a.{key})"
-        )
-    with _memory_to_join(cursor, loaded):
+    with _settings_to_join(cursor, loaded):
+        run(_DIFFERING)
+        run("ANALYZE pg_temp.differing")
+        run(_COUNTS)
+        missing, absent, unchanged = cursor.fetchone() or (0, 0, 0)
         changed = run(
-            "UPDATE {target} t SET {column} = a.segment_id{touch} FROM {loaded} a "
-            "WHERE t.{target_key} = a.{key} AND t.{column} IS DISTINCT FROM a.segment_id"
+            "UPDATE {target} t SET {column} = d.segment_id{touch} FROM pg_temp.differing d "
+            "WHERE d.here AND t.{target_key} = d.key AND t.{column} IS DISTINCT FROM d.segment_id"
         )
-    # one join for all three, after the update: it decides nothing, and each table is read once
-    run(
-        "SELECT count(*) FILTER (WHERE here AND there), count(*) FILTER (WHERE here IS NULL), "
-        "count(*) FILTER (WHERE there IS NULL AND labelled) "
-        "FROM (SELECT {target_key} AS key, true AS here, {column} IS NOT NULL AS labelled FROM {target}) t "
-        "FULL JOIN (SELECT {key} AS key, true AS there FROM {loaded}) a ON t.key = a.key"
-    )
-    matched, missing, absent = cursor.fetchone() or (0, 0, 0)
     examples: tuple[str, ...] = ()
-    if missing:
-        run(
-            "SELECT a.{key}::text FROM {loaded} a "
-            "WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.{target_key} = a.{key}) ORDER BY 1 LIMIT {examples}"
+    if missing and publish.mode == "create":
+        changed += run(
+            "INSERT INTO {target} ({target_key}, {column}{touched}) "
+            "SELECT key, segment_id{now} FROM pg_temp.differing WHERE here IS NULL"
         )
+        missing = 0
+    elif missing:
+        run("SELECT key::text FROM pg_temp.differing WHERE here IS NULL ORDER BY 1 LIMIT {examples}")
         examples = tuple(str(row[0]) for row in cursor.fetchall())
-    return WrittenSegments(max(changed, created), matched - changed, missing, absent, examples)
+    run("DROP TABLE pg_temp.differing")
+    return WrittenSegments(changed, unchanged, missing, absent, examples)
 
 
 @contextmanager
-def _memory_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> Iterator[None]:
-    """Let the server join many rows in one go, or in few parts; where it may take more already it stays at that."""
+def _settings_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> Iterator[None]:
+    """Let the server join on all cores, and many rows in few parts; where it may take more memory it stays at that."""
     cursor.execute(
-        "SELECT reltuples, current_setting('work_mem'), pg_size_bytes(current_setting('work_mem')) < pg_size_bytes(%s) "
+        "SELECT reltuples > %s AND pg_size_bytes(current_setting('work_mem')) < pg_size_bytes(%s) "
         "FROM pg_class WHERE oid = to_regclass(%s)",
-        [_WORK_MEM, loaded.as_string()],
+        [_MANY_ROWS, _WORK_MEM, loaded.as_string()],
     )
-    n_rows, before, is_less = cursor.fetchone() or (0, "", False)
-    if n_rows <= _MANY_ROWS or not is_less:
-        yield
-        return
-    cursor.execute("SELECT set_config('work_mem', %s, true)", [_WORK_MEM])
+    (takes_more,) = cursor.fetchone() or (False,)
+    # the planner believes that most rows differ, and that handing them from core to core would cost more than it saves
+    wanted = {"parallel_tuple_cost": "0"} | ({"work_mem": _WORK_MEM} if takes_more else {})
+    before = {}
+    for name, value in wanted.items():
+        cursor.execute("SELECT current_setting(%s), set_config(%s, %s, true)", [name, name, value])
+        before[name], _ = cursor.fetchone() or ("", "")
     yield
-    cursor.execute("SELECT set_config('work_mem', %s, true)", [before])
+    for name, value in before.items():
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
 
 
 def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: str) -> int:
@@ -213,6 +231,7 @@ def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | st
 
 
 def _target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> dict[str, sql.Composable]:
+    touched = [sql.Identifier(publish.updated_column)] if publish.updated_column else []
     return {
         "target": sql.Identifier(*qualified(publish.table)),
         "loaded": loaded,
@@ -220,9 +239,9 @@ def _target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -
         "target_key": sql.Identifier(publish.key),
         "column": sql.Identifier(publish.column),
         "examples": sql.Literal(_EXAMPLES),
-        "touch": sql.SQL(", {} = now()").format(sql.Identifier(publish.updated_column))
-        if publish.updated_column
-        else sql.SQL(""),
+        "touch": sql.SQL(", {} = now()").format(*touched) if touched else sql.SQL(""),
+        "touched": sql.SQL(", {}").format(*touched) if touched else sql.SQL(""),
+        "now": sql.SQL(", now()" if touched else ""),
     }
 
 
