@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# as many tests at once as there are processors, four at most: each has a PostgreSQL
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 HOME_FOLDER := $(or $(SEGMENTATION_HOME),$(CURDIR)/.segmentation)
 
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ ui: install  ## Dagster's UI on http://localhost:3000 (PORT=... for another)
 	SEGMENTATION_HOME="$(HOME_FOLDER)" DAGSTER_HOME="$(HOME_FOLDER)/dagster" DAGSTER_DISABLE_TELEMETRY=1 \
 		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(or $(PORT),3000)
 
-test: lint types definitions unit  ## lint, types, definitions and the tests, under ten minutes
+test: lint types definitions unit  ## lint, types, definitions and the tests, about five minutes
 
 lint: install
 	$(BIN)/ruff check .
@@ -43,10 +45,10 @@ definitions: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg list components | grep --silent segmentation_pipeline.Segmentation
 
 unit: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: install  ## the long tests: many seeds, servers, kills, real data
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 bench: install  ## the benchmarks, up to ten million rows; a missed target does not stop the others
 	-$(BIN)/python tests/benchmarks/silhouette.py

@@ -137,6 +137,7 @@ def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pyte
         (f"{socket.gethostname()}:{os.getpid()}:1", True),  # the pid was given out again
         (f"{socket.gethostname()}:999999999:1", True),
     ],
+    ids=["this one", "another host's", "none", "nonsense", "a pid given out again", "a pid nobody has"],
 )
 def test_only_a_process_of_this_host_can_be_gone(tag: str, gone: bool) -> None:
     """What runs elsewhere, or says nothing, may well be alive; a pid that began at another time is another process."""

@@ -158,8 +158,10 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     log = tmp_path / "dagster.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            # tests in a shell's background ignore it, and what they start would too
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         try:
             found = Server(port, database)
 
