@@ -25,7 +25,7 @@ VALLEY_P = 0.01
 # Beyond some thousands of rows the test finds smaller and smaller bumps; its table ends at 72,000.
 MAX_PAIR_ROWS = 5_000
 # Below this many distinct values a column is a category in numbers, not a measurement that was rounded.
-MEASURED = 10
+_MEASURED = 10
 # Enough rows to see what the values are rounded to.
 _STEP_ROWS = 20_000
 # The table of p-values begins at four rows; a handful says nothing.
@@ -128,7 +128,7 @@ def steps_between(matrix: Matrix) -> Steps:
     steps = {}
     for position, column in enumerate(matrix.T):
         values = np.unique(column).astype(np.float64)
-        if len(values) >= MEASURED:
+        if len(values) >= _MEASURED:
             # The smallest of two gaps on either side: a value beside an empty stretch is not smeared over it.
             gaps = np.pad(np.diff(values), 2, constant_values=np.inf)
             steps[position] = values, np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)

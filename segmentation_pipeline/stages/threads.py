@@ -84,7 +84,8 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
 
 @functools.cache
 def _libraries() -> ThreadpoolController:
-    """The libraries that fits use; they are loaded for it, as a limit holds for those that are."""
+    """The libraries that fits and dip tests use; they are loaded for it, as a limit holds for those that are."""
+    import diptest  # noqa: F401
     import sklearn.cluster  # noqa: F401
     from threadpoolctl import ThreadpoolController
 

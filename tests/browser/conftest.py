@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "pipeline"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+
+from serving import free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # where to leave what the pages looked like, for somebody to look at
 SCREENSHOTS = "SEGMENTATION_SCREENSHOTS"
@@ -113,7 +112,7 @@ def make_ui(
 
     @contextmanager
     def start(prepare: Callable[[str, Path, dict[str, str]], None]) -> Iterator[Ui]:
-        home, port = tmp_path_factory.mktemp("ui") / "home", _free_port()
+        home, port = tmp_path_factory.mktemp("ui") / "home", free_port()
         with new_database() as database:
             environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
             environment |= {
@@ -124,42 +123,11 @@ def make_ui(
             }
             prepare(database, home, environment)
             address = f"http://127.0.0.1:{port}"
-            with _running(["make", "ui"], environment, log=home.parent / "ui.log", ready=f"{address}/server_info"):
+            answers, log = partial(_answers, f"{address}/server_info"), home.parent / "ui.log"
+            with running(["make", "ui"], environment, log=log, ready=answers, seconds=START_SECONDS):
                 yield Ui(address, home, database, environment)
 
     return start
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _running(command: list[str], environment: dict[str, str], *, log: Path, ready: str) -> Iterator[None]:
-    """The command in a process group of its own, from when `ready` answers until the block ends."""
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            # tests in a shell's background ignore it, and what they start would too
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not _answers(ready):
-                assert process.poll() is None, log.read_text()[-3000:]
-                assert time.monotonic() < deadline, log.read_text()[-3000:]
-                time.sleep(0.5)
-            yield
-        finally:
-            # as Ctrl-C in a terminal does: to all of the group
-            os.killpg(process.pid, signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _answers(address: str) -> bool:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from serving import free_port, running
 from world import MONTHS, drop_most_of, found_a_group, make_source, write_defs
 
 from segmentation_pipeline.assets.pipeline import STAGES
@@ -143,9 +141,7 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     (dagster / "dagster.yaml").write_text(
         settings.replace("max_concurrent_runs: 1", f"max_concurrent_runs: {request.param}")
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "DAGSTER_HOME": str(dagster),
         "SEGMENTATION_DEFS": str(write_defs(tmp_path / "defs")),
@@ -155,33 +151,17 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     command = [
         sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)
     ]  # fmt: skip
-    log = tmp_path / "dagster.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            # tests in a shell's background ignore it, and what they start would too
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+    found = Server(port, database)
+
+    def loaded() -> bool:
         try:
-            found = Server(port, database)
+            entries = found.ask(LOCATION)["workspaceOrError"]["locationEntries"]
+        except OSError:
+            return False
+        return bool(entries) and entries[0]["loadStatus"] == "LOADED"
 
-            def loaded() -> str | None:
-                assert process.poll() is None, log.read_text()[-3000:]
-                try:
-                    entries = found.ask(LOCATION)["workspaceOrError"]["locationEntries"]
-                except OSError:
-                    return None
-                return "loaded" if entries and entries[0]["loadStatus"] == "LOADED" else None
-
-            _wait_for(loaded)
-            yield found
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    with running(command, environment, log=tmp_path / "dagster.log", ready=loaded, seconds=SECONDS):
+        yield found
 
 
 @pytest.mark.parametrize("server", [1, 4], indirect=True, ids=["one run at a time", "four at a time"])

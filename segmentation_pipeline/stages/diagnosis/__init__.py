@@ -11,7 +11,7 @@ from segmentation_pipeline.stages.clustering import count_distinct_rows
 from segmentation_pipeline.stages.diagnosis import clusters
 from segmentation_pipeline.stages.diagnosis.columns import judge_columns
 from segmentation_pipeline.stages.diagnosis.shapes import SCORE_LIMIT, Shapes, judge_shapes, min_cluster_size
-from segmentation_pipeline.stages.dip import MEASURED
+from segmentation_pipeline.stages.dip import steps_between
 from segmentation_pipeline.stages.threads import threads_for
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def _shape(
     centers: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> list[Finding]:
-    measured = np.array([len(np.unique(column)) >= MEASURED for column in points.T])
-    variance = points.var(axis=0)
+    steps = steps_between(points)
+    variance, measured = points.var(axis=0), list(steps)
     enough = len(points) >= _SHAPE_ROWS and len(points) > 2 * len(centers)
     if not enough or len(centers) < 2 or points.shape[1] < 2 or variance[measured].sum() <= variance.sum() / 2:
         return []
-    shapes = judge_shapes(points, labels, centers, rng=rng)
+    shapes = judge_shapes(points, labels, centers, rng=rng, steps=steps)
     if shapes.better is None:
         return []
     seen = f"shape score {shapes.score:.2f} (above {SCORE_LIMIT:g} K-Means is doubtful)"

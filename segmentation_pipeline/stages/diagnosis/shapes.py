@@ -93,14 +93,18 @@ def min_cluster_size(n_rows: int) -> int:
     return max(MIN_SAMPLES, round(n_rows * SMALLEST_GROUP))
 
 
-def judge_shapes(points: Points, labels: Labels, centers: Points, *, rng: np.random.Generator) -> Shapes:
+def judge_shapes(
+    points: Points, labels: Labels, centers: Points, *, rng: np.random.Generator, steps: Steps | None = None
+) -> Shapes:
     """Judge a K-Means partition of `points`, shape (n, D), with `labels` (n,) in 0..K-1 and `centers` (K, D).
 
-    Under a second at 2,000 rows; more belong into a sample.
+    Under a second at 2,000 rows; more belong into a sample. `steps` are what `steps_between` gives for `points`, where
+    the caller has looked already.
     """
     from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
 
-    steps = steps_between(points)
+    if steps is None:
+        steps = steps_between(points)
     dip = float(neighbour_dips(points, centers, labels, rng=rng, steps=steps).p_values.mean())
     mixture, dense = _gaussian_mixture(points, len(centers), rng), _hdbscan(points)
     disagreement = 1 - float(adjusted_rand_score(labels, mixture))

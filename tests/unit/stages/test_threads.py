@@ -15,8 +15,7 @@ A_FIT = 1_000
 
 
 def _most_threads() -> int:
-    """Of the libraries that fits use; diptest, which another test may have loaded, brings one that nothing starts."""
-    return max(each["num_threads"] for each in threadpool_info() if "diptest" not in each["filepath"])
+    return max(each["num_threads"] for each in threadpool_info())
 
 
 @given(st.lists(st.integers(), max_size=30))
