@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.identity.evidence import overlap_of
+from segmentation_pipeline.analysis.identity.matching import Reference, align, as_segments
+from segmentation_pipeline.analysis.selection.dip import dip_p_value
 from segmentation_pipeline.reporting.style import segment_colour
-from segmentation_pipeline.stages.alignment import Reference, align, as_segments
-from segmentation_pipeline.stages.dip import dip_p_value
-from segmentation_pipeline.stages.evidence import overlap_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

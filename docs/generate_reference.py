@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 
 from pydantic_core import PydanticUndefined
 
-from segmentation_pipeline.feature_spec import FeatureSpec, Spec
 from segmentation_pipeline.spec import (
     FitSpec,
     FreshSpec,
@@ -22,6 +21,8 @@ from segmentation_pipeline.spec import (
     SourceSpec,
     SweepSpec,
 )
+from segmentation_pipeline.spec.base import Spec
+from segmentation_pipeline.spec.features import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from segmentation_pipeline.storage.cpus import keep_to_quota
+from segmentation_pipeline.runtime.cpus import keep_to_quota
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.component import Segmentation as Segmentation
+    from segmentation_pipeline.orchestration.component import Segmentation
 
 __all__ = ["Segmentation"]
 
@@ -16,7 +16,7 @@ keep_to_quota()
 def __getattr__(name: str) -> Any:  # the module protocol of PEP 562 types it as Any
     """Import the component when it is asked for: stages and storage work without Dagster."""
     if name == "Segmentation":
-        from segmentation_pipeline.component import Segmentation
+        from segmentation_pipeline.orchestration.component import Segmentation
 
         return Segmentation
     message = f"module {__name__!r} has no attribute {name!r}"

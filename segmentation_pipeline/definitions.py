@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from segmentation_pipeline.component import load_definitions
+from segmentation_pipeline.orchestration.discovery import load_definitions
 
 
 @dg.definitions

@@ -11,12 +11,16 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from segmentation_pipeline.storage import database as connections
+from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+
+# the fixtures that tests in several folders share
+pytest_plugins = ["support.registry_fixtures", "support.chain", "support.browser", "support.real_data"]
 
 
 @pytest.fixture(scope="session")

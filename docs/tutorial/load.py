@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-from segmentation_pipeline.storage.database import database_url
+from segmentation_pipeline.storage.warehouse.postgres.connection import database_url
 
 with psycopg.connect(database_url()) as connection:
     connection.execute(Path(__file__).with_name("club.sql").read_text())

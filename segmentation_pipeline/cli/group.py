@@ -11,7 +11,7 @@ import click
 from segmentation_pipeline.errors import SegmentationError
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.assets.pipeline import Pipeline
+    from segmentation_pipeline.orchestration.segmentation import Pipeline
 
 # The imports make hundreds of thousands of objects that stay; they need not be searched for garbage again and again.
 OBJECTS_BEFORE_COLLECTION = 500_000
@@ -66,10 +66,10 @@ def who() -> str:
 
 def pipelines() -> "dict[str, Pipeline]":
     """Every segmentation there is, by its name."""
-    from segmentation_pipeline import component
+    from segmentation_pipeline.orchestration import discovery
 
     gc.freeze()  # what the imports made stays; it is not searched
-    return component.pipelines()
+    return discovery.pipelines()
 
 
 def pipeline_of(name: str) -> "Pipeline":

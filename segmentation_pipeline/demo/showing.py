@@ -8,10 +8,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from segmentation_pipeline.demo.truth import Stability, persona_stability
-from segmentation_pipeline.storage import assignments, snapshots
+from segmentation_pipeline.storage.registry import assignments, snapshots
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.storage.artifacts import ArtifactStore
+    from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 
 def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -> Stability:

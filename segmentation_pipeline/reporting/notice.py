@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.reported import Decided, Reported
+    from segmentation_pipeline.model.report import Decided, Reported
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.reporting import shapes
-from segmentation_pipeline.reporting.moves import Movement, movement
+from segmentation_pipeline.reporting import svg as shapes
+from segmentation_pipeline.reporting.movement import Movement, movement
 from segmentation_pipeline.reporting.notice import Notice, notice
 from segmentation_pipeline.reporting.story import Life, Tick, lives, ticks
 from segmentation_pipeline.reporting.style import segment_colour, segment_ink
@@ -26,7 +26,7 @@ from segmentation_pipeline.reporting.words import (
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import SweepResult
-    from segmentation_pipeline.reported import Reported, ReportedRule, ReportedSegment, Workings
+    from segmentation_pipeline.model.report import Reported, ReportedRule, ReportedSegment, Workings
 
 BARS_HEIGHT = 110.0
 

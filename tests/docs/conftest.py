@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from shop_world import MONTHS, make_shop, write_shop
+from support.shop_world import MONTHS, make_shop, write_shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +19,9 @@ def published_shop(
     new_database: Callable[[], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The URL of a database in which `shop` has February and March; segment 3 is called as on the pages."""
-    from segmentation_pipeline.assets.decisions import rename
-    from segmentation_pipeline.assets.runs import run_partition
-    from segmentation_pipeline.component import load_definitions, pipelines
+    from segmentation_pipeline.orchestration.decisions import rename
+    from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+    from segmentation_pipeline.orchestration.runs.execute import run_partition
 
     folder = tmp_path_factory.mktemp("shop")
     with new_database() as url, pytest.MonkeyPatch.context() as environment:

@@ -13,11 +13,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import TUTORIAL, all_blocks, words
-from shop_world import MONTHS, make_shop, write_shop
+from support.documents import TUTORIAL, all_blocks, words
+from support.shop_world import MONTHS, make_shop, write_shop
 
 COMMAND = Path(sys.executable).with_name("segmentation")
 LINES = [

@@ -7,15 +7,11 @@ text, `segmentation ...` with capitals for what is to be filled in names a comma
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import click
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import DOCS, PAGES, ROOT, all_blocks, spans, tables, words
+from support.documents import DOCS, PAGES, ROOT, all_blocks, spans, tables, words
 
 import segmentation_pipeline
 from segmentation_pipeline.cli import main
@@ -126,7 +122,7 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
     """The figures of the page are those by which a run is refused."""
-    from segmentation_pipeline.stages.algorithms.resolving import needed_bytes
+    from segmentation_pipeline.analysis.clustering.algorithms.resolve import needed_bytes
 
     (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])]
     for size, *told in rows:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from typing import TYPE_CHECKING
 
-from documents import DOCS, LANGUAGES, PAGES, anchor, blocks, headings, links
+import pytest
+from support.documents import DOCS, LANGUAGES, PAGES, anchor, blocks, headings, links
 
 if TYPE_CHECKING:
     from types import ModuleType

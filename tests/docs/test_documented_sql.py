@@ -7,16 +7,10 @@ database. The tutorial's blocks run in the tutorial's own test.
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from typing import TYPE_CHECKING
 
-from documents import DOCS, TUTORIAL, Block, all_blocks, anchor, headings, tables
+import pytest
+from support.documents import DOCS, TUTORIAL, Block, all_blocks, anchor, headings, tables
 
 if TYPE_CHECKING:
     import psycopg

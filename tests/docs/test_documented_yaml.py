@@ -8,20 +8,18 @@ be a field. What is left open with "..." is not looked at.
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
+from support.documents import PAGES, Block, all_blocks, spans
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import PAGES, Block, all_blocks, spans
-
-from segmentation_pipeline.feature_spec import FeatureSpec
 from segmentation_pipeline.spec import GatesSpec, SegmentationSpec
+from segmentation_pipeline.spec.features import FeatureSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LEAST = {
     "name": "members",

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.documents import DOCS, Block, all_blocks, blocks
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import DOCS, Block, all_blocks, blocks
-
+from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.quality.gates import Evidence
 from segmentation_pipeline.model import FittedModel, StructureVerdict
 from segmentation_pipeline.spec import Gate
-from segmentation_pipeline.stages.clustering import assign
-from segmentation_pipeline.stages.gates import Evidence
 
 
 @pytest.mark.parametrize("block", all_blocks("python"), ids=str)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import DOCS, tables
+from support.documents import DOCS, tables
 
 import segmentation_pipeline
-from segmentation_pipeline.assets.approval import CHECK as APPROVAL
-from segmentation_pipeline.assets.parentage import CHECK as PARENTAGE
-from segmentation_pipeline.assets.scored_customers import DRIFT_CHECK
+from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
+from segmentation_pipeline.orchestration.assets.scored_customers import DRIFT_CHECK
+from segmentation_pipeline.orchestration.checks.approval import CHECK as APPROVAL
+from segmentation_pipeline.orchestration.checks.parentage import CHECK as PARENTAGE
 from segmentation_pipeline.spec import GatesSpec
-from segmentation_pipeline.stages.gates import GATE_NAMES
 
 PAGE = (DOCS / "gates.md").read_text()
-SOURCES = sorted((Path(segmentation_pipeline.__file__).parent / "stages" / "diagnosis").glob("*.py"))
+SOURCES = sorted((Path(segmentation_pipeline.__file__).parent / "analysis" / "selection" / "diagnosis").glob("*.py"))
 
 
 def _findings() -> set[str]:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
+import generate_reference as generator
 import pytest
 import yaml
+from support.documents import DOCS
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import DOCS
-
-from segmentation_pipeline.feature_spec import Spec
 from segmentation_pipeline.spec import SegmentationSpec
-
-sys.path.insert(0, str(DOCS))
-import generate_reference as generator
+from segmentation_pipeline.spec.base import Spec
 
 LEAST = {
     "": {

@@ -15,10 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from documents import ROOT, TUTORIAL, Block, blocks, words
+from support.documents import ROOT, TUTORIAL, Block, blocks, words
 
 ELSEWHERE = {"make", "source"}
 

@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 if TYPE_CHECKING:
-    from conftest import Backfilled
+    from support.real_data import Backfilled
 
 pytestmark = pytest.mark.slow
 

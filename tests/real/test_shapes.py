@@ -12,9 +12,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 if TYPE_CHECKING:
-    from conftest import OneMonth
+    from support.real_data import OneMonth
 
-    from segmentation_pipeline.assets.runs import RunOutcome
+    from segmentation_pipeline.orchestration.runs.execute import RunOutcome
 
 pytestmark = pytest.mark.slow
 

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_pipeline.analysis.clustering.algorithms.fit import fit_model
+from segmentation_pipeline.analysis.clustering.kmeans import fit_kmeans
+from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
+from segmentation_pipeline.analysis.features.inference import infer_features
+from segmentation_pipeline.analysis.features.validation import validate
+from segmentation_pipeline.analysis.selection.diagnosis.diagnose import diagnose
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.stages.algorithms import fit_model
-from segmentation_pipeline.stages.clustering import assign, fit_kmeans
-from segmentation_pipeline.stages.diagnosis import diagnose
-from segmentation_pipeline.stages.encoding import fit_encoding, transform
-from segmentation_pipeline.stages.features import infer_features
-from segmentation_pipeline.stages.validation import validate
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "online_retail.parquet"
 AS_OF = datetime(2011, 12, 10, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import OneMonth
+    from support.real_data import OneMonth
 
 pytestmark = pytest.mark.slow
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pandas as pd
-
-from simulation.baselines import nearest_centroid_ids
+from support.simulation.baselines import nearest_centroid_ids
 
 
 def _months(*centers: list[float]) -> tuple[list[pd.DataFrame], list[np.ndarray]]:

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.simulation.baselines import nearest_centroid_ids
+from support.simulation.months import assigned_rows, fit_month
+from support.simulation.published import Published
+from support.simulation.truth import score_run
+from support.simulation.world import NUMBERS, simulate
 from threadpoolctl import threadpool_limits
 
-from segmentation_pipeline.storage import database as connections
-from segmentation_pipeline.storage import schema
-from simulation.baselines import nearest_centroid_ids
-from simulation.months import assigned_rows, fit_month
-from simulation.published import Published
-from simulation.truth import score_run
-from simulation.world import NUMBERS, simulate
+from segmentation_pipeline.storage.registry import schema
+from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-    from simulation.truth import Score
+    from support.simulation.truth import Score
 
 pytestmark = pytest.mark.slow
 SEEDS = range(10)

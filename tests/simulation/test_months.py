@@ -2,14 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from support.simulation.baselines import nearest_centroid_ids
+from support.simulation.months import assigned_rows, fit_month, fit_months
+from support.simulation.truth import score_run
+from support.simulation.world import NUMBERS, simulate
 
+from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.features.encoding import transform
 from segmentation_pipeline.spec import FitSpec
-from segmentation_pipeline.stages.clustering import assign
-from segmentation_pipeline.stages.encoding import transform
-from simulation.baselines import nearest_centroid_ids
-from simulation.months import assigned_rows, fit_month, fit_months
-from simulation.truth import score_run
-from simulation.world import NUMBERS, simulate
 
 
 def test_a_month_is_fitted_at_its_number_of_personas() -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 import pytest
+from support.simulation.months import MonthFit, fit_month
+from support.simulation.published import Published
+from support.simulation.world import simulate
 
-from segmentation_pipeline.storage import database as connections
-from segmentation_pipeline.storage import schema, snapshots
-from segmentation_pipeline.storage.rollback import rollback
-from simulation.months import MonthFit, fit_month
-from simulation.published import Published
-from simulation.world import simulate
+from segmentation_pipeline.lifecycle.rollback import rollback
+from segmentation_pipeline.storage.registry import schema, snapshots
+from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

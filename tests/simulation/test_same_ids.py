@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from support.simulation.months import MonthFit, fit_month
+from support.simulation.published import Published
+from support.simulation.world import simulate
 
-from segmentation_pipeline.storage import database as connections
-from segmentation_pipeline.storage import schema
-from simulation.months import MonthFit, fit_month
-from simulation.published import Published
-from simulation.world import simulate
+from segmentation_pipeline.storage.registry import schema
+from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from support.simulation.world import World
 
-    from segmentation_pipeline.stages.identity import Identity
-    from simulation.world import World
+    from segmentation_pipeline.analysis.identity.identify import Identity
 
 SEEDS = (0, 9)
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import pytest
-
-from simulation.personas import Event
-from simulation.truth import Offence, score_run
+from support.simulation.personas import Event
+from support.simulation.truth import Offence, score_run
 
 AWAY = 0
 

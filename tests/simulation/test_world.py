@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from pandas.testing import assert_frame_equal
 from sklearn.cluster import KMeans
+from support.simulation.personas import Event
+from support.simulation.world import FEATURES, NUMBERS, World, simulate
 
-from segmentation_pipeline.stages.encoding import fit_encoding, transform
-from simulation.personas import Event
-from simulation.world import FEATURES, NUMBERS, World, simulate
+from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 
 SEEDS = (0, 1, 2, 3)
 

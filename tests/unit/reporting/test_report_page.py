@@ -9,10 +9,10 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from report_data import SIZE, reported, workings
+from support.report_data import SIZE, reported, workings
 
 from segmentation_pipeline.model import GateResult, LineageEvent, Transition
-from segmentation_pipeline.reported import Decided, Reported, ReportedPeriod, Workings
+from segmentation_pipeline.model.report import Decided, Reported, ReportedPeriod, Workings
 from segmentation_pipeline.reporting.report import render
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"

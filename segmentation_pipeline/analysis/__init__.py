@@ -1,0 +1,1 @@
+"""The thinking: pure functions of arrays and frames."""

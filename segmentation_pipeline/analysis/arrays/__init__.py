@@ -1,0 +1,1 @@
+"""Rows in blocks, groups, distances, threads: nothing of the domain."""

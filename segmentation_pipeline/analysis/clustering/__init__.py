@@ -1,0 +1,1 @@
+"""Fitting a clustering and labelling rows by it."""

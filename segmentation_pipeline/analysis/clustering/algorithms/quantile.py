@@ -1,0 +1,55 @@
+"""One number cut into equal parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted
+from segmentation_pipeline.errors import SpecError, UnusableDataError
+from segmentation_pipeline.model import FittedModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import Encoding
+
+
+def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> Fitted:
+    """Cut the one numeric feature at its quantiles 1/k, 2/k, ...; a value on a cut belongs above it.
+
+    Customers with the same value stay together, so that ties can leave fewer parts than `k`; the fit notes it. The
+    center of a part is its median.
+
+    Raises:
+        SpecError: not exactly one numeric feature.
+        UnusableDataError: one value has so many customers that no cut is left.
+    """
+    kinds = [f"{feature.column} ({feature.kind})" for feature in encoding.features]
+    if len(encoding.features) != 1 or encoding.features[0].kind != "numeric" or matrix.shape[1] != 1:
+        message = (
+            f"algorithm: quantile cuts exactly one numeric feature; features has {len(kinds)}: {', '.join(kinds)}. "
+            "List only that one under features, or use another algorithm."
+        )
+        raise SpecError(message)
+    values = matrix[:, 0].astype(np.float64)
+    edges = np.unique(np.sort(values)[np.arange(1, k) * len(values) // k])
+    edges = edges[edges > values.min()]
+    if edges.size == 0:
+        column = encoding.features[0].column
+        share = float(np.mean(values == values.min()))
+        message = (
+            f"{column}: {share:.0%} of the customers have its smallest value, so its quantiles separate nobody. "
+            "Raise fit.k, or use another feature."
+        )
+        raise UnusableDataError(message)
+    parts = np.searchsorted(edges, values, side="right")
+    centers = np.array([[np.median(values[parts == part])] for part in range(edges.size + 1)])
+    notes = (
+        (f"{edges.size + 1} parts instead of {k}: customers with the same value stay together",)
+        if edges.size + 1 < k
+        else ()
+    )
+    model = FittedModel("quantile", centers, tuple(range(edges.size + 1)), edges=edges)
+    return Fitted(model, n_iter=1, converged=True, won_by="quantiles", n_fitted=len(values), notes=notes)

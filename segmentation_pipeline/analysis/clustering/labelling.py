@@ -1,0 +1,185 @@
+"""What a saved model says of rows: by the nearest prototype, the likeliest component or the interval.
+
+Nothing here adds up over rows or leaves the order of a sum to a library: the numbers of a row must not depend on the
+rows around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.model import FittedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import FittedModel
+
+UNASSIGNED: Final = -1
+# so few rows and their differences stay in the cache
+CACHED_ROWS: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Per row, shape (n,): label, distance to its prototype, the second-best label, and the margin.
+
+    The margin is 0 on the border and near 1 deep inside: `1 - distance / second distance`, for a mixture `1 - odds of
+    the second component`. The second label is the best of any other segment; without one it is -1 and the margin 1. A
+    row beyond the radius has label -1; its second label is the nearest segment, its margin 0. The distance within a
+    mixture is Mahalanobis'.
+    """
+
+    labels: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    second_labels: NDArray[np.int64]
+    margin: NDArray[np.float64]
+
+
+def label_rows(block: NDArray[np.float32], model: FittedModel) -> Assignment:
+    """Label the rows of `block`, shape (b, D)."""
+    names = np.asarray(model.labels, dtype=np.int64)
+    if model.edges is not None:
+        return _by_interval(block, model.centers, model.edges, names)
+    if model.weights is not None and model.precisions is not None:
+        return _by_component(block, model.centers, model.weights, model.precisions, names)
+    return _by_prototype(block, model.centers, model.radii, names)
+
+
+def squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shape (b, P); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
+    squared = np.empty((len(block), len(centers)), dtype=np.float64)
+    for start in range(0, len(block), CACHED_ROWS):
+        part = slice(start, start + CACHED_ROWS)
+        wide = block[part].astype(
+            np.float64, order="C"
+        )  # einsum adds up in another order where the memory lies otherwise
+        difference = np.empty_like(wide)
+        for index, center in enumerate(centers):
+            np.subtract(wide, center, out=difference)
+            np.einsum("ij,ij->i", difference, difference, out=squared[part, index])
+    return squared
+
+
+def mahalanobis_squared(
+    block: NDArray[np.float32], centers: NDArray[np.float64], precisions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shape (b, P): `(x - m)' P (x - m)` for each component, columns of the product one at a time."""
+    squared = np.empty((len(block), len(centers)), dtype=np.float64)
+    wide = block.astype(np.float64, order="C")
+    for index, (center, precision) in enumerate(zip(centers, precisions, strict=True)):
+        difference = wide - center
+        turned = np.empty_like(difference)
+        for column, direction in enumerate(np.ascontiguousarray(precision.T)):
+            np.einsum("ij,ij->i", difference, np.broadcast_to(direction, difference.shape), out=turned[:, column])
+        np.einsum("ij,ij->i", difference, turned, out=squared[:, index])
+    return np.maximum(squared, 0.0)
+
+
+def _by_prototype(
+    block: NDArray[np.float32],
+    centers: NDArray[np.float64],
+    radii: NDArray[np.float64] | None,
+    names: NDArray[np.int64],
+) -> Assignment:
+    squared = squared_distances(block, centers)
+    best, second = _best_two(squared, names)
+    rows = np.arange(len(block))
+    distance = np.sqrt(squared[rows, best])
+    labels, second_labels = names[best], np.where(second >= 0, names[second], UNASSIGNED)
+    other = np.sqrt(squared[rows, second])
+    margin = 1 - np.divide(distance, other, out=np.ones_like(other), where=other > 0)
+    margin[second < 0] = 1.0
+    if radii is not None:
+        outside = distance > radii[best]
+        second_labels[outside], margin[outside] = labels[outside], 0.0
+        labels = np.where(outside, UNASSIGNED, labels)
+    return Assignment(labels, distance, second_labels, margin)
+
+
+def _by_component(
+    block: NDArray[np.float32],
+    centers: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    precisions: NDArray[np.float64],
+    names: NDArray[np.int64],
+) -> Assignment:
+    squared = mahalanobis_squared(block, centers, precisions)
+    constant = np.log(weights) + np.linalg.slogdet(precisions).logabsdet / 2
+    cost = squared / 2 - constant  # minus the log of weight times density, up to what all components share
+    best, second = _best_two(cost, names)
+    rows = np.arange(len(block))
+    margin = 1 - np.exp(np.minimum(cost[rows, best] - cost[rows, second], 0.0))
+    margin[second < 0] = 1.0
+    return Assignment(
+        labels=names[best],
+        distance=np.sqrt(squared[rows, best]),
+        second_labels=np.where(second >= 0, names[second], UNASSIGNED),
+        margin=margin,
+    )
+
+
+def _by_interval(
+    block: NDArray[np.float32], centers: NDArray[np.float64], edges: NDArray[np.float64], names: NDArray[np.int64]
+) -> Assignment:
+    """An edge belongs to the interval above it; the margin falls to 0 towards the nearest edge."""
+    values = block[:, 0].astype(np.float64)
+    place = np.searchsorted(edges, values, side="right")
+    borders = np.concatenate([[-np.inf], edges, [np.inf]])
+    below, above = values - borders[place], borders[place + 1] - values
+    distance = np.abs(values - centers[place, 0])
+    gap = np.minimum(below, above)
+    margin = np.divide(gap, gap + distance, out=np.zeros_like(gap), where=gap > 0)
+    return Assignment(names[place], distance, names[np.where(below < above, place - 1, place + 1)], margin)
+
+
+def _best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Per row the column of the lowest cost, and of the lowest with another name, -1 where there is none."""
+    best = cost.argmin(axis=1)
+    if len(set(names.tolist())) == 1:
+        return best, np.full(len(cost), -1, dtype=np.intp)
+    second = np.where(names[None, :] == names[best][:, None], np.inf, cost).argmin(axis=1)
+    return best, second
+
+
+BLOCK_ROWS: Final = 65_536
+
+
+# Rows times prototypes in one block: 64 MB of distances.
+BLOCK_VALUES: Final = 2**23
+
+
+def assign_blocks(matrix: NDArray[np.float32], model: FittedModel) -> Iterator[tuple[slice, Assignment]]:
+    """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block with their places."""
+    return in_order(lambda here: (here, label_rows(matrix[here], model)), _places(len(matrix), model))
+
+
+def _places(n_rows: int, model: FittedModel) -> Iterator[slice]:
+    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
+    return (slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows))
+
+
+def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
+    """Label every row of `matrix`, shape (n, D), by what is saved of a model (ties: the first prototype).
+
+    Each row is labelled by itself in float64, so a customer gets the same answer alone, in another order and in any
+    batch.
+    """
+    n_rows = len(matrix)
+    labels, second_labels = np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+    distance, margin = np.empty(n_rows), np.empty(n_rows)
+    for here in _places(n_rows, model):
+        block = label_rows(matrix[here], model)
+        labels[here], second_labels[here] = block.labels, block.second_labels
+        distance[here], margin[here] = block.distance, block.margin
+    return Assignment(labels, distance, second_labels, margin)

@@ -1,0 +1,1 @@
+"""Columns of customers to columns of numbers."""

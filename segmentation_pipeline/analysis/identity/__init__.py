@@ -1,0 +1,1 @@
+"""Which segment a cluster is."""

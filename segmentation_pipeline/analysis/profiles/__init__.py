@@ -1,0 +1,1 @@
+"""What the customers of a segment are like."""

@@ -1,0 +1,232 @@
+"""The segmentation as a few plain rules: a shallow decision tree that imitates it, and how often it is right."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from segmentation_pipeline.analysis.arrays.rows import placed_blocks
+from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.features.categorical import Categories, categories_of
+from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+    from sklearn.tree import DecisionTreeClassifier
+
+    from segmentation_pipeline.analysis.arrays.rows import Rows
+    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.spec import FeatureSpec
+
+# three questions are what a person keeps in mind
+DEPTH: Final = 3
+# More rows than this move no threshold that people would notice; the rules are counted on everybody all the same.
+FIT_ROWS: Final = 20_000
+# A rule for a handful of customers is a coincidence.
+SMALLEST_RULE: Final = 0.005
+LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: who meets `condition` is taken for `segment_id`, and the share `right` of them are in it."""
+
+    segment_id: int
+    condition: str
+    n_customers: int
+    right: float
+
+    @property
+    def text(self) -> str:
+        """The rule as one line."""
+        return f"{self.condition} → segment {self.segment_id} ({self.right:.0%} of {self.n_customers:,})"
+
+
+@dataclass(frozen=True, slots=True)
+class Imitation:
+    """The rules in order of segment, the largest first; each customer meets exactly one.
+
+    `fidelity` is the share of customers whom the rules put into their own segment, `by_segment` the same within each
+    segment: 0 where no rule leads to it, which happens to small ones and where there are more than `2 ** DEPTH`.
+    """
+
+    rules: tuple[Rule, ...]
+    fidelity: float
+    by_segment: dict[int, float]
+    n_rows: int
+    n_fitted: int
+
+    @property
+    def without_rule(self) -> tuple[int, ...]:
+        """The segments that no rule leads to."""
+        return tuple(sorted(set(self.by_segment) - {rule.segment_id for rule in self.rules}))
+
+    def to_json(self) -> Json:
+        """Give plain values for the artifact, each rule with its text."""
+        rules = [asdict(rule) | {"text": rule.text} for rule in self.rules]
+        by_segment = {str(segment): share for segment, share in self.by_segment.items()}
+        return asdict(self) | {"rules": rules, "by_segment": by_segment}
+
+
+def imitate(
+    rows: Rows,
+    segments: NDArray[np.int32],
+    *,
+    features: Sequence[FeatureSpec],
+    seed: int,
+    fit_rows: int = FIT_ROWS,
+) -> Imitation:
+    """Imitate the segmentation of `rows`, shape (n, c), by a tree of DEPTH on the features in original units.
+
+    `segments`, shape (n,), are segment ids; below 0 a customer is unassigned and left out. A number is asked for as it
+    is, a category by its value ("country is DE"). A null answers as the tree found best, and the rule says so. The tree
+    is fitted on at most `fit_rows` random customers, and counted on all, block by block.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    assigned = np.flatnonzero(segments >= 0)
+    if not len(assigned):
+        return Imitation((), 0.0, {}, 0, 0)
+    questions = [each for feature in features for each in _questions(_those(rows[feature.column], assigned), feature)]
+    questions = questions or [Question("", "number")]
+    picked = assigned
+    if len(assigned) > fit_rows:
+        picked = np.sort(np.random.default_rng(seed).choice(assigned, fit_rows, replace=False))
+    least = max(1, round(SMALLEST_RULE * len(picked)))
+    # entropy halves the segments where Gini is as content to peel off one, and questions are few
+    tree = DecisionTreeClassifier(criterion="entropy", max_depth=DEPTH, min_samples_leaf=least, random_state=seed)
+    columns = {each.column: rows[each.column].iloc[picked] for each in features}
+    tree.fit(_answers(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
+    counts = _counts(tree, rows, segments, questions)
+    told = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
+    met = np.flatnonzero(counts.any(axis=1))
+    ids = np.flatnonzero(counts.any(axis=0))
+    right = {int(each): int(counts[met[told[met] == each], each].sum()) for each in ids}
+    return Imitation(
+        rules=tuple(
+            sorted(
+                (_rule(cuts, leaves, counts, told) for cuts, leaves in _paths(tree.tree_, rows, assigned, questions)),
+                key=lambda each: (each.segment_id, -each.n_customers),
+            )
+        ),
+        fidelity=sum(right.values()) / len(assigned),
+        by_segment={each: right[each] / int(counts[:, each].sum()) for each in right},
+        n_rows=len(assigned),
+        n_fitted=len(picked),
+    )
+
+
+def _those(values: pd.Series, assigned: NDArray[np.intp]) -> pd.Series:
+    """The values of the assigned customers; no copy where that is everybody."""
+    return values if len(assigned) == len(values) else values.iloc[assigned]
+
+
+def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
+    """What the tree may ask of a feature with these `values`, shape (m,), of the assigned customers."""
+    column = feature.column
+    if feature.is_number:
+        kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
+        yield Question(column, kind, has_nulls=bool(values.isna().any()))
+        return
+    names = list(categories_of(values).counts())
+    common, otherwise = names[: feature.max_categories], ""
+    if len(names) == 2:
+        common = sorted(names, key=lambda name: name == "false")  # "active is true" comes to mind first
+        common, otherwise = common[:1], common[1]
+    for name in common:
+        yield Question(column, "value", name, otherwise)
+
+
+def _answers(
+    columns: Mapping[str, pd.Series] | pd.DataFrame,
+    questions: Sequence[Question],
+    *,
+    n_rows: int,
+    asked: Collection[int],
+) -> NDArray[np.float32]:
+    """Each customer's answers, shape (m, q), to the `asked` ones of q questions: float32, as scikit-learn compares."""
+    answers = np.zeros((n_rows, len(questions)), dtype=np.float32)
+    found: dict[str, Categories] = {}
+    for index in asked:
+        question = questions[index]
+        if question.column not in columns:
+            continue
+        values = columns[question.column]
+        if question.kind != "value":
+            answers[:, index] = _numbers(values)
+            continue
+        if question.column not in found:
+            found = {question.column: categories_of(values)}
+        answers[:, index] = found[question.column].among([question.value]) == 0
+    return answers
+
+
+def _numbers(values: pd.Series) -> NDArray[np.float32]:
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.clip(numbers, -LARGEST, LARGEST, out=np.empty(len(numbers), dtype=np.float32), casting="same_kind")
+
+
+def _counts(
+    tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int32], questions: Sequence[Question]
+) -> NDArray[np.int64]:
+    """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
+    width = int(segments.max()) + 1
+    shape = tree.tree_.node_count, width
+    asked = sorted({int(each) for each in tree.tree_.feature if each >= 0})
+
+    def count(placed: tuple[slice, pd.DataFrame]) -> NDArray[np.int64]:
+        here, block = placed
+        own = segments[here]
+        leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
+        found: NDArray[np.int64] = np.bincount(
+            leaves.astype(np.intp) * width + own[own >= 0], minlength=shape[0] * width
+        )
+        return found.reshape(shape)
+
+    return functools.reduce(np.add, in_order(count, placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
+
+
+def _paths(
+    tree: Any, rows: Rows, assigned: NDArray[np.intp], questions: Sequence[Question]
+) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
+    """The questions down to each leaf, and the nodes below it; leaves that say the same are one.
+
+    `tree` is scikit-learn's structure of arrays, which has no type.
+    """
+    said = tree.value[:, 0, :].argmax(axis=1)
+
+    def below(node: int) -> list[int]:
+        if tree.children_left[node] < 0:
+            return [node]
+        return below(tree.children_left[node]) + below(tree.children_right[node])
+
+    def limit_of(node: int, question: Question) -> float:
+        threshold = float(tree.threshold[node])
+        if question.kind == "value" or question.column not in rows.columns:
+            return threshold
+        return readable(threshold, _numbers(_those(rows[question.column], assigned)))
+
+    def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
+        leaves = below(node)
+        if len({int(said[leaf]) for leaf in leaves}) == 1:
+            yield cuts, leaves
+            return
+        question = questions[int(tree.feature[node])]
+        limit, nulls_left = limit_of(node, question), bool(tree.missing_go_to_left[node])
+        yield from walk(tree.children_left[node], (*cuts, Cut(question, limit, above=False, nulls=nulls_left)))
+        yield from walk(tree.children_right[node], (*cuts, Cut(question, limit, above=True, nulls=not nulls_left)))
+
+    yield from walk(0, ())
+
+
+def _rule(cuts: Sequence[Cut], leaves: Sequence[int], counts: NDArray[np.int64], told: NDArray[np.int64]) -> Rule:
+    """One rule, counted on everybody; `told` is the segment that each node of the tree says."""
+    segment, inside = int(told[leaves[0]]), counts[list(leaves)].sum(axis=0)
+    n_customers = int(inside.sum())
+    return Rule(segment, sentence(cuts), n_customers, int(inside[segment]) / n_customers if n_customers else 0.0)

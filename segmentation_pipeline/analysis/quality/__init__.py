@@ -1,0 +1,1 @@
+"""Gates, approval and drift: whether a snapshot may be published."""

@@ -1,0 +1,1 @@
+"""Which K, and whether there are groups at all."""

@@ -1,1 +1,0 @@
-"""Thin Dagster wrappers around the stages: read, call, write, return metadata."""

@@ -1,0 +1,96 @@
+"""Commands by which a person decides: names, approvals, rollbacks."""
+
+import click
+
+from segmentation_pipeline.cli.group import fail, main, pipeline_of, who
+
+
+@main.command()
+@click.argument("name")
+@click.argument("segment_id", type=click.IntRange(min=1))
+@click.argument("text")
+@click.option("--description", help="What the segment is, in a sentence.")
+def name(name: str, segment_id: int, text: str, description: str | None) -> None:
+    r"""Name the persona behind a segment. The name stays with the id for ever.
+
+    \b
+    Example:
+      segmentation name shop 3 "Lapsing big spenders"
+    """
+    from segmentation_pipeline.orchestration.decisions import rename
+
+    if not text.strip():
+        message = "TEXT is empty; give the segment a name"
+        raise click.UsageError(message)
+    rename(pipeline_of(name), segment_id, text=text, description=description)
+    click.echo(f"{name}: segment {segment_id} is now called {text.strip()!r}")
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def approve(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Publish a snapshot of segmentation NAME that waits for a person.
+
+    \b
+    Example:
+      segmentation approve shop 7 --reason "the new segment is the spring campaign's"
+    """
+    from segmentation_pipeline.cli.views import published
+    from segmentation_pipeline.orchestration.decisions import approve, told
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.storage.registry.decisions import label
+
+    pipeline = pipeline_of(name)
+    with dagster_instance() as instance:
+        approved, outcome = approve(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {label(approved.snapshot)} {told(approved)}")
+    if not outcome.success:
+        fail("\n".join(outcome.problems))
+    click.echo(f"{name} {outcome.partition}: {published(outcome)}")
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def decline(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Do not publish a snapshot of segmentation NAME that waits for a person; later periods may go on.
+
+    \b
+    Example:
+      segmentation decline shop 7 --reason "the import was wrong"
+    """
+    from segmentation_pipeline.orchestration.decisions import decline
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.storage.registry.decisions import label
+
+    pipeline = pipeline_of(name)
+    with dagster_instance() as instance:
+        declined = decline(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
+    click.echo(
+        f"{name}: {label(declined)} is declined. For a new version:  "
+        f"segmentation run {name} --partition {declined.partition}"
+    )
+
+
+@main.command()
+@click.argument("name")
+@click.argument("snapshot_id", type=click.IntRange(min=1))
+@click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
+def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
+    r"""Make an earlier published snapshot of segmentation NAME current again, in the target too.
+
+    \b
+    Example:
+      segmentation rollback shop 5 --reason "March had last year's prices"
+    """
+    from segmentation_pipeline.cli.views import restored
+    from segmentation_pipeline.orchestration.decisions import rollback
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+
+    pipeline = pipeline_of(name)
+    with dagster_instance() as instance:
+        receipt = rollback(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {restored(receipt)}")

@@ -1,0 +1,107 @@
+"""The command that says what is wrong and what to do about it."""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from segmentation_pipeline.cli.group import main, pipeline_of, pipelines
+from segmentation_pipeline.cli.run import DEMO
+from segmentation_pipeline.errors import SegmentationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segmentation_pipeline.doctor.machine import Check
+    from segmentation_pipeline.orchestration.segmentation import Pipeline
+
+PACKAGE = "segmentation-pipeline"
+PINS = Path(__file__).parents[2] / "docker" / "requirements-dev.txt"
+
+
+@main.command()
+@click.argument("name", required=False)
+def doctor(name: str | None) -> None:
+    r"""Check machine, Dagster home, database and privileges, and print the fix for each problem.
+
+    Of all segmentations, or of NAME alone. Nothing is changed. Exit code 1 if there is a problem.
+
+    \b
+    Example:
+      segmentation doctor
+    """
+    from segmentation_pipeline.cli.views import show_checks
+
+    if not show_checks(_examined(name)):
+        sys.exit(1)
+
+
+def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
+    """Each check as it is made, with the segmentation it is of."""
+    from segmentation_pipeline.doctor import database as privileges
+    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
+
+    for check in _machine():
+        yield "machine", check
+    try:
+        found = pipelines() if only is None else {only: pipeline_of(only)}
+    except SegmentationError as error:
+        yield "defs", health.Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
+        found = {}
+    else:
+        empty = "none yet: segmentation init NAME --table SCHEMA.TABLE --key COLUMN"
+        yield "defs", health.Check("segmentations", ok=True, found=", ".join(sorted(found)) or empty)
+    variables = {each.spec.source.url_env: True for each in found.values()}
+    variables |= {each.spec.publish.url_env: True for each in found.values()}
+    reached = {}
+    for variable in variables or {DEFAULT_VARIABLE: True}:
+        check = privileges.check_server(variable)
+        reached[variable] = check.ok
+        yield "database", check
+    for name, pipeline in sorted(found.items()):
+        # a database that does not answer is told once
+        if reached[pipeline.spec.source.url_env] and reached[pipeline.spec.publish.url_env]:
+            for check in _of_segmentation(pipeline):
+                yield name, check
+
+
+def _machine() -> "Iterator[Check]":
+    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.orchestration.runs.execute import HOME_VARIABLE as DAGSTER_HOME
+    from segmentation_pipeline.runtime.home import home_folder
+
+    yield health.check_python()
+    pins = PINS.read_text() if PINS.is_file() else ""
+    yield health.check_packages(metadata.requires(PACKAGE) or [], pins)
+    yield health.machine_memory()
+    home = home_folder()
+    yield from health.check_home(home)
+    yield health.check_artifacts(home / "artifacts")
+    named = os.environ.get(DAGSTER_HOME)
+    yield from health.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
+
+
+def _of_segmentation(pipeline: "Pipeline") -> "Iterator[Check]":
+    from datetime import UTC, datetime
+
+    from segmentation_pipeline.doctor import database as privileges
+    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
+    from segmentation_pipeline.orchestration.partitions import scoring_period
+
+    spec = pipeline.spec
+    listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
+    fresh = [spec.source.fresh.column] if spec.source.fresh else []
+    period = scoring_period(spec.partitions, datetime.now(tz=UTC))
+    source, key_type = privileges.check_source(
+        spec.source, pipeline.query, [*listed, *spec.outcomes, *fresh], period=period
+    )
+    if spec.name == DEMO and not os.environ.get(DEFS_VARIABLE) and not source.ok and "does not exist" in source.found:
+        yield health.Check("the demo", ok=True, found="is not seeded, and need not be; `segmentation demo` does it")
+        return
+    yield source
+    yield from privileges.check_target(spec.publish, key_type=key_type)

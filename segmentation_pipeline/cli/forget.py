@@ -1,0 +1,47 @@
+"""Commands about what is kept: erasing one customer, and what is older than the retention settings."""
+
+import click
+
+from segmentation_pipeline.cli.group import main, pipeline_of
+
+
+@main.command()
+@click.argument("name")
+@click.argument("key")
+def forget(name: str, key: str) -> None:
+    r"""Erase the customer KEY from everything that segmentation NAME keeps, and empty their segment in the target.
+
+    History, scored and rejected rows, artifacts. The source is yours: a customer who is still there comes back with the
+    next run.
+
+    \b
+    Example:
+      segmentation forget shop 4711
+    """
+    from segmentation_pipeline.cli.views import show_forgotten
+    from segmentation_pipeline.lifecycle.retention import forget
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+
+    pipeline = pipeline_of(name)
+    with dagster_instance() as instance:
+        forgotten = forget(pipeline, key, instance=instance)
+    show_forgotten(pipeline, key, forgotten)
+
+
+@main.command()
+@click.argument("name")
+def gc(name: str) -> None:
+    r"""Apply the retention settings of segmentation NAME now, and tell what went.
+
+    \b
+    Example:
+      segmentation gc shop
+    """
+    from segmentation_pipeline.lifecycle.retention import collect_garbage
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+
+    pipeline = pipeline_of(name)
+    with dagster_instance() as instance:
+        told = collect_garbage(pipeline, instance=instance)
+    for line in told or ["nothing is older than `retention` in its defs.yaml keeps"]:
+        click.echo(f"{name}: {line}")

@@ -1,0 +1,128 @@
+"""The command that starts a segmentation: it looks at a table and writes a first defs.yaml."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from segmentation_pipeline.cli.group import main, pipelines
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.drafting.defs_yaml import Draft
+
+ROOT = Path(__file__).parents[2]
+
+
+@main.command()
+@click.argument("name")
+@click.option("--table", metavar="SCHEMA.TABLE", required=True, help="The table or view with a row per customer.")
+@click.option("--key", metavar="COLUMN", required=True, help="The column that identifies a customer.")
+@click.option(
+    "--target-table",
+    "target",
+    metavar="SCHEMA.TABLE",
+    help="Where the segments go. Default: the table itself if it has a segment_id column, else public.NAME_segments.",
+)
+def init(name: str, table: str, key: str, target: str | None) -> None:
+    r"""Look at a table and write a commented defs.yaml for the segmentation NAME.
+
+    Nothing in the database is changed. The folder is the one that SEGMENTATION_DEFS names; in a checkout of the
+    project, its own defs.
+
+    \b
+    Example:
+      segmentation init customers --table public.customers --key customer_id
+    """
+    import yaml
+    from pydantic import ValidationError
+
+    from segmentation_pipeline.cli.views import show_draft
+    from segmentation_pipeline.drafting.defs_yaml import defs_yaml
+    from segmentation_pipeline.orchestration.discovery import explained
+    from segmentation_pipeline.spec import SegmentationSpec
+
+    try:  # what the spec says of the name, the key and the target, before the table is read
+        SegmentationSpec.model_validate(_smallest(name, table, key, target))
+    except ValidationError as error:
+        raise click.UsageError(explained(error)) from None
+    folder = _new_folder(name)
+    draft = _draft(name, table, key, target)
+    text = defs_yaml(draft)
+    SegmentationSpec.model_validate(yaml.safe_load(text)["attributes"])
+    folder.mkdir(parents=True)
+    (folder / "defs.yaml").write_text(text, encoding="utf-8")
+    show_draft(draft, _shown(folder / "defs.yaml"))
+
+
+def _draft(name: str, table: str, key: str, target: str | None) -> "Draft":
+    from segmentation_pipeline.drafting.columns import plan_columns
+    from segmentation_pipeline.drafting.defs_yaml import Draft
+    from segmentation_pipeline.orchestration.partitions import latest_partition, period_of
+    from segmentation_pipeline.spec import PartitionsSpec
+    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+    from segmentation_pipeline.storage.warehouse.postgres import inspection
+
+    now = datetime.now(tz=UTC)
+    since = PartitionsSpec(start="2000-01-01")
+    start = latest_partition(since, now) or since.start
+    period = period_of(since, start)
+    variable = database.DEFAULT_VARIABLE
+    found = inspection.inspect_table(table, key, period=period, variable=variable)
+    place = inspection.choose_target(found, name, variable=variable, wanted=target)
+    columns = plan_columns(
+        found.sample, key=key, as_of=period.as_of, column_types=found.column_types, n_distinct=found.n_distinct
+    )
+    part = "all of them" if len(found.sample) == found.n_rows else f"a sample of {len(found.sample):,}"
+    return Draft(
+        name=name,
+        table=found.table,
+        key=key,
+        start=start,
+        target=place.table,
+        target_key=place.key,
+        mode=place.mode,
+        columns=columns,
+        remarks=(f"Looked at on {now:%Y-%m-%d}: {found.n_rows:,} rows of {found.table}, {part}.",),
+        key_remark=f"unique and not null in all {found.n_rows:,} rows",
+        statement=place.statement,
+    )
+
+
+def _smallest(name: str, table: str, key: str, target: str | None) -> dict[str, object]:
+    return {
+        "name": name,
+        "source": {"table": table, "key": key},
+        "partitions": {"start": "2000-01-01"},
+        "publish": {"table": target or table, "key": key},
+    }
+
+
+def _new_folder(name: str) -> Path:
+    """The folder that the new segmentation gets; wrong usage where there is one already, or no place for it."""
+    from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
+
+    named = os.environ.get(DEFS_VARIABLE)
+    if not named and not (ROOT / "pyproject.toml").is_file():
+        message = (
+            f"{DEFS_VARIABLE} is not set, and the package is installed, so its own folder is no place for yours. "
+            f'Choose a folder:  export {DEFS_VARIABLE}="$PWD/segmentations"'
+        )
+        raise click.UsageError(message)
+    place = Path(named).expanduser().resolve() if named else ROOT / "segmentation_pipeline" / "defs"
+    place.mkdir(parents=True, exist_ok=True)
+    folder = place / name
+    if folder.exists():
+        message = f"{_shown(folder)} is there already and stays as it is; remove it, or choose another name"
+        raise click.UsageError(message)
+    if name in pipelines():
+        message = f"a segmentation is called {name} already, in another folder of {_shown(place)}; choose another name"
+        raise click.UsageError(message)
+    return folder
+
+
+def _shown(path: Path) -> str:
+    """The path as the person at the keyboard would write it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,58 @@
+"""Progress of the partitions of a run: a bar on a terminal, plain lines elsewhere."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from segmentation_pipeline.cli.console import console
+from segmentation_pipeline.cli.views import _waiting_lines, published
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.orchestration.runs.execute import RunOutcome
+
+
+class Told:
+    """Tells which partition runs and how it ended."""
+
+    def __init__(self, name: str, n_partitions: int, bar: Progress | None) -> None:
+        """Tell on `bar`, or in lines where there is none."""
+        self._name, self._n, self._bar = name, n_partitions, bar
+        self._task = bar.add_task(name, total=n_partitions) if bar is not None else None
+        self._done = 0
+
+    def starting(self, partition: str) -> None:
+        """A partition starts."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=f"{self._name} {partition}")
+
+    def ended(self, outcome: "RunOutcome") -> None:
+        """A partition ended: a line each, and the problems in full."""
+        self._done += 1
+        out = self._bar.console if self._bar is not None else console()
+        if outcome.waiting is not None:
+            out.print(f"{self._name} {outcome.partition}: [bold]waits for approval, not published[/bold]")
+            for line in _waiting_lines(outcome.waiting):
+                out.print(f"  {line}", markup=False, soft_wrap=True)
+        elif outcome.success:
+            out.print(f"{self._name} {outcome.partition}: {published(outcome)}")
+        else:
+            out.print(f"{self._name} {outcome.partition}: [bold]failed, not published[/bold]")
+            for problem in outcome.problems:
+                out.print(textwrap.indent(problem, "  "), markup=False, soft_wrap=True)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done)
+
+
+@contextmanager
+def progress(name: str, n_partitions: int) -> Iterator[Told]:
+    """A progress bar on a terminal; elsewhere only lines."""
+    out = console()
+    if not out.is_terminal:
+        yield Told(name, n_partitions, None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out) as bar:
+        yield Told(name, n_partitions, bar)

@@ -1,0 +1,151 @@
+"""Commands that run something: the demo, one period, several, the scores between two fits."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from segmentation_pipeline.cli.group import fail, main, pipeline_of
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.orchestration.runs.execute import RunOutcome
+    from segmentation_pipeline.orchestration.segmentation import Pipeline
+
+DEMO = "shop"
+UNSET_PARTITION = "the latest complete one"
+
+
+@main.command()
+def demo() -> None:
+    r"""Seed the synthetic shop and run the months that are not up to date.
+
+    \b
+    Example:
+      segmentation demo
+    """
+    from segmentation_pipeline.cli.console import console
+    from segmentation_pipeline.cli.views import show_demo
+    from segmentation_pipeline.demo.seeding import seed_shop
+    from segmentation_pipeline.orchestration.partitions import ended_partitions
+    from segmentation_pipeline.storage.registry import schema, snapshots
+    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+    pipeline = pipeline_of(DEMO)
+    schema.migrate(pipeline.spec.publish.url_env)
+    counts = seed_shop(database.database_url(pipeline.spec.source.url_env))
+    done = "made" if counts.created else "found"
+    console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        current = {
+            each.partition
+            for each in snapshots.snapshots(connection, DEMO)
+            if each.status == "published" and each.code_version == pipeline.chain_version
+        }
+    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    outcomes = _run(pipeline, [month for month in months if month not in current])
+    show_demo(pipeline, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
+    _end(outcomes)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--partition", metavar="P", help=f"The period's start, YYYY-MM-DD. Default: {UNSET_PARTITION}.")
+def run(name: str, partition: str | None) -> None:
+    r"""Run one period of segmentation NAME through the whole chain.
+
+    \b
+    Example:
+      segmentation run shop --partition 2025-03-01
+    """
+    from segmentation_pipeline.orchestration.partitions import latest_partition
+
+    pipeline = pipeline_of(name)
+    if partition is None:
+        partition = latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC))
+        if partition is None:
+            fail(f"no period of {name} has ended yet; the first starts on {pipeline.spec.partitions.start}")
+    _require_partitions(pipeline, [partition])
+    _end(_run(pipeline, [partition]))
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "first", metavar="P", required=True, help="The first period's start, YYYY-MM-DD.")
+@click.option("--to", "last", metavar="P", required=True, help="The last period's start, inclusive.")
+def backfill(name: str, first: str, last: str) -> None:
+    r"""Run several periods of segmentation NAME, in order. A failed one does not stop the later ones.
+
+    \b
+    Example:
+      segmentation backfill shop --from 2025-01-01 --to 2025-06-01
+    """
+    from segmentation_pipeline.orchestration.partitions import ended_partitions
+
+    pipeline = pipeline_of(name)
+    _require_partitions(pipeline, [first, last])
+    if first > last:
+        message = f"--from {first} is after --to {last}"
+        raise click.UsageError(message)
+    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    _end(_run(pipeline, [month for month in months if first <= month <= last]))
+
+
+@main.command()
+@click.argument("name")
+def score(name: str) -> None:
+    r"""Give new and changed customers of NAME their segment by what is published, without a fit.
+
+    \b
+    Example:
+      segmentation score shop
+    """
+    from segmentation_pipeline.cli.views import show_scoring
+    from segmentation_pipeline.orchestration.jobs import definitions_of, score_job
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance, run_scoring
+
+    pipeline = pipeline_of(name)
+    job = definitions_of(pipeline).resolve_job_def(score_job(name))
+    with dagster_instance() as instance:
+        outcome = run_scoring(pipeline, job, instance=instance)
+    show_scoring(pipeline, outcome)
+    if not outcome.success:
+        sys.exit(1)
+
+
+def _require_partitions(pipeline: "Pipeline", partitions: Sequence[str]) -> None:
+    from segmentation_pipeline.orchestration.partitions import ended_partitions
+
+    known = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    for partition in partitions:
+        if partition not in known:
+            there = f"there is {known[0]} to {known[-1]}" if known else "none has ended yet"
+            what = f"{partition} is no finished {pipeline.spec.partitions.cadence} period of {pipeline.spec.name}"
+            message = f"{what}; {there}"
+            raise click.UsageError(message)
+
+
+def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
+    from segmentation_pipeline.cli.progress import progress
+    from segmentation_pipeline.orchestration.assets.raw_extract import undated
+    from segmentation_pipeline.orchestration.jobs import definitions_of
+    from segmentation_pipeline.orchestration.runs.execute import dagster_instance, run_partition
+
+    if not partitions:
+        return []
+    if warning := undated(pipeline, partitions[0]):  # once, for it is the same for all of them
+        click.echo(f"{pipeline.spec.name}: warning: {warning}", err=True)
+    outcomes = []
+    job = definitions_of(pipeline).resolve_job_def(pipeline.spec.name)
+    with dagster_instance() as instance, progress(pipeline.spec.name, len(partitions)) as told:
+        for partition in partitions:
+            told.starting(partition)
+            outcomes.append(run_partition(pipeline, job, partition, instance=instance))
+            told.ended(outcomes[-1])
+    return outcomes
+
+
+def _end(outcomes: "Sequence[RunOutcome]") -> None:
+    if any(not outcome.success for outcome in outcomes):
+        sys.exit(1)

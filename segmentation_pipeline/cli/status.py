@@ -1,0 +1,75 @@
+"""Commands that show where things stand."""
+
+import json
+from pathlib import Path
+
+import click
+
+from segmentation_pipeline.cli.group import fail, main, pipeline_of, pipelines
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, or an array of them without NAME.")
+def status(name: str | None, as_json: bool) -> None:
+    r"""Show snapshots, segments and where things stand, of NAME or of all segmentations.
+
+    \b
+    Example:
+      segmentation status shop --json
+    """
+    from segmentation_pipeline.cli.views import show_status
+    from segmentation_pipeline.storage.registry import schema, snapshots
+    from segmentation_pipeline.storage.registry.status import decided
+    from segmentation_pipeline.storage.registry.status import status as read
+    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+    shown = [pipeline_of(name)] if name else list(pipelines().values())
+    found, stale = [], []
+    for pipeline in shown:
+        schema.migrate(pipeline.spec.publish.url_env)
+        with database.begin(pipeline.spec.publish.url_env) as connection:
+            found.append((read(connection, pipeline.spec.name), decided(connection, pipeline.spec.name)))
+            stale.append([each.partition for each in snapshots.built_on_older_parent(connection, pipeline.spec.name)])
+    if as_json:
+        objects = [each for each, _ in found]
+        click.echo(json.dumps(objects[0] if name else objects, indent=1))
+        return
+    for (each, decisions), partitions in zip(found, stale, strict=True):
+        show_status(each, decisions, partitions)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--partition", metavar="P", help="The period's start, YYYY-MM-DD. Default: the latest that was run.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The HTML file to write.",
+)
+def report(name: str, partition: str | None, file: Path) -> None:
+    r"""Write the report of segmentation NAME for the people who know the customers: one HTML file that works offline.
+
+    Of several versions of a period it shows the newest that is published or waits for approval, or else the newest.
+
+    \b
+    Example:
+      segmentation report shop --partition 2025-03-01 -o shop-2025-03.html
+    """
+    from segmentation_pipeline.orchestration.assets.segment_report import latest_report
+
+    made = latest_report(pipeline_of(name), partition)
+    try:
+        file.write_bytes(made.html)
+    except OSError as error:
+        fail(f"the report could not be written to {file}: {error.strerror}. Name another file with -o.")
+    shown = made.snapshot
+    click.echo(f"{name} {shown.partition}: {file} shows snapshot {shown.snapshot_id} ({shown.status})")
+    if made.missing:
+        click.echo(
+            f"Not in it, for the artifacts of {shown.partition} are not kept any more: {', '.join(made.missing)}"
+        )

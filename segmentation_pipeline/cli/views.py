@@ -1,0 +1,263 @@
+"""What the commands show: tables and lines."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from segmentation_pipeline.cli.console import console, plain_table
+
+if TYPE_CHECKING:
+    from segmentation_pipeline.demo.truth import Stability
+    from segmentation_pipeline.doctor.machine import Check
+    from segmentation_pipeline.drafting.defs_yaml import Draft
+    from segmentation_pipeline.lifecycle.forget import Forgotten
+    from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
+    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.orchestration.runs.execute import RunOutcome, ScoringOutcome
+    from segmentation_pipeline.orchestration.segmentation import Pipeline
+
+STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow", "rejected": "red", "declined": "red"}
+
+
+def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> None:
+    """Print what `status --json` gives, for people, and what waits for them or was decided by them.
+
+    `stale` are the partitions built on an older parent.
+    """
+    out = console()
+    out.print(f"[bold]{status['segmentation']}[/bold]")
+    if not status["snapshots"]:
+        out.print(f"  no snapshot yet; start with: segmentation run {status['segmentation']}")
+        return
+    table = plain_table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
+    for each in status["snapshots"]:
+        is_current = each["snapshot_id"] == status["current_snapshot_id"]
+        silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
+        table.add_row(
+            each["partition"],
+            str(each["version"]),
+            # the current snapshot is published; that word beside it would not fit into 80 columns
+            Text("current", "bold green")
+            if is_current
+            else Text(each["status"], STATUS_STYLES.get(each["status"], "dim")),
+            str(each["snapshot_id"]),
+            str(each["parent_snapshot_id"] or ""),
+            str(each["k"]),
+            f"{each['n_rows']:,}",
+            silhouette,
+        )
+    out.print(table, "")
+    _show_segments(out, status["segments"])
+    _show_decisions(out, decided)
+    if stale:
+        first, last = stale[0], stale[-1]
+        out.print(
+            f"{', '.join(stale)} built on an older parent. Rebuild:  "
+            f"[bold]segmentation backfill {status['segmentation']} --from {first} --to {last}[/bold]"
+        )
+
+
+def show_draft(draft: "Draft", path: str) -> None:
+    """Print what `init` made of each column, and the commands that come next."""
+    out = console()
+    table = plain_table("column", "taken as", "why")
+    for each in draft.columns or ():
+        kind = str(each.feature.kind if each.feature is not None else each.role)
+        table.add_row(*(Text(text) for text in (each.column, kind, each.why)))
+    out.print(table)
+    out.print(f"\nWritten: {path}  (look at it: every line says why)", markup=False, soft_wrap=True)
+    if draft.mode == "update" and draft.statement is not None:
+        out.print(f"First run in the database:\n  {draft.statement}", markup=False, soft_wrap=True)
+    place = f"{draft.target}, which it makes" if draft.mode == "create" else draft.target
+    out.print("Next:")
+    for command, what in (
+        (f"segmentation run {draft.name}", f"the customers as they are, into {place}"),
+        (f"segmentation status {draft.name}", "the segments and how many customers are in each"),
+        ("segmentation doctor", "if something is in the way"),
+    ):
+        out.print(f"  {command.ljust(24 + len(draft.name))}# {what}", markup=False, soft_wrap=True)
+
+
+def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
+    """Print a line for each check as it is made, and the fix of each problem; whether all is well."""
+    out, n_checks, n_problems = console(), 0, 0
+    for of, check in checks:
+        n_checks += 1
+        n_problems += not check.ok
+        mark = "[green]ok     [/green]" if check.ok else "[bold red]problem[/bold red]"
+        out.print(mark, Text(f" {f'{of}: {check.what}'.ljust(36)} {check.found}"), sep="", soft_wrap=True)
+        if not check.ok:
+            out.print("        [bold]fix:[/bold]", Text(check.fix), soft_wrap=True)
+    told = f"{n_problems} of {n_checks} checks found a problem" if n_problems else f"{n_checks} checks, all well"
+    out.print(f"[bold]{told}[/bold]")
+    return n_problems == 0
+
+
+def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
+    """Print what the demo found: the months, the segments, how stable they are, and the way to the UI."""
+    from segmentation_pipeline.demo.showing import demo_stability
+    from segmentation_pipeline.storage.registry import snapshots
+    from segmentation_pipeline.storage.registry.status import events_of, status
+    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+    out, name = console(), pipeline.spec.name
+    table = plain_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        for snapshot in snapshots.snapshots(connection, name):
+            if snapshot.status != "published":
+                continue
+            metrics = snapshot.metrics
+            moved = f"{metrics['n_moved']:,} of {metrics['n_shared']:,}" if snapshot.parent_snapshot_id else "-"
+            table.add_row(
+                snapshot.partition[:7],
+                f"{snapshot.n_assigned:,}",
+                str(snapshot.k),
+                f"{metrics['silhouette']:.2f}",
+                happened(events_of(connection, snapshot.snapshot_id)),
+                moved,
+            )
+        found = status(connection, name)
+        stability = demo_stability(connection, name, pipeline.store)
+    out.print(table)
+    _show_segments(out, found["segments"])
+    _show_stability(out, stability)
+    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {pipeline.spec.publish.table} changed.")
+    out.print("Look at it in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
+
+
+def show_scoring(pipeline: "Pipeline", outcome: "ScoringOutcome") -> None:
+    """Print what scoring did in a line, and what to look at."""
+    out, name, receipt = console(), pipeline.spec.name, outcome.receipt
+    if not outcome.success:
+        out.print(f"{name}: [bold]nobody was scored[/bold]")
+        for problem in outcome.problems:
+            out.print(textwrap.indent(problem, "  "), markup=False, soft_wrap=True)
+        return
+    customers = f"{receipt['scored']:,} customers scored by snapshot {receipt['snapshot_id']}"
+    parts = [
+        f"{receipt['new']:,} new",
+        f"{receipt['moved']:,} in another segment than at the fit",
+        f"{receipt['changed']:,} rows of {pipeline.spec.publish.table} changed",
+        f"{receipt['unchanged']:,} unchanged",
+    ]
+    parts += [f"{receipt['unassigned']:,} in no segment"] if receipt["unassigned"] else []
+    parts += [f"{receipt['rejected']:,} rejected (see segmentation.{name}_rejected)"] if receipt["rejected"] else []
+    if receipt["kept"]:
+        parts.append(f"{receipt['kept']:,} not scored today keep their segment")
+    if receipt["not_in_target"]:
+        examples = ", ".join(receipt["examples_not_in_target"])
+        parts.append(f"{receipt['not_in_target']:,} are not in the target, for example {examples}")
+    out.print(
+        f"{name}: {customers} ({receipt['snapshot_partition']}): {', '.join(parts)}", markup=False, soft_wrap=True
+    )
+    for warning in outcome.warnings:
+        out.print(f"  warning: {warning}", markup=False, soft_wrap=True)
+
+
+def happened(events: "list[Json]") -> str:
+    """The lineage of a month in words: "1, 2 kept; 4 born (split from 2)"."""
+    by_event: dict[str, list[str]] = {}
+    notes = {
+        event["segment_id"]: f" ({event['event'].replace('_', ' ')} {event['other_segment_id']})"
+        for event in events
+        if event["other_segment_id"] is not None
+    }
+    for event in events:
+        if event["other_segment_id"] is None:
+            text = f"{event['segment_id']}{notes.get(event['segment_id'], '')}"
+            by_event.setdefault(event["event"], []).append(text)
+    return "; ".join(f"{', '.join(ids)} {event}" for event, ids in by_event.items())
+
+
+def _show_segments(out: Console, segments: "list[Json]") -> None:
+    table = plain_table("segment", "name", "customers", "share")
+    for each in segments:
+        live = each["live"]
+        customers = f"{each['n_customers']:,}" if live else "retired"
+        # a name is somebody's text, and may look like markup
+        table.add_row(str(each["segment_id"]), Text(each["name"]), customers, f"{each['share']:.1%}" if live else "")
+    out.print(table)
+
+
+def _show_decisions(out: Console, decided: "Json") -> None:
+    for each in decided["decisions"]:
+        reason = f": {each['reason']}" if each["reason"] else ""
+        said = f"{each['at']:%Y-%m-%d %H:%M} {each['who']}: {each['action']} {each['label']}{reason}"
+        out.print(said, markup=False, soft_wrap=True)
+    for each in decided["waiting"]:
+        if each["approved_by"] is not None:
+            said = f"{each['label']} is approved by {each['approved_by']} and not published yet; publish it:"
+            out.print(said, f"  {each['commands'][0]}", sep="\n", markup=False, soft_wrap=True)
+            continue
+        out.print(f"{each['label']} waits for a person:", markup=False, soft_wrap=True)
+        for line in (*each["reasons"], *each["commands"]):
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _waiting_lines(snapshot: "Snapshot") -> list[str]:
+    """Why a snapshot waits and the commands that decide."""
+    from segmentation_pipeline.storage.registry.decisions import commands, reasons_of
+
+    return [*reasons_of(snapshot), *commands(snapshot.segmentation, snapshot.snapshot_id)]
+
+
+def _show_stability(out: Console, stability: "Stability") -> None:
+    out.print(
+        f"True personas kept their segment id in [bold]{stability.kept_by_segment:.1%}[/bold] of {stability.steps} "
+        f"month-to-month steps; the raw K-Means index would have kept its number in {stability.kept_by_cluster:.1%}."
+    )
+    for persona in stability.personas:
+        if persona.returns:
+            out.print(
+                f"{persona.persona}: away and back {persona.returns} time(s), "
+                f"under the old segment id {persona.returned_to_segment} time(s)."
+            )
+
+
+def published(outcome: "RunOutcome") -> str:
+    """What a publication did, in a phrase."""
+    receipt = outcome.receipt or {}
+    if receipt.get("already_published"):
+        return "published already, 0 rows changed"
+    if not receipt.get("became_current"):
+        return "published to the history; the target shows a later period"
+    absent = ""
+    if receipt["not_in_target"]:
+        examples = ", ".join(receipt["examples_not_in_target"])
+        absent = f", {receipt['not_in_target']:,} customers are not in the target, for example {examples}"
+    return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
+
+
+def show_forgotten(pipeline: "Pipeline", key: str, forgotten: "Forgotten") -> None:
+    """Print what was erased of a customer, where, and what is for the user to do."""
+    out, name, target = console(), pipeline.spec.name, pipeline.spec.publish.table
+    if not forgotten.anything:
+        out.print(f"{name}: nothing was kept of customer {key!r}", markup=False, soft_wrap=True)
+        return
+    rows = (
+        f"{forgotten.history:,} rows of the history, {forgotten.scored:,} scored, {forgotten.rejected:,} rejected; "
+        f"segment emptied in {forgotten.target:,} rows of {target}"
+    )
+    out.print(f"{name}: customer {key!r} is erased: {rows}", markup=False, soft_wrap=True)
+    lines = [f"artifact {each} rewritten without the customer" for each in forgotten.rewritten]
+    lines += [f"artifact {each} removed; to align that period again, run it again" for each in forgotten.removed]
+    lines += [
+        "The source and the other columns of the target are yours: who is still there comes back with the next run.",
+        "Dagster's event log may name a customer whom the target lacks, or quote a rejected value: delete those runs.",
+    ]
+    for line in lines:
+        out.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def restored(receipt: "RollbackReceipt") -> str:
+    """What a rollback did, in a sentence."""
+    others = {"rolled back": receipt.rolled_back, "declined": receipt.declined}
+    newer = "; ".join(f"{what}: {', '.join(map(str, ids))}" for what, ids in others.items() if ids)
+    return (
+        f"snapshot {receipt.snapshot_id} ({receipt.partition}) is current again; {receipt.changed:,} rows changed, "
+        f"{receipt.unchanged:,} unchanged, {receipt.emptied:,} emptied that it does not know, "
+        f"{receipt.not_in_target:,} of its customers are not in the target; {newer}"
+    )

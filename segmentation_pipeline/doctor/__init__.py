@@ -1,0 +1,1 @@
+"""What is wrong with a machine, a database or its privileges."""

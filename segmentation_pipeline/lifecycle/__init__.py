@@ -1,0 +1,1 @@
+"""What becomes of a snapshot: recorded, decided, published, scored, rolled back, retained, forgotten."""

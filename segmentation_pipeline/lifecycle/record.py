@@ -1,0 +1,241 @@
+"""Aligning a fit and entering it in the books, in one transaction under the segmentation's lock."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
+from segmentation_pipeline.analysis.identity.identify import Fitted, Identity, identify
+from segmentation_pipeline.analysis.identity.naming import new_segments
+from segmentation_pipeline.analysis.profiles.centroids import centroids_of
+from segmentation_pipeline.analysis.profiles.outcomes import outcome_effects
+from segmentation_pipeline.analysis.quality.approval import Change, reasons_to_wait
+from segmentation_pipeline.analysis.quality.drift import describe
+from segmentation_pipeline.analysis.quality.gates import Evidence, evaluate
+from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
+from segmentation_pipeline.errors import AlignmentError
+from segmentation_pipeline.lifecycle.precedence import pasts
+from segmentation_pipeline.model import FittedModel, GateResult, Json, Past, Period, Snapshot, Status, SweepResult
+from segmentation_pipeline.orchestration.assets.encoded_features import valid_rows
+from segmentation_pipeline.orchestration.segmentation import PACKAGE, Pipeline
+from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.rows import ParquetRows
+from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
+
+LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", PACKAGE)
+# the sweep's figures are K-Means'; of another algorithm its own silhouette is known
+SWEPT = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The artifacts a snapshot is made from, and what is read of them."""
+
+    raw: Artifact
+    valid: Artifact
+    encoded: Artifact
+    swept: Artifact
+    fitted: Artifact
+    rows: ParquetRows
+    keys: pd.Series
+    clusters: np.ndarray
+    distance: np.ndarray
+    features: list[FeatureSpec]
+    sweep: SweepResult
+    summary: Json
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was written to the database."""
+
+    snapshot_id: int
+    status: Status
+    parent: Snapshot | None
+    identity: Identity
+    gates: tuple[GateResult, ...]
+    reasons: tuple[str, ...]
+    names: dict[int, str]
+
+
+def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs:
+    """Read the latest artifacts of the partition.
+
+    Raises:
+        AlignmentError: the fit was made from other rows than those that are validated now.
+    """
+    stages = ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit")
+    raw, valid, encoded, swept, fitted = (pipeline.latest(context, stage) for stage in stages)
+    features = [FeatureSpec(**feature) for feature in valid.json("features")]
+    rows, labels = valid_rows(valid, features), fitted.stored("labels")
+    keys = rows[pipeline.spec.source.key]
+    if not keys.equals(labels[pipeline.spec.source.key]):
+        message = (
+            f"final_fit of {context.partition_key} was made from other rows than the latest validated_rows; "
+            "materialize encoded_features, k_sweep and final_fit again"
+        )
+        raise AlignmentError(message)
+    return Inputs(
+        raw, valid, encoded, swept, fitted, rows, keys,
+        clusters=labels["cluster"].to_numpy(dtype=np.int32),
+        distance=labels["distance"].to_numpy(),
+        features=features,
+        sweep=SweepResult.from_json(swept.json("sweep")),
+        summary=fitted.json("summary"),
+    )  # fmt: skip
+
+
+def align_and_record(
+    context: dg.AssetExecutionContext, connection: sa.Connection, pipeline: Pipeline, inputs: Inputs
+) -> Recorded:
+    """Align with what was published before, evaluate the gates and write the snapshot.
+
+    Raises:
+        AlignmentError: the segmentation was never registered.
+        DecisionPendingError: an earlier partition waits for a person.
+    """
+    spec, period = pipeline.spec, pipeline.period(context.partition_key)
+    ledger = snapshots.lock(connection, spec.name)
+    if ledger is None:
+        message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
+        raise AlignmentError(message)
+    decisions.require_none_pending(connection, spec.name, period)
+    parent = snapshots.parent(connection, spec.name, period.as_of)
+    found = identify(
+        Fitted(
+            rows=inputs.rows,
+            keys=inputs.keys,
+            clusters=inputs.clusters,
+            distance=inputs.distance,
+            model=FittedModel.from_json(inputs.fitted.json("model")),
+            features=inputs.features,
+            outcomes=spec.outcomes,
+        ),
+        _remembered(connection, ledger, pasts(connection, spec.name, period, parent)),
+        parent=parent,
+        parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
+        next_segment_id=ledger.next_segment_id,
+        seen_before=snapshots.last_seen(connection, spec.name, period.as_of).keys(),
+    )
+    gates = evaluate(_gate_evidence(inputs, found, parent, spec.outcomes), spec.gates)
+    accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
+    change = _change(connection, spec.name, period, parent, found)
+    reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
+    status: Status = "rejected" if not accepted else "waiting" if reasons else "candidate"
+    known = snapshots.segment_names(connection, spec.name)
+    made = new_segments(found.alignment, found.profiles, known)
+    n_assigned = int((found.segments != UNASSIGNED).sum())
+    snapshot_id = snapshots.record(
+        connection,
+        ledger,
+        snapshots.Candidate(
+            partition=period.partition,
+            as_of=period.as_of,
+            status=status,
+            parent_snapshot_id=parent.snapshot_id if parent is not None else None,
+            run_id=context.run.run_id,
+            algorithm=found.model.algorithm,
+            k=found.model.k,
+            seed=int(inputs.summary["seed"]),
+            n_rows=inputs.raw.rows,
+            n_assigned=n_assigned,
+            n_unassigned=len(found.segments) - n_assigned,
+            n_rejected=int(inputs.valid.manifest["rejected"]),
+            metrics=_metrics(inputs, found) | {"approval": list(reasons)},
+            encoding=inputs.encoded.json("encoding"),
+            model=found.model.to_json(),
+            library_versions={name: metadata.version(name) for name in LIBRARIES},
+            code_version=pipeline.chain_version,
+            data_version=inputs.raw.data_version,
+        ),
+        next_segment_id=found.alignment.next_segment_id,
+        centroids=centroids_of(found.model, found.profiles, inputs.encoded.matrix()[1], found.segments),
+        new_segments=made,
+        events=found.alignment.events,
+        gates=gates,
+    )
+    if status != "rejected":
+        who = f"run {context.run.run_id[:8]}"
+        decisions.replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
+    names = known | {each.segment_id: each.name for each in made}
+    return Recorded(snapshot_id, status, parent, found, gates, reasons, names)
+
+
+def _remembered(
+    connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[Past]
+) -> Iterator[tuple[Past, Callable[[], pd.Series]]]:
+    """Each past with what reads its customers' segments."""
+    for past in earlier:
+        yield past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id)
+
+
+def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, outcomes: list[str]) -> Evidence:
+    n_unassigned = int(inputs.summary["n_unassigned"])
+    effects = outcome_effects(
+        inputs.rows, found.segments, outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
+    )
+    return Evidence(
+        n_extracted=inputs.raw.rows,
+        n_assigned=len(inputs.keys) - n_unassigned,
+        n_unassigned=n_unassigned,
+        n_rejected=int(inputs.valid.manifest["rejected"]),
+        segment_sizes={segment: profile.n_customers for segment, profile in found.profiles.items()},
+        silhouette=float(inputs.summary["silhouette"]),
+        structure=inputs.sweep.structure,
+        round_clusters=found.model.algorithm not in SHAPES,
+        outcomes=effects,
+        parent_partition=parent.partition if parent is not None else None,
+        parent_n_rows=parent.n_rows if parent is not None else None,
+        matches=found.alignment.matches,
+        n_shared=found.n_shared,
+        n_moved=found.n_changed,
+    )
+
+
+def _change(connection: sa.Connection, name: str, period: Period, parent: Snapshot | None, found: Identity) -> Change:
+    """What publishing would change: against the parent or, without one, the published version of the partition."""
+    before = parent
+    if before is None:
+        versions = snapshots.earlier_versions(connection, name, period.partition)
+        before = next((each for each in versions if each.status == "published"), None)
+    return Change(
+        is_first=not snapshots.ever_accepted(connection, name),
+        has_parent=parent is not None,
+        events=found.alignment.events,
+        k=found.model.k,
+        k_before=before.k if before is not None else None,
+        partition_before=before.partition if before is not None else None,
+        n_shared=found.n_shared,
+        n_moved=found.n_changed,
+    )
+
+
+def _metrics(inputs: Inputs, found: Identity) -> Json:
+    """What a snapshot is remembered by; the raw cluster numbers stay out of the database."""
+    chosen = asdict(inputs.sweep.chosen)
+    return {
+        "inertia": inputs.summary["inertia"],
+        "silhouette": inputs.summary["silhouette"],
+        **{name: chosen[name] for name in SWEPT if found.model.algorithm == "kmeans"},
+        "notes": list(inputs.summary["notes"]),
+        "reason": inputs.sweep.reason,
+        "won_by": inputs.summary["won_by"],
+        "features": inputs.valid.json("features"),
+        "distributions": describe(inputs.rows, inputs.features),
+        "n_shared": found.n_shared,
+        "n_moved": found.n_changed,
+        "evidence": found.alignment.evidence,
+        "matches": [
+            {"segment_id": each.segment_id, "score": each.score, "confidence": each.confidence, "through": each.through}
+            for each in found.alignment.matches
+        ],
+        "transitions": [asdict(each) for each in found.transitions],
+        "drift": asdict(found.drift) if found.drift is not None else None,
+    }

@@ -1,0 +1,19 @@
+"""The nouns that travel between the rooms: frozen, plain, JSON-able where they are saved."""
+
+from segmentation_pipeline.model.clustering import FitSummary, FittedModel
+from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
+from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
+from segmentation_pipeline.model.identity import Alignment, Event, LineageEvent, Match, Past, Transition
+from segmentation_pipeline.model.json import Json
+from segmentation_pipeline.model.judgement import Finding, GateResult, OutcomeEffect
+from segmentation_pipeline.model.memory import Memory
+from segmentation_pipeline.model.period import Period
+from segmentation_pipeline.model.snapshot import Centroid, Segment, Snapshot, Status
+from segmentation_pipeline.model.sweep import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
+
+__all__ = [
+    "Alignment", "Centroid", "CentroidShift", "Drift", "Encoding", "Event", "FeatureEncoding", "Finding", "FitSummary",
+    "FittedModel", "GateResult", "Json", "LineageEvent", "Match", "Memory", "OutcomeEffect", "Past", "Period",
+    "PrincipalAxes", "Reach", "Segment", "SilhouetteSample", "Snapshot", "Status", "StructureVerdict", "SweepCandidate",
+    "SweepResult", "Transition",
+]  # fmt: skip

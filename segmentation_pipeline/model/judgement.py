@@ -1,0 +1,62 @@
+"""What gates, the diagnosis and the outcomes say of a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate's outcome."""
+
+    name: str
+    passed: bool
+    severity: Literal["warn", "block"]
+    value: float | None
+    threshold: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the diagnosis noticed about a clustering, and what to do about it.
+
+    `seen` holds the number, `means` says what follows from it, `action` what to change in the defs.yaml. `value` is
+    the number itself. `algorithm` is a value of `fit.algorithm` that suits the data better, None where that is no cure.
+    """
+
+    name: str
+    seen: str
+    means: str
+    action: str
+    value: float
+    severity: Literal["info", "warn"]
+    algorithm: str | None = None
+
+    @property
+    def message(self) -> str:
+        """All of it as one line."""
+        return f"{self.seen}. {self.means}. {self.action}."
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeEffect:
+    """How far the segments differ in one outcome.
+
+    `measure` is omega squared (numbers: the share of the variance that segments explain) or Cramer's V (categories),
+    both 0 where segments say nothing and 1 where they say all; `low` to `high` is the 95 % interval. `p_adjusted` is
+    corrected for the number of outcomes. All are None where there was nothing to compare, and `sentence` says why.
+    """
+
+    outcome: str
+    measure: Literal["omega squared", "V"]
+    effect: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    differ: bool
+    n_rows: int
+    n_null: int
+    sentence: str

@@ -1,0 +1,1 @@
+"""Everything that Dagster runs and shows."""

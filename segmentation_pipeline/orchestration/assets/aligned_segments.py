@@ -1,0 +1,140 @@
+"""Today's clusters as the segments they are: matched with what was published before, judged by the gates, recorded."""
+
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
+from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
+from segmentation_pipeline.analysis.identity.matching import as_segments
+from segmentation_pipeline.analysis.profiles.projection import project
+from segmentation_pipeline.lifecycle.record import Inputs, Recorded, align_and_record, read_inputs
+from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
+from segmentation_pipeline.orchestration.checks.gates import gate_checks, gate_result
+from segmentation_pipeline.orchestration.metadata.columns import segment_columns
+from segmentation_pipeline.orchestration.metadata.pictures import show_segments
+from segmentation_pipeline.orchestration.metadata.tables import drift_table, segments_list, transitions_table
+from segmentation_pipeline.orchestration.metadata.values import picture
+from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.reporting.figures import scatter_figure
+from segmentation_pipeline.runtime.memory import release_memory
+from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.versions import json_version
+from segmentation_pipeline.storage.registry import schema
+from segmentation_pipeline.storage.registry.decisions import label
+from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+MAX_POINTS = 4_000
+
+
+def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Build the asset, with a blocking check for each gate."""
+    spec, key = pipeline.spec, pipeline.spec.source.key
+    checks = [*gate_checks(pipeline), approval_check(pipeline)]
+
+    @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
+    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        inputs = read_inputs(context, pipeline)
+        schema.migrate(spec.publish.url_env)
+        wait_for_earlier_runs(context, spec.name)
+        with database.begin(spec.publish.url_env) as connection:
+            recorded = align_and_record(context, connection, pipeline, inputs)
+        release_memory()  # the blocks that the threads worked on
+        # while nothing else is held: all of the matrix is mapped for it
+        scatter = _scatter(inputs, recorded)
+        identity = recorded.identity
+        with pipeline.writing(context, "aligned_segments", made_from=[inputs.valid, inputs.fitted]) as artifact:
+            artifact.write_json("alignment", identity.alignment.to_json())
+            artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
+            artifact.write_json("model", identity.model.to_json())
+            schema_of_rows = _write_assignments(artifact, key, inputs, recorded)
+            pictures = show_segments(
+                artifact,
+                inputs.rows,
+                identity.segments,
+                identity.profiles,
+                features=inputs.features,
+                names=recorded.names,
+                seed=int(inputs.summary["seed"]),
+            )
+            artifact.manifest |= {
+                "rows": len(identity.segments),
+                "snapshot_id": recorded.snapshot_id,
+                "data_version": json_version([inputs.fitted.data_version, identity.model.labels]),
+            }
+        return pipeline.result(
+            artifact,
+            metadata={
+                "snapshot": recorded.snapshot_id,
+                "status": recorded.status,
+                **_parent(pipeline, recorded.parent),
+                "segments": dg.MetadataValue.md(segments_list(recorded)),
+                **pictures,
+                "customers": picture(scatter, "customers on two principal axes, by segment"),
+                "moved": identity.n_changed,
+                "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
+                "unassigned": int((identity.segments == UNASSIGNED).sum()),
+                "evidence": identity.alignment.evidence,
+                "drift": dg.MetadataValue.md(drift_table(identity.drift)),
+                **segment_columns(pipeline, schema_of_rows),
+            },
+            check_results=[
+                *(gate_result(pipeline, gate, context.partition_key) for gate in recorded.gates),
+                approval_result(pipeline, recorded.snapshot_id, recorded.status, recorded.reasons),
+            ],
+        )
+
+    return step
+
+
+def _write_assignments(artifact: Artifact, key: str, inputs: Inputs, recorded: Recorded) -> pa.Schema:
+    """Write each customer's segment block by block; gives the columns."""
+    labels, identity, start = inputs.fitted.stored("labels"), recorded.identity, 0
+    schema = pa.schema(
+        [
+            (key, labels.schema.field(key).type),
+            ("segment_id", pa.int32()),
+            ("distance", pa.float64()),
+            ("second_segment_id", pa.int32()),
+            ("margin", pa.float64()),
+        ]
+    )
+    with artifact.writing_table("assignments", schema, distinct=True) as table:
+        for batch in labels.batches(BLOCK_ROWS):
+            own = identity.segments[start : start + batch.num_rows]
+            second = as_segments(batch.column("second_cluster").to_numpy(), identity.alignment)
+            columns = [
+                batch.column(key),
+                pa.array(own.astype(np.int32), mask=own == UNASSIGNED),
+                batch.column("distance"),
+                pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
+                batch.column("margin"),
+            ]
+            table.add(pa.table(columns, schema=schema))
+            start += batch.num_rows
+    return schema
+
+
+def _parent(pipeline: Pipeline, parent: Snapshot | None) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    """Name the parent, with the page of its period and the run that made it."""
+    if parent is None:
+        return {"parent_snapshot": "none: the first"}
+    page = "/".join(["/assets", *pipeline.key("aligned_segments").path])
+    link = f"[{label(parent)}]({page}?view=partitions&partition={parent.partition})"
+    return {
+        "parent_snapshot": dg.MetadataValue.md(link),
+        "parent_run": dg.MetadataValue.dagster_run(parent.run_id),
+    }
+
+
+def _scatter(inputs: Inputs, recorded: Recorded) -> bytes:
+    _, matrix = inputs.encoded.matrix()
+    projection = project(np.asarray(matrix), max_points=MAX_POINTS, seed=int(inputs.summary["seed"]))
+    return scatter_figure(
+        projection.points, recorded.identity.segments[projection.rows], projection.explained, names=recorded.names
+    )

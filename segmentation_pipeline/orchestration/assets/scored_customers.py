@@ -1,0 +1,176 @@
+"""Today's customers by the published segments, between two fits: who is new or changed gets a segment."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from segmentation_pipeline.analysis.clustering.labelling import UNASSIGNED
+from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, distance_drift
+from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
+from segmentation_pipeline.lifecycle import score as scoring
+from segmentation_pipeline.model import Period
+from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
+from segmentation_pipeline.orchestration.metadata.values import readable
+from segmentation_pipeline.orchestration.partitions import scoring_period
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.stages import SCORING
+from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
+from segmentation_pipeline.storage.artifacts.versions import json_version
+from segmentation_pipeline.storage.registry import assignments, schema
+from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.source import Extracted, extract_frame
+
+DRIFT_CHECK = "distance_drift"
+# what `<name>_rejected` has in place of a period; only the latest scoring's rows are kept
+REJECTED_PARTITION = "scored"
+
+
+def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Build the asset, with a check that warns when too many customers are far from every segment."""
+    spec, key = pipeline.spec, pipeline.spec.source.key
+    check = dg.AssetCheckSpec(
+        DRIFT_CHECK,
+        asset=pipeline.key(SCORING),
+        description="Today's customers are as near to their segments as those of the fit were. `value` is the share "
+        f"that is farther away than {FAR_QUANTILE:.0%} of them, `threshold` what is tolerated; it only warns.",
+    )
+
+    @pipeline.asset(
+        SCORING,
+        kinds={"postgres", "pandas"},
+        description=__doc__ or "",
+        check_specs=[check],
+        metadata={TABLE_NAME: spec.publish.table},
+    )
+    def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        period = scoring_period(spec.partitions, datetime.now(tz=UTC))
+        schema.migrate(spec.publish.url_env)
+        with database.begin(spec.publish.url_env) as connection:
+            fit = scoring.current_fit(connection, spec.name, quantile=FAR_QUANTILE)
+        _require(pipeline, fit, redefined(fit.snapshot, spec.features))
+        extracted, frame = extract_frame(spec.source, pipeline.query, period, timezone=spec.partitions.timezone)
+        _require_same_key(pipeline, fit, extracted)
+        scored = _score(pipeline, fit, frame, period)
+        _record_rejected(context, pipeline, fit, scored)
+        if scored.keys.empty:
+            message = f"all {len(frame):,} rows were rejected: {scored.reason_counts}. Nobody was scored."
+            raise UnusableDataError(message)
+        labels = scored.assignment
+        with database.begin(spec.publish.url_env) as connection:
+            receipt = scoring.write_scores(
+                connection, spec.publish, spec.name, fit.snapshot.snapshot_id, _rows(key, scored)
+            )
+        drift = distance_drift(labels.labels, labels.distance, fit.reaches, n_unassigned_at_fit=fit.n_unassigned)
+        if scored.unknown:
+            context.log.warning(f"values that no category of the fit knows: {scored.unknown}")
+        return dg.MaterializeResult(
+            metadata={
+                "extracted": len(frame),
+                "rejected": len(scored.rejected),
+                **receipt.to_json(),
+                "snapshot_partition": fit.snapshot.partition,
+                "as_of": period.as_of.isoformat(),
+                "window_start": period.window_start.isoformat(),
+                "reasons": dg.MetadataValue.json(scored.reason_counts),
+                "unknown_categories": dg.MetadataValue.json(scored.unknown),
+                "missing_values": dg.MetadataValue.json(scored.missing),
+                "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
+                "dagster/row_count": receipt.scored,
+                **target_columns(pipeline, "published_segments", extracted.key_type),
+            },
+            data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
+            check_results=[_check_result(pipeline, drift)],
+        )
+
+    return step
+
+
+def _require(pipeline: Pipeline, fit: scoring.Fit, no_longer: list[str]) -> None:
+    """Refuse where anything is no longer as the snapshot was fitted on it."""
+    if not no_longer:
+        return
+    name, snapshot = pipeline.spec.name, fit.snapshot
+    message = (
+        f"the features no longer match snapshot {snapshot.snapshot_id} ({snapshot.partition}), which customers of "
+        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: segmentation run {name}; or give "
+        "the source and the defs.yaml their features back."
+    )
+    raise FeaturesChangedError(message)
+
+
+def _require_same_key(pipeline: Pipeline, fit: scoring.Fit, extracted: Extracted) -> None:
+    then, now = (fit.ledger.key_name, fit.ledger.key_type), (pipeline.spec.source.key, extracted.key_type)
+    if then != now:
+        message = (
+            f"the key of {pipeline.spec.name} is {then[0]} ({then[1]}), and now the source gives {now[0]} ({now[1]}). "
+            "Nobody was scored. Cast the key in the query."
+        )
+        raise FeaturesChangedError(message)
+
+
+def _score(pipeline: Pipeline, fit: scoring.Fit, frame: pd.DataFrame, period: Period) -> Scored:
+    features = fitted_features(fit.snapshot, pipeline.spec.features)
+    if not features:
+        _require(pipeline, fit, ["it does not say how it read its columns"])
+    _require(pipeline, fit, no_longer_readable(frame, features, as_of=period.as_of))
+    scored = score(frame, fit.snapshot, features, key=pipeline.spec.source.key, as_of=period.as_of)
+    _require(pipeline, fit, list(scored.no_longer))
+    return scored
+
+
+def _record_rejected(context: dg.AssetExecutionContext, pipeline: Pipeline, fit: scoring.Fit, scored: Scored) -> None:
+    """Keep the rejected rows in a transaction of their own: who asks why nobody was scored finds them."""
+    spec, ledger = pipeline.spec, fit.ledger
+    with database.begin(spec.publish.url_env) as connection:
+        assignments.ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
+        assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
+        assignments.record_rejected(
+            connection,
+            spec.name,
+            run_id=context.run.run_id,
+            partition=REJECTED_PARTITION,
+            key=spec.source.key,
+            rejected=scored.rejected,
+            reasons=scored.reasons,
+            store_rows=spec.store_rows,
+        )
+    if len(scored.rejected):
+        context.log.warning(f"{len(scored.rejected):,} rows rejected: {scored.reason_counts}")
+
+
+def _rows(key: str, scored: Scored) -> pa.Table:
+    def segments(ids: np.ndarray) -> pa.Array:
+        return pa.array(ids.astype(np.int32), mask=ids == UNASSIGNED)
+
+    labels = scored.assignment
+    return pa.table(
+        {
+            key: pa.Array.from_pandas(scored.keys),
+            "segment_id": segments(labels.labels),
+            "distance": labels.distance,
+            "second_segment_id": segments(labels.second_labels),
+            "margin": labels.margin,
+        }
+    )
+
+
+def _check_result(pipeline: Pipeline, drift: DistanceDrift) -> dg.AssetCheckResult:
+    advice = f". The segments are out of date; refit: segmentation run {pipeline.spec.name}" if drift.drifted else ""
+    return dg.AssetCheckResult(
+        check_name=DRIFT_CHECK,
+        asset_key=pipeline.key(SCORING),
+        passed=not drift.drifted,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{drift.message}{advice}",
+        metadata={
+            "value": readable(drift.share),
+            "threshold": readable(drift.threshold),
+            "expected": readable(drift.expected_share),
+            "far": drift.n_far,
+            "standard_errors": readable(drift.z),
+        },
+    )

@@ -1,0 +1,56 @@
+"""The gates as asset checks: what each one asks, and what it found, with value and threshold."""
+
+import dagster as dg
+
+from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
+from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.orchestration.metadata.values import readable
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.spec import GatesSpec
+
+STAGE = "aligned_segments"
+# the one gate that has no threshold to set
+COUNTS = "Every extracted row is assigned, unassigned or rejected: nothing is lost in silence. Always on."
+
+
+def gate_checks(pipeline: Pipeline) -> list[dg.AssetCheckSpec]:
+    """A check for each gate; those that only warn stop nothing."""
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=pipeline.key(STAGE),
+            blocking=_severity(pipeline, name) == "block",
+            description=_question(pipeline, name),
+        )
+        for name in GATE_NAMES
+    ]
+
+
+def gate_result(pipeline: Pipeline, gate: GateResult, partition: str) -> dg.AssetCheckResult:
+    """What a gate found in one period."""
+    return dg.AssetCheckResult(
+        check_name=gate.name,
+        asset_key=pipeline.key(STAGE),
+        passed=gate.passed,
+        severity=dg.AssetCheckSeverity.ERROR if gate.severity == "block" else dg.AssetCheckSeverity.WARN,
+        description=gate.message,
+        metadata={
+            "partition": partition,
+            **{name: readable(value) for name in ("value", "threshold") if (value := getattr(gate, name)) is not None},
+        },
+    )
+
+
+def _severity(pipeline: Pipeline, name: str) -> str:
+    gate = getattr(pipeline.spec.gates, name, None)
+    return gate.severity or "block" if gate is not None else "block"
+
+
+def _question(pipeline: Pipeline, name: str) -> str:
+    field = GatesSpec.model_fields.get(name)
+    if field is None:
+        return COUNTS
+    threshold = getattr(pipeline.spec.gates, name).threshold
+    here = f"`gates.{name}` is {'not set' if threshold is None else f'{threshold:g}'} here"
+    what = "a failure stops the publication" if _severity(pipeline, name) == "block" else "a failure only warns"
+    return f"{field.description} {here}; {what}."

@@ -1,0 +1,43 @@
+"""The asset check that marks months built on an older parent, and names the command that rebuilds them."""
+
+import dagster as dg
+
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+CHECK = "built_on_latest_parent"
+
+
+def parentage_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
+    """The check's definition: it warns and stops nothing."""
+    return dg.AssetCheckSpec(
+        CHECK,
+        asset=pipeline.key("published_segments"),
+        blocking=False,
+        description="Every published period was aligned with the published period before it. A warning names the "
+        "command that rebuilds those that were not; their segments are right, but their history has a gap.",
+    )
+
+
+def parentage_result(pipeline: Pipeline) -> dg.AssetCheckResult:
+    """What the check says of all published months now."""
+    name = pipeline.spec.name
+    with database.begin(pipeline.spec.publish.url_env) as connection:
+        stale = [each.partition for each in snapshots.built_on_older_parent(connection, name)]
+    said = "every published month was aligned with the published month before it"
+    if stale:
+        said = f"{', '.join(stale)} built on an older parent. Rebuild:  {rebuild_command(name, stale)}"
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        asset_key=pipeline.key("published_segments"),
+        passed=not stale,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={"partitions": ", ".join(stale) or "none"},
+    )
+
+
+def rebuild_command(name: str, partitions: list[str]) -> str:
+    """The command that aligns these months, in order, and all between them again."""
+    return f"segmentation backfill {name} --from {partitions[0]} --to {partitions[-1]}"

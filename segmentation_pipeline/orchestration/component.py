@@ -1,0 +1,38 @@
+"""The component: one defs.yaml becomes the assets, checks, jobs and schedules of one segmentation."""
+
+from typing import Self
+
+import dagster as dg
+from pydantic import BaseModel
+
+from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.orchestration.jobs import definitions_of
+from segmentation_pipeline.orchestration.scaffolding import SegmentationScaffolder
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.spec import SegmentationSpec
+
+
+@dg.scaffold_with(SegmentationScaffolder)
+class Segmentation(dg.Component):
+    """Customer segments that keep their meaning, from a query to a segment id per customer."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Take the checked spec and the folder it lies in."""
+        self.pipeline = pipeline
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """The schema of `attributes` in a defs.yaml: the spec itself, so its errors carry file, line and field."""
+        return SegmentationSpec
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Build the component from checked attributes."""
+        if not isinstance(attributes, SegmentationSpec):
+            message = f"{context.path}: a Segmentation needs `attributes`; `segmentation init` writes them"
+            raise SpecError(message)
+        return cls(Pipeline(attributes, context.path))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
+        """Build what `definitions_of` says."""
+        return definitions_of(self.pipeline)

@@ -1,0 +1,93 @@
+"""The jobs and schedules of one segmentation."""
+
+from typing import Any
+
+import dagster as dg
+
+from segmentation_pipeline.orchestration.assets.aligned_segments import aligned_segments
+from segmentation_pipeline.orchestration.assets.encoded_features import encoded_features
+from segmentation_pipeline.orchestration.assets.final_fit import final_fit
+from segmentation_pipeline.orchestration.assets.k_sweep import k_sweep
+from segmentation_pipeline.orchestration.assets.published_segments import published_segments
+from segmentation_pipeline.orchestration.assets.raw_extract import raw_extract
+from segmentation_pipeline.orchestration.assets.scored_customers import scored_customers
+from segmentation_pipeline.orchestration.assets.segment_report import segment_report
+from segmentation_pipeline.orchestration.assets.validated_rows import validated_rows
+from segmentation_pipeline.orchestration.decisions import decision_jobs
+from segmentation_pipeline.orchestration.forms import chain_text, scoring_text
+from segmentation_pipeline.orchestration.partitions import cron_of, delay_of, latest_partition
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+from segmentation_pipeline.spec import SegmentationSpec
+
+BUILDERS = (
+    raw_extract,
+    validated_rows,
+    encoded_features,
+    k_sweep,
+    final_fit,
+    aligned_segments,
+    published_segments,
+    segment_report,
+    scored_customers,
+)
+# when today's customers are scored, once somebody switches the schedule on
+SCORE_CRON = "0 7 * * *"
+
+
+def definitions_of(pipeline: Pipeline) -> dg.Definitions:
+    """One segmentation: assets and checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
+    spec = pipeline.spec
+    job = dg.define_asset_job(
+        spec.name,
+        selection=dg.AssetSelection.assets(*[pipeline.key(stage) for stage in (*STAGES, REPORT)]),
+        # six processes less: heavy imports once, and the chain is sequential anyway
+        executor_def=dg.in_process_executor,
+        description=chain_text(spec.name),
+    )
+    score = dg.define_asset_job(
+        score_job(spec.name),
+        selection=dg.AssetSelection.assets(pipeline.key(SCORING)),
+        executor_def=dg.in_process_executor,
+        description=scoring_text(spec.name),
+    )
+    return dg.Definitions(
+        assets=[build(pipeline) for build in BUILDERS],
+        jobs=[job, score, *decision_jobs(pipeline)],
+        schedules=[_schedule(spec, job), _score_schedule(spec, score)],
+    )
+
+
+def score_job(name: str) -> str:
+    """The name of the job that scores a segmentation's customers."""
+    return f"{name}_score"
+
+
+def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
+    @dg.schedule(
+        name=f"{spec.name}_schedule",
+        job=job,
+        cron_schedule=cron_of(spec.partitions, spec.schedule),
+        execution_timezone=spec.partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if spec.schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
+        description=f"Runs each finished period {spec.schedule.hours_after_end} hours after its end.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        latest = latest_partition(spec.partitions, context.scheduled_execution_time - delay_of(spec.schedule))
+        if latest is None:
+            return dg.SkipReason(f"no period of {spec.name} has ended yet")
+        return dg.RunRequest(run_key=latest, partition_key=latest)
+
+    return schedule
+
+
+def _score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
+    cron = spec.schedule.score
+    return dg.ScheduleDefinition(
+        name=f"{score_job(spec.name)}_schedule",
+        job=job,
+        cron_schedule=cron or SCORE_CRON,
+        execution_timezone=spec.partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if cron else dg.DefaultScheduleStatus.STOPPED,
+        description="Scores new and changed customers between two fits.",
+    )

@@ -1,0 +1,1 @@
+"""What the UI shows beside an asset."""

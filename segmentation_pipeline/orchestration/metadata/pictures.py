@@ -1,0 +1,73 @@
+"""What the segments look like, for the UI and the artifact: their sizes, their profiles and the rules of a tree."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from segmentation_pipeline.analysis.arrays.rows import Rows
+from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, standard_scores
+from segmentation_pipeline.analysis.profiles.rules import Imitation, Rule, imitate
+from segmentation_pipeline.orchestration.metadata.values import picture
+from segmentation_pipeline.reporting.segments import profile_figure, size_figure
+from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.storage.artifacts.artifact import Artifact
+
+
+def show_segments(
+    artifact: Artifact,
+    rows: Rows,
+    segments: np.ndarray,
+    profiles: Mapping[int, SegmentProfile],
+    *,
+    features: Sequence[FeatureSpec],
+    names: Mapping[int, str],
+    seed: int,
+) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    """Write the profiles and the rules into the artifact, and give them as metadata, with pictures."""
+    rules = imitate(rows, segments, features=features, seed=seed)
+    scores = standard_scores(profiles, features=features)
+    artifact.write_json("rules", rules.to_json())
+    artifact.write_json("profiles", {segment: _profile(each, scores[segment]) for segment, each in profiles.items()})
+    sizes = {segment: each.n_customers for segment, each in profiles.items()}
+    return {
+        "sizes": picture(
+            size_figure(sizes, names=names, unassigned=len(segments) - sum(sizes.values())), "customers by segment"
+        ),
+        "profiles": picture(profile_figure(scores, names=names), "how far each segment is from everybody, by feature"),
+        "rules": dg.MetadataValue.md(_rules_table(rules)),
+        "rules_fidelity": rules.fidelity,
+    }
+
+
+def _profile(profile: SegmentProfile, scores: Mapping[str, float]) -> dict[str, Any]:  # plain values
+    return {
+        "automatic_name": profile.name,
+        "n_customers": profile.n_customers,
+        "share": profile.share,
+        "radius": profile.radius,
+        "figures": profile.figures,
+        "scores": scores,
+    }
+
+
+def _rules_table(rules: Imitation) -> str:
+    """The rules as a table, with what they get right in all and what they cannot tell."""
+    lines = [
+        f"These rules put {rules.fidelity:.1%} of {rules.n_rows:,} customers into their own segment.",
+        "",
+        "| who | segment | right |",
+        "|---|---|---|",
+        *(_rule_row(rule) for rule in rules.rules),
+        "",
+        "Found of each segment: " + ", ".join(f"{each} {share:.0%}" for each, share in rules.by_segment.items()) + ".",
+    ]
+    if rules.without_rule:
+        lines[-1] += f" No rule leads to {', '.join(map(str, rules.without_rule))}."
+    return "\n".join(lines)
+
+
+def _rule_row(rule: Rule) -> str:
+    condition = rule.condition.replace("|", "\\|")  # a category may hold one, which would end the cell
+    return f"| {condition} | {rule.segment_id} | {rule.right:.0%} of {rule.n_customers:,} |"

@@ -1,0 +1,1 @@
+"""Runs: executing, ordering, watching and preparing them."""

@@ -1,0 +1,130 @@
+"""Running partitions from a program: one run after the other in this process, recorded where the UI sees them."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.model import Json, Snapshot
+from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
+from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.stages import SCORING, STAGES
+from segmentation_pipeline.runtime.home import dagster_home, home
+from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+HOME_VARIABLE = "DAGSTER_HOME"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a partition's run ended: the receipt of the publication, the snapshot that waits, or what went wrong."""
+
+    partition: str
+    run_id: str
+    success: bool
+    problems: tuple[str, ...]
+    receipt: Json | None
+    waiting: Snapshot | None = None
+
+    @property
+    def changed(self) -> int:
+        """Rows of the target that changed."""
+        return max(int(self.receipt["changed"]), 0) + int(max(self.receipt["cleared"], 0)) if self.receipt else 0
+
+
+@dataclass(frozen=True)
+class ScoringOutcome:
+    """How scoring ended: what the asset noted of it, the drift warning if there is one, or what went wrong."""
+
+    run_id: str
+    success: bool
+    problems: tuple[str, ...]
+    receipt: Json
+    warnings: tuple[str, ...]
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set.
+
+    Raises:
+        ConfigurationError: DAGSTER_HOME names no folder.
+    """
+    if not os.environ.get(HOME_VARIABLE):
+        os.environ[HOME_VARIABLE] = str(dagster_home(home()))
+    try:
+        instance = dg.DagsterInstance.get()
+    except dg.DagsterInvariantViolationError as error:
+        message = f"{HOME_VARIABLE} cannot be used: {' '.join(str(error).split())}. Make that folder, or unset it."
+        raise ConfigurationError(message) from error
+    with instance:
+        yield instance
+
+
+def run_partition(
+    pipeline: Pipeline,
+    job: dg.JobDefinition,
+    partition: str,
+    *,
+    instance: dg.DagsterInstance,
+    on_stage: Callable[[str], None] = lambda _: None,
+    tags: Mapping[str, str] | None = None,
+) -> RunOutcome:
+    """Run one partition through the job's assets; `on_stage` hears each stage that ends."""
+    result = job.execute_in_process(
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+        run_config=QUIET,
+        tags={**(tags or {}), PROCESS_TAG: process_tag()},
+    )
+    for event in result.all_events:
+        if event.is_step_success and event.step_key is not None:
+            on_stage(event.step_key)
+    receipt = waiting = None
+    if result.success and pipeline.key(STAGES[-1]) in {
+        each.asset_key for each in result.get_asset_materialization_events()
+    }:
+        receipt = pipeline.store.open(STAGES[-1], partition, result.run_id).json("receipt")
+    elif result.success:
+        with database.begin(pipeline.spec.publish.url_env) as connection:
+            waiting = snapshots.of_run(connection, pipeline.spec.name, result.run_id)
+    return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
+
+
+def run_scoring(pipeline: Pipeline, job: dg.JobDefinition, *, instance: dg.DagsterInstance) -> ScoringOutcome:
+    """Score today's customers by the published segments."""
+    result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
+    receipt: Json = {}
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key == pipeline.key(SCORING):
+            noted = event.step_materialization_data.materialization.metadata
+            receipt = {name: value.value for name, value in noted.items()}
+    warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)
+    return ScoringOutcome(result.run_id, result.success, tuple(_problems(result)), receipt, warnings)
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """The failed blocking gates, or what the failed step said, without a traceback."""
+    gates = [
+        f"gate {evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    if gates:
+        yield from gates
+        return
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            yield data.user_failure_data.description
+        elif data.error is not None:
+            cause = data.error.cause or data.error
+            yield f"{event.step_key}: {cause.message.strip()} (the UI shows where: run {result.run_id[:8]})"

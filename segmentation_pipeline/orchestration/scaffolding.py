@@ -1,0 +1,65 @@
+"""What `dg scaffold defs segmentation_pipeline.Segmentation NAME` writes: a commented defs.yaml to fill in."""
+
+import re
+from datetime import UTC, datetime
+
+import dagster as dg
+from pydantic import BaseModel, Field
+
+from segmentation_pipeline.drafting.defs_yaml import Draft, defs_yaml
+from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.orchestration.partitions import latest_partition
+from segmentation_pipeline.spec import PartitionsSpec
+
+SINCE = PartitionsSpec(start="2000-01-01")
+
+
+class SegmentationParams(BaseModel):
+    """What may be said on the command line; `segmentation init` looks at the table and says more."""
+
+    table: str = Field("public.customers", description="schema.table with a row per customer.")
+    key: str = Field("customer_id", description="The column that identifies a customer.")
+
+
+class SegmentationScaffolder(dg.Scaffolder[SegmentationParams]):
+    """Writes a defs.yaml that loads as it is and says in comments what to change."""
+
+    @classmethod
+    def get_scaffold_params(cls) -> type[SegmentationParams]:
+        """Table and key."""
+        return SegmentationParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SegmentationParams]) -> None:
+        """Write the defs.yaml.
+
+        Raises:
+            SpecError: it is to be Python, which a segmentation is not.
+        """
+        if request.scaffold_format != "yaml":
+            message = "a segmentation is written in YAML: leave out --format python"
+            raise SpecError(message)
+        file = request.target_path if request.append else request.target_path / "defs.yaml"
+        text = _text(request.target_path.name, request.params)
+        file.write_text(f"{file.read_text()}---\n{text}" if request.append else text, encoding="utf-8")
+
+
+def _text(folder: str, params: SegmentationParams) -> str:
+    # a folder may be called what no segmentation can be
+    name = re.sub(r"[^a-z0-9_]+", "_", folder.lower())[:40]
+    name = name if re.match(r"[a-z]", name) else f"s_{name}"[:40]
+    return defs_yaml(
+        Draft(
+            name=name,
+            table=params.table,
+            key=params.key,
+            start=latest_partition(SINCE, datetime.now(tz=UTC)) or SINCE.start,
+            target=f"public.{name}_segments",
+            target_key=params.key,
+            mode="create",
+            remarks=(
+                "Name your table and key below. Or remove this folder, and let a look at the table list its columns:",
+                f"  segmentation init {name} --table SCHEMA.TABLE --key COLUMN",
+                "SEGMENTATION_DATABASE_URL names the database (postgresql://...).",
+            ),
+        )
+    )

@@ -1,0 +1,1 @@
+"""The process and its surroundings: home, memory, processors, settings."""

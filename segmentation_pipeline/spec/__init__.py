@@ -1,0 +1,16 @@
+"""What a `defs.yaml` may say: plain pydantic models, every field documented, unknown fields refused."""
+
+from segmentation_pipeline.spec.base import Share, Spec
+from segmentation_pipeline.spec.features import Features, FeatureSpec
+from segmentation_pipeline.spec.fit import Algorithm, FitSpec, SweepSpec
+from segmentation_pipeline.spec.gates import Gate, GatesSpec, Severity
+from segmentation_pipeline.spec.publish import Approval, PublishSpec
+from segmentation_pipeline.spec.schedule import PartitionsSpec, ScheduleSpec
+from segmentation_pipeline.spec.segmentation import RetentionSpec, SegmentationSpec
+from segmentation_pipeline.spec.source import RESERVED, FreshSpec, SourceSpec
+
+__all__ = [
+    "RESERVED", "Algorithm", "Approval", "FeatureSpec", "Features", "FitSpec", "FreshSpec", "Gate", "GatesSpec",
+    "PartitionsSpec", "PublishSpec", "RetentionSpec", "ScheduleSpec", "SegmentationSpec", "Severity", "Share",
+    "SourceSpec", "Spec", "SweepSpec",
+]  # fmt: skip

@@ -1,0 +1,50 @@
+"""The base of every part of a `defs.yaml`: immutable, unknown fields refused, mistakes in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from segmentation_pipeline.spec.mistakes import told
+
+if TYPE_CHECKING:
+    from pydantic_core import InitErrorDetails
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _name_the_fields(schema: dict[str, Any]) -> None:
+    """Let `dg check yaml`, which goes by the JSON schema, answer an unknown field with those there are."""
+    schema["propertyNames"] = {"enum": list(schema.get("properties", ()))}
+
+
+class Spec(BaseModel):
+    """Base of every part of a `defs.yaml`: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        json_schema_extra=_name_the_fields,
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told_in_plain_words(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # whatever YAML holds
+        """Say of each mistake what was found and what to write; the place stays, by which Dagster finds the line."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            fields = {name: field.description for name, field in cls.model_fields.items()}
+            elsewhere = {part.part(): tuple(part.model_fields) for part in Spec.__subclasses__() if part is not cls}
+            mistakes: list[InitErrorDetails] = [
+                told(each, fields, elsewhere, given=data) for each in error.errors(include_url=False)
+            ]
+            raise ValidationError.from_exception_data(error.title, mistakes, hide_input=True) from None
+
+    @classmethod
+    def part(cls) -> str:
+        """The field of a defs.yaml that holds this part: `sweep` of SweepSpec."""
+        return cls.__name__.removesuffix("Spec").lower()

@@ -1,0 +1,110 @@
+"""The defs.yaml files of a folder before Dagster reads them: what is no YAML or no segmentation, named by its line."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.spec.mistakes import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TYPE: Final = "segmentation_pipeline.Segmentation"
+# what Dagster reads of a defs.yaml
+_FIELDS: Final = ("type", "attributes", "requirements", "post_processing", "template_vars_module")
+_QUERY: Final = ("attributes", "source", "query")
+
+
+def require_readable(folder: Path) -> None:
+    """Refuse a folder in which a defs.yaml cannot be read as one.
+
+    Raises:
+        SpecError: a line for each thing that is wrong: file and line, field, what to write.
+    """
+    wrong = [each for path in sorted(folder.glob("*/**/defs.yaml")) for each in _faults(path)]
+    if wrong:
+        raise SpecError("\n".join(wrong))
+
+
+def _faults(path: Path) -> Iterator[str]:
+    try:
+        documents = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        began = f" ({error.context}, line {error.context_mark.line + 1})" if error.context_mark else ""
+        hint = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
+        yield f"{path}:{mark.line + 1 if mark else 1}: this is no YAML: {error.problem}{began}{hint}"
+        return
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        yield f"{path}:1: this is no YAML in UTF-8: {' '.join(str(error).split())}"
+        return
+    if not any(documents):
+        yield f"{path}:1: the file is empty. Write one with:  segmentation init NAME --table SCHEMA.TABLE --key COLUMN"
+    for document in documents:
+        if isinstance(document, yaml.MappingNode):
+            yield from _of_document(path, document)
+            yield from _twice(path, document)
+        elif document is not None:
+            yield f"{path}:{_line(document)}: there should be `type: {TYPE}` and `attributes:`"
+
+
+def _of_document(path: Path, document: yaml.MappingNode) -> Iterator[str]:
+    given = {key.value: (key, value) for key, value in document.value}
+    for name, (key, _) in given.items():
+        if name not in _FIELDS:
+            yield f"{path}:{_line(key)}: {name}: {unknown(name, _FIELDS, {})}"
+    kind = given["type"][1].value if "type" in given else None
+    if kind is None:
+        yield f"{path}:{_line(document)}: type: is missing. Write `type: {TYPE}`."
+    elif kind != TYPE and get_close_matches(str(kind), [TYPE], cutoff=0.8):
+        yield f"{path}:{_line(given['type'][0])}: type: there is no {kind}; did you mean {TYPE}?"
+    if kind != TYPE:
+        return
+    if not isinstance(given.get("attributes", (None, None))[1], yaml.MappingNode):
+        at = given["attributes"][0] if "attributes" in given else document
+        yield f"{path}:{_line(at)}: attributes: is missing. It holds name, source, partitions, features and publish."
+    query = _at(document, _QUERY)
+    if isinstance(query, yaml.ScalarNode) and query.value.strip().endswith(".sql"):
+        file = path.parent / query.value.strip()
+        if not file.is_file():
+            there = sorted(each.name for each in path.parent.glob("*.sql"))
+            near = get_close_matches(file.name, there, n=1) or there[:1]
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{path}:{_line(query)}: source.query: there is no {file.name} beside the defs.yaml{hint}"
+
+
+def _twice(path: Path, node: yaml.Node, place: str = "") -> Iterator[str]:
+    """What a mapping says more than once: YAML would take the last and be silent."""
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield from _twice(path, item, f"{place}{position}.")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        name = str(key.value)
+        if name in seen:
+            said = f"{place}{name}".removeprefix("attributes.")
+            yield f"{path}:{_line(key)}: {said}: is given already in line {seen[name]}; remove one"
+        seen.setdefault(name, _line(key))
+        yield from _twice(path, value, f"{place}{name}.")
+
+
+def _at(node: yaml.Node, place: tuple[str, ...]) -> yaml.Node | None:
+    for step in place:
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        found = [value for key, value in node.value if key.value == step]
+        if not found:
+            return None
+        node = found[-1]
+    return node
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,1 +1,0 @@
-"""The thinking: pure functions over arrays and frames."""

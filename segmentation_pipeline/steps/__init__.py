@@ -1,0 +1,1 @@
+"""The computations of the stages, written once for every engine; no Dagster."""

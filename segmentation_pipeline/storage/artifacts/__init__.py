@@ -1,0 +1,1 @@
+"""Files: artifacts with manifests."""

@@ -1,0 +1,1 @@
+"""The books: the `segmentation` schema in the target database."""

@@ -1,0 +1,1 @@
+"""Databases that customers are read from and segments written to."""

@@ -1,0 +1,179 @@
+"""Connections: from an environment variable's name to an engine, without ever showing a URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.engine import make_url
+
+from segmentation_pipeline.errors import (
+    ConfigurationError,
+    DatabaseError,
+    TransientDatabaseError,
+    UnreachableError,
+)
+from segmentation_pipeline.runtime.home import home
+from segmentation_pipeline.storage.warehouse.postgres.embedded import embedded_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_VARIABLE: Final = "SEGMENTATION_DATABASE_URL"
+APPLICATION: Final = "segmentation_pipeline"
+# SQLSTATEs after which the same may work a moment later; class 08 too: the connection failed
+_PASSING: Final = {
+    "40001": "serialization failure", "40P01": "deadlock", "53300": "too many connections", "55P03": "lock timeout",
+    "57P01": "shutdown", "57P02": "crash", "57P03": "starting up",
+}  # fmt: skip
+# libpq's own errors, and those that arrive through Arrow, have words only
+_PASSING_WORDS: Final = re.compile(
+    r"terminating connection|server closed the connection|connection (is|was|has been|already) (lost|closed)"
+    r"|connection (refused|reset|timed out|timeout expired)|could not (receive|send) data|no connection to the server"
+    r"|timeout expired|no such file or directory|is (starting up|shutting down|not yet accepting)|in recovery mode"
+    r"|too many (clients|connections)|deadlock detected|could not serialize|conflict with recovery",
+    re.IGNORECASE,
+)
+
+
+def database_url(variable: str = DEFAULT_VARIABLE) -> str:
+    """The libpq URL that the environment `variable` holds; the embedded server's if the default one is unset.
+
+    Raises:
+        ConfigurationError: the variable is unset or holds no PostgreSQL URL.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        if variable == DEFAULT_VARIABLE:
+            return embedded_url(home())
+        message = f"the environment variable {variable} is not set; it must hold a postgresql:// URL"
+        raise ConfigurationError(message)
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgresql", "postgres"}:
+        message = f"the environment variable {variable} must hold a URL that begins with postgresql://"
+        raise ConfigurationError(message)
+    if not _readable(f"postgresql://{rest}"):
+        message = (
+            f"the environment variable {variable} holds a URL that cannot be read. In its user and password, write "
+            "%40 for @, %2F for /, %3A for :, %25 for %, %23 for #."
+        )
+        raise ConfigurationError(message)
+    return f"postgresql://{rest}"
+
+
+def _readable(url: str) -> bool:
+    """Whether libpq takes the URL apart as it was meant; what libpq says of one it cannot read shows the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    ports = str(parts.get("port") or "").split(",")
+    return "@" not in str(parts.get("host") or "") and all(port.isdigit() or not port for port in ports)
+
+
+def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
+    """The engine of the database that `variable` names.
+
+    Raises:
+        ConfigurationError: the variable is unset or holds no PostgreSQL URL.
+    """
+    return _engine(database_url(variable))
+
+
+@cache
+def _engine(url: str) -> sa.Engine:
+    return sa.create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        connect_args={"application_name": APPLICATION, "connect_timeout": 10, "client_encoding": "UTF8"},
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+    """The psycopg connection beneath, inside the same transaction, for COPY."""
+    return connection.connection.driver_connection  # type: ignore[return-value]  # typed as Any by SQLAlchemy
+
+
+def qualified(table: str) -> tuple[str, str]:
+    """Split `schema.table` (or `table`, in public); double quotes keep dots and capitals.
+
+    Raises:
+        ConfigurationError: there are more parts than two, or an empty one.
+    """
+    parts = list(_parts(table))
+    if len(parts) == 1:
+        parts.insert(0, "public")
+    if len(parts) != 2 or not all(parts):
+        message = f"{table!r} is not a table name; write schema.table"
+        raise ConfigurationError(message)
+    return parts[0], parts[1]
+
+
+def _parts(table: str) -> Iterator[str]:
+    part, quoted = "", False
+    for character in table:
+        if character == '"':
+            quoted = not quoted
+        elif character == "." and not quoted:
+            yield part
+            part = ""
+        else:
+            part += character
+    yield part
+
+
+@contextmanager
+def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
+    """One transaction on the database that `variable` names; an error rolls it back.
+
+    Raises:
+        ConfigurationError: the database cannot be reached; UnreachableError where it may be later.
+        DatabaseError: it refused a statement; TransientDatabaseError where it went away or ended a deadlock.
+    """
+    try:
+        connection = engine(variable).connect()
+    except sa.exc.OperationalError as error:
+        raise unreachable(variable, error.orig or error) from error
+    try:
+        with connection, connection.begin():
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise _refused(error.orig or error, lost=error.connection_invalidated) from error
+    except psycopg.Error as error:  # of COPY, which goes past SQLAlchemy
+        raise _refused(error) from error
+
+
+def passes(error: BaseException) -> bool:
+    """Whether what the database said may pass by itself: it went away, is starting, or let another go first."""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return state in _PASSING or state.startswith("08")
+    return _PASSING_WORDS.search(str(error)) is not None
+
+
+def unreachable(variable: str, error: BaseException) -> ConfigurationError:
+    """What to raise for a database that lets nobody in; libpq's words name the host, never the password."""
+    said = f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
+    return UnreachableError(said) if passes(error) else ConfigurationError(said)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's words in one line, without anything that looks like a URL."""
+    return re.sub(r"postgres(ql)?(\+\w+)?://\S+", "the database", " ".join(str(error).split()))
+
+
+def _refused(error: BaseException, *, lost: bool = False) -> DatabaseError:
+    if lost or passes(error):
+        said = (
+            f"PostgreSQL ended the transaction: {one_line(error)}. Nothing of this step was kept; run the step again."
+        )
+        return TransientDatabaseError(said)
+    said = f"PostgreSQL refused: {one_line(error)}. Nothing of this step was kept; mend it and run the step again."
+    return DatabaseError(said)

@@ -1,0 +1,144 @@
+"""Several processes at once on one segmentation: one waits for the other, all end, and the books are right."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from support.processes import (
+    alignment,
+    ended_well,
+    forget_connections,
+    publication,
+    run,
+    start,
+    two_stages,
+    wait_for_backends,
+)
+from support.three_groups import MONTHS, N_CUSTOMERS, found_a_group
+
+from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import dagster as dg
+    from support.chain import Chain
+
+pytestmark = pytest.mark.slow
+JANUARY, FEBRUARY, MARCH = MONTHS[:3]
+BOOKS = """SELECT s.partition, s.version, s.status, p.partition, p.version FROM segmentation.snapshot s
+           LEFT JOIN segmentation.snapshot p ON p.snapshot_id = s.parent_snapshot_id ORDER BY s.partition, s.version"""
+
+
+@pytest.fixture
+def gate(chain: Chain) -> Iterator[psycopg.Connection]:
+    """January and February are published; while the connection is open, nobody else gets the segmentation's lock."""
+    job = load_definitions().resolve_job_def("shop")
+    for month in (JANUARY, FEBRUARY):
+        outcome = run(job, month)
+        assert outcome.success, outcome.problems
+    found_a_group(chain.url, (MARCH,))
+    with dagster_instance() as instance:
+        for stage in ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit"):
+            by_hand = load_definitions().resolve_implicit_global_asset_job_def()
+            key = pipelines()["shop"].key(stage)
+            assert by_hand.execute_in_process(partition_key=MARCH, asset_selection=[key], instance=instance).success
+    forget_connections()
+    with psycopg.connect(chain.url) as connection:
+        connection.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
+        yield connection
+
+
+def _at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefinition, str]) -> list[bool]:
+    """Start a process for each job, let them all queue up for the lock, then open it; gives how each ended."""
+    pids = [start(job, month) for job, month in jobs]
+    wait_for_backends(chain, count=len(jobs), waiting=True)
+    gate.commit()
+    return [ended_well(pid) for pid in pids]
+
+
+def _books_are_right(chain: Chain) -> None:
+    """Each month is published once, the latest is current, and the target is what its history says."""
+    published = "SELECT snapshot_id, partition FROM segmentation.snapshot WHERE status = 'published' ORDER BY as_of"
+    found = chain.rows(published)
+    assert [month for _, month in found] == [JANUARY, FEBRUARY, MARCH]
+    current = found[-1][0]
+    assert chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation") == [(current,)]
+    history = chain.rows(
+        "SELECT customer_id, segment_id FROM segmentation.shop_assignment WHERE snapshot_id = %s", current
+    )
+    assert len(history) == N_CUSTOMERS
+    assert dict(chain.rows("SELECT user_id, segment_id FROM target")) == dict(history)
+    # who was born in March has one id, whoever saw it first
+    assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(5,)]
+
+
+def test_two_processes_publish_the_same_snapshot(chain: Chain, gate: psycopg.Connection) -> None:
+    """Both wait for the lock and both succeed: the second finds it done."""
+    gate.rollback()
+    assert not run(alignment(), MARCH).problems
+    gate.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
+    assert _at_once(chain, gate, (publication(), MARCH), (publication(), MARCH)) == [True, True]
+    assert chain.rows(BOOKS)[2:] == [(MARCH, 1, "published", FEBRUARY, 1)]
+    _books_are_right(chain)
+
+
+def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psycopg.Connection) -> None:
+    """Two versions are aligned one after the other; whichever is published, the books are right."""
+    ended = _at_once(chain, gate, (two_stages(), MARCH), (two_stages(), MARCH))
+    assert any(ended)
+    books = chain.rows(BOOKS)[2:]
+    assert [row[:2] for row in books] == [(MARCH, 1), (MARCH, 2)]
+    assert {row[3:] for row in books} == {(FEBRUARY, 1)}
+    # version 1 is replaced by 2, or comes too late and is refused
+    assert books[0][2] in {"superseded", "candidate"}
+    assert books[1][2] == "published"
+    _books_are_right(chain)
+
+
+def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connection) -> None:
+    """March and a new version of February at once: March waits, and is built on the version that is published."""
+    february = start(two_stages(), FEBRUARY)
+    wait_for_backends(chain, count=1, waiting=True)
+    march = start(two_stages(), MARCH)
+    time.sleep(3)
+    gate.commit()
+    assert [ended_well(february), ended_well(march)] == [True, True]
+    assert chain.rows(BOOKS)[1:] == [
+        (FEBRUARY, 1, "superseded", JANUARY, 1),
+        (FEBRUARY, 2, "published", JANUARY, 1),
+        (MARCH, 1, "published", FEBRUARY, 2),
+    ]
+    _books_are_right(chain)
+
+
+def test_two_months_through_the_whole_chain(chain: Chain) -> None:
+    """February and March at once after January: March waits for February, so each is built on the month before it."""
+    job = load_definitions().resolve_job_def("shop")
+    assert run(job, JANUARY).success
+    found_a_group(chain.url, (MARCH,))
+    forget_connections()
+    with psycopg.connect(chain.url) as connection:
+        connection.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
+        pids = [start(job, FEBRUARY)]
+        _wait_for_run(FEBRUARY)
+        pids.append(start(job, MARCH))
+        _wait_for_run(MARCH)
+        time.sleep(5)
+    assert [ended_well(pid) for pid in pids] == [True, True]
+    assert chain.rows(BOOKS)[1:] == [(FEBRUARY, 1, "published", JANUARY, 1), (MARCH, 1, "published", FEBRUARY, 1)]
+    _books_are_right(chain)
+
+
+def _wait_for_run(month: str) -> None:
+    with dagster_instance() as instance:
+        for _ in range(600):
+            if any(each.tags.get(PARTITION_TAG) == month for each in instance.get_runs()):
+                return
+            time.sleep(0.05)
+    pytest.fail(f"no run of {month} within 30 s")

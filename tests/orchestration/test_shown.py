@@ -1,0 +1,134 @@
+"""What the UI shows of the assets, checks and jobs: everything has a meaning, and every column a place it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
+
+from segmentation_pipeline.orchestration.metadata.columns import LINEAGE, SCHEMA, TABLE_NAME
+from segmentation_pipeline.orchestration.metadata.meanings import EVERYWHERE, MEANINGS
+from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+
+if TYPE_CHECKING:
+    from support.chain import Chain
+
+TABLES = (
+    "raw_extract",
+    "validated_rows",
+    "encoded_features",
+    "final_fit",
+    "aligned_segments",
+    "published_segments",
+    SCORING,
+)
+SHOWN_APART = {SCHEMA, LINEAGE, "dagster/row_count"}  # the UI has places of its own for these
+
+
+@pytest.fixture
+def shown(chain: Chain) -> dict[str, dict[str, dg.MetadataValue]]:
+    """The metadata of each asset's latest materialization, after two months and a scoring."""
+    from segmentation_pipeline.orchestration.discovery import load_definitions
+
+    for month in MONTHS[:2]:
+        assert chain.run(month).success
+    scored = load_definitions().resolve_job_def("shop_score").execute_in_process(instance=chain.instance)
+    assert scored.success
+    found = {}
+    for stage in (*STAGES, REPORT, SCORING):
+        event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        found[stage] = dict(event.asset_materialization.metadata)
+    return found
+
+
+def _columns(metadata: dict[str, dg.MetadataValue]) -> dict[str, dg.TableColumn]:
+    schema = metadata[SCHEMA].value
+    assert isinstance(schema, dg.TableSchema)
+    return {column.name: column for column in schema.columns}
+
+
+def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
+    chain: Chain, shown: dict[str, dict[str, dg.MetadataValue]]
+) -> None:
+    """Each metadata key stands in the asset's description; each table's columns are explained and lead to upstream ones."""
+    for stage, metadata in shown.items():
+        unexplained = set(metadata) - SHOWN_APART - set(MEANINGS[stage]) - set(EVERYWHERE)
+        assert not unexplained, (stage, unexplained)
+        assert metadata["seconds"].value >= 0
+    for stage in TABLES:
+        assert shown[stage]["dagster/row_count"].value == N_CUSTOMERS
+        assert all(column.description for column in _columns(shown[stage]).values())
+        if stage == "raw_extract":
+            continue
+        lineage = shown[stage][LINEAGE].value
+        assert isinstance(lineage, dg.TableColumnLineage)
+        assert set(lineage.deps_by_column) == set(_columns(shown[stage])) - {"last_updated"}
+        for dep in (each for deps in lineage.deps_by_column.values() for each in deps):
+            assert dep.column_name in _columns(shown[dep.asset_key.path[-1]]), (stage, dep)
+
+    assert list(_columns(shown["encoded_features"])) == ["customer_id", "visits", "spend", "plan=basic", "plan=gold"]
+    assert _columns(shown["raw_extract"])["visits"].description == (
+        "Feature: customers are compared by it (numeric: log1p, then scaled)."
+    )
+    assert _columns(shown["encoded_features"])["plan=gold"].description == (
+        "1 where it is so, times the feature's weight: plan=gold. From validated_rows: plan."
+    )
+    assert _columns(shown["validated_rows"])["visits"].constraints.other == [">= 0"]
+    assert list(_columns(shown["published_segments"])) == ["user_id", "segment_id", "last_updated"]
+    parent = shown["aligned_segments"]
+    assert parent["parent_snapshot"].value == (
+        "[snapshot 1 (2024-01-01 v1)](/assets/shop/aligned_segments?view=partitions&partition=2024-01-01)"
+    )
+    assert chain.rows("SELECT run_id FROM segmentation.snapshot WHERE snapshot_id = 1") == [
+        (parent["parent_run"].value,)
+    ]
+
+
+def test_a_matrix_of_components_comes_from_all_features(chain: Chain) -> None:
+    """With `pca` every component leads to every feature."""
+    write_defs(chain.defs, extra="pca: 0.9")
+    assert chain.run(MONTHS[0]).success
+    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", "encoded_features"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    deps = event.asset_materialization.metadata[LINEAGE].value.deps_by_column
+    assert {each.column_name for each in deps["component 1"]} == {"visits", "spend", "plan"}
+    assert "of the variance" in str(_columns(dict(event.asset_materialization.metadata))["component 1"].description)
+
+
+def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:
+    """Group, kinds, owners, the target's table, what each gate asks and what each form wants, from the definitions alone."""
+    from segmentation_pipeline.orchestration.discovery import load_definitions
+
+    write_defs(
+        chain.defs,
+        extra='owners: ["team:crm", "anna@shop.example"]\n  gates: {max_moved: 0.4, min_silhouette: {severity: warn}}',
+    )
+    definitions = load_definitions()
+    graph = definitions.resolve_asset_graph()
+    for stage in (*STAGES, REPORT, SCORING):
+        node = graph.get(dg.AssetKey(["shop", stage]))
+        assert node.group_name == "shop"
+        assert node.kinds
+        assert node.owners == ["team:crm", "anna@shop.example"]
+        assert all(f"- `{name}`: " in (node.description or "") for name in MEANINGS[stage])
+    assert graph.get(dg.AssetKey(["shop", "published_segments"])).metadata[TABLE_NAME] == "public.target"
+
+    checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
+    assert "gates.max_moved` is 0.4 here; a failure only warns" in str(checks["max_moved"].description)
+    assert "a failure stops the publication" in str(checks["structure"].description)
+    blocking = {name for name, check in checks.items() if check.blocking}
+    assert {"counts_add_up", "structure", "max_row_drop"} <= blocking
+    assert not blocking & {"max_moved", "min_silhouette", "approval", "distance_drift"}
+
+    for action in ("approve", "decline", "rollback", "rename"):
+        job = definitions.resolve_job_def(f"shop_{action}")
+        form = job.graph.node_defs[0].config_schema.config_type.fields
+        assert all(field.default_provided and field.description for field in form.values())
+        assert all(f"- `{name}` (" in (job.description or "") for name in form)
+    assert "*Materialize…*" in (definitions.resolve_job_def("shop").description or "")
+    assert "without a fit" in (definitions.resolve_job_def("shop_score").description or "")

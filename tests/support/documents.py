@@ -1,0 +1,105 @@
+"""README and the pages of docs/, taken apart: blocks, code in a line, headings, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TUTORIAL = DOCS / "tutorial.md"
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
+# what a block may be; `text` is for what is not run
+LANGUAGES = {"console", "python", "sql", "text", "yaml"}
+_FILE = re.compile(r"<!-- file: (\S+) -->")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it begins, its language, and the file it stands for, if a comment before it names one."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    file: str | None
+
+    def __str__(self) -> str:
+        """As test ids name it."""
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines that somebody types."""
+        return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The blocks of a page, in order."""
+    found: list[Block] = []
+    file = language = None
+    start = 0
+    lines: list[str] = []
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        fence = line.strip().startswith("```")
+        if fence and language is None:
+            language, start, lines = line.strip().removeprefix("```"), number, []
+        elif fence:
+            found.append(Block(page, start, str(language), "\n".join(lines) + "\n", file))
+            language = file = None
+        elif language is not None:
+            lines.append(line)
+        elif match := _FILE.fullmatch(line.strip()):
+            file = match[1]
+    assert language is None, f"{page.name}: the block at line {start} has no end"
+    return found
+
+
+def all_blocks(language: str) -> list[Block]:
+    """The blocks of all pages in a language."""
+    return [block for page in PAGES for block in blocks(page) if block.language == language]
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks."""
+    return re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def spans(page: Path) -> list[str]:
+    """The code in the lines of a page."""
+    return re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def headings(page: Path) -> list[str]:
+    """The headings of a page, as they are written."""
+    return re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def links(page: Path) -> list[str]:
+    """Where the links and pictures of a page lead."""
+    return re.findall(r"\]\(([^)\s]+)\)", prose(page))
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables of a text: rows of cells, without the head and the line below it."""
+    found: list[list[list[str]]] = []
+    before = ""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                found.append([])
+            found[-1].append([cell.strip() for cell in line.strip().strip("|").split("|")])
+        before = line
+    return [rows[2:] for rows in found]
+
+
+def words(command: str) -> list[str]:
+    """A command line taken apart as the shell does."""
+    return shlex.split(command, comments=True)

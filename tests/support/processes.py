@@ -1,0 +1,91 @@
+"""Runs of the segmentation `shop` in processes of their own, as several command lines would make them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import psycopg
+from threadpoolctl import threadpool_limits
+
+from segmentation_pipeline.orchestration.assets.aligned_segments import aligned_segments
+from segmentation_pipeline.orchestration.assets.published_segments import published_segments
+from segmentation_pipeline.orchestration.discovery import pipelines
+from segmentation_pipeline.orchestration.runs.execute import RunOutcome, dagster_instance, run_partition
+from segmentation_pipeline.storage.warehouse.postgres import connection as connections
+
+if TYPE_CHECKING:
+    from support.chain import Chain
+
+BACKENDS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+              AND backend_type = 'client backend'"""
+
+
+def two_stages() -> dg.JobDefinition:
+    """The job that aligns and publishes what is fitted, under the segmentation's name."""
+    return _job("aligned_segments", "published_segments")
+
+
+def alignment() -> dg.JobDefinition:
+    """The job that aligns what is fitted, under the segmentation's name."""
+    return _job("aligned_segments")
+
+
+def publication() -> dg.JobDefinition:
+    """The job that publishes what is aligned, under the segmentation's name."""
+    return _job("published_segments")
+
+
+def run(job: dg.JobDefinition, month: str) -> RunOutcome:
+    """Run a month in this process, on the Dagster instance that all processes share."""
+    with dagster_instance() as instance:
+        return run_partition(pipelines()["shop"], job, month, instance=instance)
+
+
+def start(job: dg.JobDefinition, month: str) -> int:
+    """Run a month in a new process that inherits no open connection; gives its pid, which the caller must wait for."""
+    forget_connections()
+    pid = os.fork()
+    if pid == 0:
+        succeeded = False
+        os.setpgid(0, 0)  # so that what Dagster starts to follow its output can be ended with it
+        try:
+            with threadpool_limits(1):  # OpenMP's threads do not survive a fork: a fit on several would wait for ever
+                outcome = run(job, month)
+            succeeded = outcome.success
+            print(*outcome.problems, flush=True)
+        finally:
+            os._exit(0 if succeeded else 1)
+    return pid
+
+
+def ended_well(pid: int) -> bool:
+    """Wait for the end of a process; whether its run succeeded."""
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def forget_connections() -> None:
+    """Close what this process holds open."""
+    connections.engine().dispose()
+    connections._engine.cache_clear()
+
+
+def wait_for_backends(chain: Chain, *, count: int, waiting: bool = False) -> None:
+    """Wait until the server has so many other connections, of those that wait for a lock where `waiting`."""
+    query = BACKENDS + (" AND wait_event_type = 'Lock'" if waiting else "")
+    with psycopg.connect(chain.url, autocommit=True) as connection:
+        for _ in range(1200):
+            if connection.execute(query).fetchone() == (count,):
+                return
+            time.sleep(0.05)
+    message = f"after 60 s there are still not {count} connections"
+    raise AssertionError(message)
+
+
+def _job(*stages: str) -> dg.JobDefinition:
+    pipeline = pipelines()["shop"]
+    job = dg.define_asset_job("shop", selection=[pipeline.key(stage) for stage in stages])
+    made = [aligned_segments(pipeline), published_segments(pipeline)]
+    return dg.Definitions(assets=made, jobs=[job]).resolve_job_def("shop")

@@ -1,0 +1,131 @@
+"""Months aligned, recorded and published in a real database, as the chain does it, without Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
+from segmentation_pipeline.analysis.identity.identify import Fitted, Identity, identify
+from segmentation_pipeline.analysis.identity.naming import new_segments
+from segmentation_pipeline.analysis.profiles.centroids import centroids_of
+from segmentation_pipeline.analysis.quality.drift import describe
+from segmentation_pipeline.lifecycle.precedence import pasts
+from segmentation_pipeline.lifecycle.publish import Receipt, publish
+from segmentation_pipeline.model import Period
+from segmentation_pipeline.spec import PublishSpec
+from segmentation_pipeline.storage.registry import assignments, snapshots
+from support.simulation.world import FEATURES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    import sqlalchemy as sa
+
+    from segmentation_pipeline.spec import FeatureSpec
+    from support.simulation.months import MonthFit
+
+KEY: Final = "customer_id"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One segmentation in the database behind `engine`, with a target of its own."""
+
+    engine: sa.Engine
+    name: str = "world"
+
+    @property
+    def target(self) -> PublishSpec:
+        """Where its segments are written."""
+        return PublishSpec(table=f"public.{self.name}_target", key=KEY, mode="create")
+
+    def parent_k(self, start: str) -> int | None:
+        """The K of the snapshot that would be the parent of the month that begins at `start`."""
+        with self.engine.begin() as connection:
+            parent = snapshots.parent(connection, self.name, period_of(start).as_of)
+        return parent.k if parent is not None else None
+
+    def month(
+        self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
+    ) -> Identity:
+        """Align one month with all that is published, record and publish it."""
+        snapshot_id, found = self.align(start, frame, fit, features=features)
+        self.publish(snapshot_id, frame, found)
+        return found
+
+    def align(
+        self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
+    ) -> tuple[int, Identity]:
+        """Align one month with all that is published and record it; gives the snapshot's id."""
+        period = period_of(start)
+        with self.engine.begin() as connection:
+            snapshots.register(connection, self.name, key_name=KEY, key_type="bigint")
+            assignments.ensure_tables(connection, self.name, key_name=KEY, key_type="bigint")
+            ledger = snapshots.lock(connection, self.name)
+            assert ledger is not None
+            parent = snapshots.parent(connection, self.name, period.as_of)
+            earlier = pasts(connection, self.name, period, parent)
+            found = identify(
+                Fitted(
+                    frame, frame[KEY], fit.labels.astype(np.int32), fit.assigned.distance, fit.model, list(features)
+                ),
+                (
+                    (past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id))
+                    for past in earlier
+                ),
+                parent=parent,
+                parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
+                next_segment_id=ledger.next_segment_id,
+                seen_before=snapshots.last_seen(connection, self.name, period.as_of).keys(),
+            )
+            snapshot_id = snapshots.record(
+                connection,
+                ledger,
+                snapshots.Candidate(
+                    partition=period.partition, as_of=period.as_of, status="candidate",
+                    parent_snapshot_id=parent.snapshot_id if parent is not None else None, run_id="simulated",
+                    algorithm=found.model.algorithm, k=found.model.k, seed=0, n_rows=len(frame), n_assigned=len(frame),
+                    n_unassigned=0, n_rejected=0, metrics={"distributions": describe(frame, features)},
+                    encoding=fit.encoding.to_json(), model=found.model.to_json(), library_versions={},
+                    code_version="1", data_version="1",
+                ),
+                next_segment_id=found.alignment.next_segment_id,
+                centroids=centroids_of(found.model, found.profiles, fit.matrix, found.segments),
+                new_segments=new_segments(
+                    found.alignment, found.profiles, snapshots.segment_names(connection, self.name)
+                ),
+                events=found.alignment.events,
+                gates=(),
+            )  # fmt: skip
+        return snapshot_id, found
+
+    def publish(self, snapshot_id: int, frame: pd.DataFrame, found: Identity) -> Receipt:
+        """Publish what was aligned."""
+        with self.engine.begin() as connection:
+            return publish(connection, self.target, self.name, snapshot_id, _rows(frame, found))
+
+
+def period_of(start: str) -> Period:
+    """The month that begins at `start`, YYYY-MM-DD."""
+    begin = datetime.strptime(start, "%Y-%m-%d").replace(tzinfo=UTC)
+    return Period(start, begin, begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1))
+
+
+def _rows(frame: pd.DataFrame, found: Identity) -> pa.Table:
+    n = len(frame)
+    return pa.table(
+        {
+            KEY: frame[KEY].to_numpy(dtype=np.int64),
+            "segment_id": pa.array(found.segments.astype(np.int32), mask=found.segments == UNASSIGNED),
+            "distance": np.zeros(n),
+            "second_segment_id": pa.nulls(n, pa.int32()),
+            "margin": np.zeros(n),
+        }
+    )

@@ -1,0 +1,125 @@
+"""What model, history and place say is combined by what each is worth, and none of them can invent a match."""
+
+import numpy as np
+import pytest
+
+from segmentation_pipeline.analysis.identity.evidence import (
+    ELSEWHERE,
+    UNASSIGNED,
+    Reference,
+    one_to_one,
+    overlap_of,
+    weigh,
+)
+
+# two clusters of a hundred, and labels that agree with them under the segment ids 1 and 2
+CLUSTERS = np.repeat([0, 1], 100)
+SAME = CLUSTERS + 1
+NOBODY = np.full(200, UNASSIGNED)
+
+
+def _reference(**witnesses: object) -> Reference:
+    return Reference("parent", witnesses.pop("labels", None), (1, 2), {1: 100, 2: 100}, **witnesses)
+
+
+def test_the_overlap_counts_customers() -> None:
+    """The overlap matrix counts customers, and its Jaccard index divides the shared by those of either."""
+    clusters = np.array([0] * 8 + [1] * 7 + [-1] * 7)
+    labels = np.array([5] * 6 + [9] * 2 + [9] * 4 + [UNASSIGNED] * 3 + [5] * 7)
+
+    overlap = overlap_of(clusters, labels, (9, 5), k=2)
+
+    assert overlap.segment_ids == (5, 9)
+    assert overlap.counts.tolist() == [[6, 2], [0, 4]]
+    assert (overlap.cluster_sizes.tolist(), overlap.segment_sizes.tolist()) == ([8, 4], [6, 6])
+    np.testing.assert_allclose(overlap.jaccard, [[6 / 8, 2 / 12], [0, 4 / 6]])
+
+
+def test_a_single_witness_is_the_score() -> None:
+    """With the model alone the score is the overlap with its labels."""
+    labels = np.where(np.arange(200) < 90, 1, 2)
+
+    np.testing.assert_allclose(weigh(CLUSTERS, _reference(labels=labels), k=2).score, [[0.9, 10 / 200], [0, 100 / 110]])
+
+
+def test_the_history_outweighs_a_model_that_sees_one_segment_only() -> None:
+    """In a December the old model puts everybody into segment 2; the same customers say who is who."""
+    score = weigh(CLUSTERS, _reference(labels=np.full(200, 2), history=SAME), k=2).score
+
+    assert score[0, 0] > score[0, 1]
+    assert score[1, 1] > score[1, 0]
+    # one half of what the model sees pairs one to one, all of what the history sees
+    assert score[0, 0] == pytest.approx(1.0 / 1.25)
+    assert score[0, 1] == pytest.approx(0.25 * 0.5 / 1.25)
+
+
+def test_the_model_outweighs_a_history_in_which_everybody_grew_older() -> None:
+    """Where most of a segment's customers moved on together, the rows say what the segment is."""
+    # cluster 0: the fresh buyers, all new; cluster 1: the lapsed, most of whom were fresh buyers before
+    history = np.concatenate([np.full(100, UNASSIGNED), np.repeat([1, 2], [70, 30])])
+
+    score = weigh(CLUSTERS, _reference(labels=SAME, history=history), k=2).score
+
+    assert score[1, 1] > score[1, 0]
+    assert score[0, 0] > 0.9
+
+
+def test_new_customers_leave_the_history_without_a_voice() -> None:
+    """A cluster of which the history knows nobody is judged by the model alone."""
+    score = weigh(CLUSTERS, _reference(labels=SAME, history=NOBODY), k=2).score
+
+    np.testing.assert_allclose(score, np.eye(2))
+
+
+def test_a_cluster_elsewhere_is_no_match_however_the_nearest_prototype_votes() -> None:
+    """The nearest prototype always finds somebody; the place can say that nobody lives there."""
+    likeness = np.array([[ELSEWHERE / 2, 0.0], [0.0, 0.8]])
+
+    score = weigh(CLUSTERS, _reference(labels=SAME, likeness=likeness), k=2).score
+
+    assert score[0].tolist() == [0.0, 0.0]
+    assert score[1, 1] > 0.9
+
+
+def test_the_same_customers_elsewhere_are_the_same_segment() -> None:
+    """Where the customers are the same the place has no veto: they may all have moved."""
+    likeness = np.zeros((2, 2))
+
+    score = weigh(CLUSTERS, _reference(labels=SAME, history=SAME, likeness=likeness), k=2).score
+
+    assert np.diag(score).tolist() == [1.0, 1.0]
+
+
+def test_a_few_customers_of_old_do_not_vouch_for_a_cluster_of_strangers() -> None:
+    """Three customers who were in the segment do not lift the veto over a hundred who were not."""
+    history = np.where(np.arange(200) < 3, 1, UNASSIGNED)
+    likeness = np.array([[0.0, 0.0], [0.0, 0.9]])
+
+    assert weigh(CLUSTERS, _reference(labels=SAME, history=history, likeness=likeness), k=2).score[0, 0] == 0.0
+
+
+def test_the_best_witness_counts_splits_and_mergers() -> None:
+    """The counts that the lineage reads come from the witness that pairs best."""
+    confused = np.full(200, 2)
+
+    assert weigh(CLUSTERS, _reference(labels=confused, history=SAME), k=2).witness.counts.tolist() == [
+        [100, 0],
+        [0, 100],
+    ]
+    assert weigh(CLUSTERS, _reference(labels=SAME, history=NOBODY), k=2).witness.counts.tolist() == [
+        [100, 0],
+        [0, 100],
+    ]
+
+
+def test_no_witness_at_all_scores_nothing() -> None:
+    """A snapshot of which nothing can be read, and whose customers are gone, matches nobody."""
+    evidence = weigh(CLUSTERS, _reference(), k=2)
+
+    assert not evidence.score.any()
+    assert not evidence.witness.counts.any()
+
+
+def test_one_to_one_counts_a_cluster_by_its_size() -> None:
+    """The worth of a witness is the mean score of the best pairing, weighted by customers."""
+    assert one_to_one(np.array([[1.0, 0.0], [0.5, 0.0]]), np.array([30, 10])) == 0.75

@@ -1,0 +1,228 @@
+"""What an earlier model, or the history, says of today's customers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
+from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED, Reference
+from segmentation_pipeline.analysis.identity.witnesses import Spreads, likeness_by_place, missing_columns, refer
+from segmentation_pipeline.model import FittedModel, Past, Snapshot
+from segmentation_pipeline.spec import FeatureSpec
+
+FEATURES = [
+    FeatureSpec(column="spend", kind="numeric", transform="log1p"),
+    FeatureSpec(column="country", kind="categorical"),
+]
+THEN = pd.DataFrame({"spend": [1.0, 2.0, 100.0, 200.0], "country": ["UK", "UK", "DE", "DE"]})
+
+
+def _snapshot(
+    features: list[FeatureSpec] = FEATURES, frame: pd.DataFrame = THEN, labels: tuple[int, ...] = (4, 9)
+) -> Snapshot:
+    """A snapshot of two segments, one around the first rows and one around the last."""
+    encoding = fit_encoding(frame, features)
+    matrix = transform(frame, encoding).matrix.astype(np.float64)
+    centers = np.stack([matrix[:2].mean(axis=0), matrix[2:].mean(axis=0)])
+    return Snapshot(
+        snapshot_id=1, segmentation="shop", partition="2024-01-01", as_of=datetime(2024, 2, 1, tzinfo=UTC), version=1,
+        status="published", k=2, n_rows=4, n_assigned=4, parent_snapshot_id=None, run_id="run", code_version="1",
+        metrics={}, encoding=encoding.to_json(), model=FittedModel("kmeans", centers, labels).to_json(),
+        created_at=datetime(2024, 2, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def _today(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({"spend": [150.0, 1.5, 3.0], "country": ["DE", "UK", "UK"]} | columns)
+
+
+def _refer(
+    snapshot: Snapshot, frame: pd.DataFrame, *, ids: tuple[int, ...] = (4, 9), keys: Any = None, **given: Any
+) -> Reference:
+    """What the snapshot says, all rows of today being one cluster."""
+    past = Past("parent", snapshot, ids, {4: 2, 9: 2})
+    customers = pd.Series(range(len(frame)) if keys is None else keys)
+    return refer(past, frame, np.zeros(len(frame), dtype=np.int64), k=1, keys=customers, **given)
+
+
+def _labels(snapshot: Snapshot, frame: pd.DataFrame) -> list[int]:
+    labels = _refer(snapshot, frame).labels
+    assert labels is not None
+    return labels.tolist()
+
+
+def test_todays_customers_are_labelled_by_the_saved_model() -> None:
+    """Each row of today gets the segment that the snapshot's own encoding and prototypes give it."""
+    reference = _refer(_snapshot(), _today())
+
+    assert reference.labels is not None
+    assert reference.labels.tolist() == [9, 4, 4]
+    assert reference.history is None
+    assert (reference.through, reference.segment_ids, reference.sizes) == ("parent", (4, 9), {4: 2, 9: 2})
+
+
+def test_the_rows_of_then_are_labelled_as_then() -> None:
+    """One model, one answer: the snapshot's own rows get the labels they had."""
+    snapshot = _snapshot()
+    matrix = transform(THEN, fit_encoding(THEN, FEATURES)).matrix
+
+    assert _labels(snapshot, THEN) == assign(matrix, FittedModel.from_json(snapshot.model)).labels.tolist()
+
+
+def test_a_retired_segments_snapshot_passes_on_that_segment_only() -> None:
+    """The ids a reference may pass on can be named; the labels stay what the model says."""
+    reference = _refer(_snapshot(), _today(), ids=(9,))
+
+    assert (reference.segment_ids, reference.everyone) == ((9,), (4, 9))
+    assert reference.labels is not None
+    assert reference.labels.tolist() == [9, 4, 4]
+
+
+def test_rows_the_old_encoding_cannot_take_have_no_opinion() -> None:
+    """A null or a value outside the old transform's domain leaves its row without a label, and without a warning."""
+    assert _labels(_snapshot(), _today(spend=[np.nan, 1.5, -3.0])) == [UNASSIGNED, 4, UNASSIGNED]
+
+
+def test_a_value_at_the_edge_of_the_old_transform_has_no_opinion() -> None:
+    """log1p of -1 is minus infinity: such a row is left out as well."""
+    assert _labels(_snapshot(), _today(spend=[-1.0, 1.5, 150.0])) == [UNASSIGNED, 4, 9]
+
+
+@pytest.mark.parametrize("spend", [["150", "1.5", "none"], pd.Series(["150", "1.5", "none"], dtype="object")])
+def test_a_column_that_has_become_text_is_read_as_numbers(spend: Any) -> None:
+    """A numeric feature of then that is text today is read where it can be; other rows have no label."""
+    assert _labels(_snapshot(), _today(spend=spend)) == [9, 4, UNASSIGNED]
+
+
+def test_a_null_that_was_filled_then_is_filled_again() -> None:
+    """An encoding that fills nulls labels rows with nulls."""
+    filling = [FeatureSpec(column="spend", kind="numeric", missing="median")]
+    snapshot = _snapshot(filling, pd.DataFrame({"spend": [1.0, 2.0, 3.0, 300.0]}))
+
+    assert _labels(snapshot, pd.DataFrame({"spend": [np.nan, 400.0]})) == [4, 9]
+
+
+def test_a_new_country_does_not_stop_the_old_model() -> None:
+    """A category that the snapshot never saw is labelled by the other features."""
+    assert _labels(_snapshot(), _today(country=["🍣", "🍣", "UK"])) == [9, 4, 4]
+
+
+def test_columns_the_source_has_lost_are_named() -> None:
+    """The columns that the old encoding reads and today's rows lack are named, in its order."""
+    snapshot = _snapshot()
+
+    assert missing_columns(snapshot, _today()) == []
+    assert missing_columns(snapshot, _today().drop(columns=["country"])) == ["country"]
+    assert missing_columns(snapshot, pd.DataFrame({"other": [1]})) == ["spend", "country"]
+
+
+def test_a_date_where_the_old_encoding_reads_days_is_lacking() -> None:
+    """A column of days then that is no feature today comes as dates, which say nothing without that as_of."""
+    features = [*FEATURES, FeatureSpec(column="joined", kind="date")]
+    snapshot = _snapshot(features, THEN.assign(joined=[1.0, 2.0, 50.0, 60.0]))
+
+    assert missing_columns(snapshot, _today(joined=[55.0, 1.0, 2.0])) == []
+    assert missing_columns(snapshot, _today(joined=pd.to_datetime(["2024-01-01"] * 3))) == ["joined"]
+
+
+@pytest.mark.parametrize(
+    ("known", "today"),
+    [
+        ([11, 12, 13], [13, 99, 11]),
+        (["a", "b", "c"], ["c", "zz", "a"]),
+        ([2**53, 2**53 + 1, 2**53 + 2], [2**53 + 2, 5, 2**53]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["int64", "int32", "float64"])
+def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any], dtype: str) -> None:
+    """By history each customer is labelled by the own earlier segment, newcomers not at all."""
+    history = pd.Series(np.array([4, 9, 9], dtype=dtype), index=pd.Index(known))
+
+    reference = _refer(_snapshot(), _today(), keys=today, history=lambda: history)
+
+    assert reference.history is not None
+    assert reference.history.tolist() == [9, UNASSIGNED, 4]
+    assert reference.history.dtype == np.int32
+
+
+def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
+    """Without a column of the old encoding neither its model nor the place can say anything."""
+    history = pd.Series([4, 9], index=[0, 1])
+
+    reference = _refer(_snapshot(), _today().drop(columns=["country"]), history=lambda: history)
+
+    assert reference.labels is None
+    assert reference.likeness is None
+    assert reference.history is not None
+    assert reference.history.tolist() == [4, 9, UNASSIGNED]
+
+
+def test_an_empty_history_says_nothing() -> None:
+    """Without any earlier assignment nobody has a label."""
+    reference = _refer(_snapshot(), _today(), history=lambda: pd.Series([], dtype="int64"))
+
+    assert reference.history is not None
+    assert reference.history.tolist() == [UNASSIGNED] * 3
+
+
+# two clusters of unit spread along both axes, around (0, 0) and (10, 0)
+PLACES = np.random.default_rng(0).normal(size=(4000, 2)).astype(np.float32)
+PLACES[2000:, 0] += 10
+TWO = np.repeat([0, 1], 2000)
+
+
+def _likeness(*centers: tuple[float, float], labels: tuple[int, ...] = (1, 2)) -> Any:
+    return likeness_by_place(_spreads(PLACES, TWO), FittedModel("kmeans", np.array(centers), labels), (1, 2))
+
+
+def _spreads(matrix: Any, clusters: Any, *, middle: float = 3.0) -> Spreads:
+    """Of two clusters, counted in two parts."""
+    one, other = (
+        Spreads.of(matrix[part], clusters[part], k=2, middle=np.full(matrix.shape[1], middle))
+        for part in (slice(0, 3), slice(3, None))
+    )
+    return one.plus(other)
+
+
+def test_a_cluster_is_like_the_segment_that_lies_where_it_lies() -> None:
+    """Normals of one place overlap fully; those two spreads apart by 2 Phi(-1), those ten apart not at all."""
+    likeness = _likeness((0.0, 0.0), (12.0, 0.0))
+
+    np.testing.assert_allclose(likeness, [[1.0, 0.0], [0.0, 0.317]], atol=0.03)
+
+
+def test_the_place_is_measured_along_the_way_between_the_two() -> None:
+    """Three spreads away in any direction is three spreads away."""
+    np.testing.assert_allclose(np.diag(_likeness((0.0, 3.0), (10.0, -3.0))), [0.134, 0.134], atol=0.02)
+
+
+@pytest.mark.parametrize("middle", [0.0, 1e4])
+def test_the_spread_of_a_cluster_is_that_of_its_rows(middle: float) -> None:
+    """Counted in parts and around any middle, mean and deviation along a direction are those of the rows."""
+    direction = np.array([[0.6, 0.8]])
+    spreads = _spreads(PLACES, TWO, middle=middle)
+
+    for cluster in (0, 1):
+        rows = PLACES[cluster == TWO].astype(np.float64)
+        np.testing.assert_allclose(spreads.mean(cluster), rows.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(spreads.along(cluster, direction), (rows @ direction.T).std(axis=0), rtol=1e-6)
+
+
+def test_a_segment_of_several_prototypes_has_no_place() -> None:
+    """A ring's prototypes have no center that would say where it is."""
+    assert _likeness((0.0, 0.0), (12.0, 0.0), (5.0, 5.0), labels=(1, 2, 2)) is None
+
+
+def test_a_cluster_of_equals_is_no_point() -> None:
+    """Customers who are all the same still overlap with a segment a twentieth of a standard deviation away."""
+    model = FittedModel("kmeans", np.array([[0.05]]), (1,))
+
+    likeness = likeness_by_place(_spreads(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64)), model, (1,))
+
+    assert likeness is not None
+    assert likeness[0, 0] > 0.8
+    assert likeness[1, 0] == 0.0

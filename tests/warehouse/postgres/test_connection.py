@@ -1,0 +1,98 @@
+"""What the database says when it does not do what it was asked, and whether the same may work a moment later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from segmentation_pipeline.errors import ConfigurationError, DatabaseError, TransientDatabaseError, UnreachableError
+from segmentation_pipeline.storage.warehouse.postgres import connection as database
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.DeadlockDetected(),
+        errors.SerializationFailure(),
+        errors.AdminShutdown(),
+        errors.CannotConnectNow(),
+        errors.TooManyConnections(),
+        errors.ConnectionFailure(),
+        psycopg.OperationalError("consuming input failed: server closed the connection unexpectedly"),
+        psycopg.OperationalError("the connection is lost"),
+        psycopg.OperationalError("connection failed: FATAL:  the database system is starting up"),
+        psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"),
+        psycopg.OperationalError('connection to server at "127.0.0.1", port 1 failed: Connection refused'),
+        OSError(
+            "[libpq] Execution error [PGRES_FATAL_ERROR]: FATAL:  terminating connection due to administrator command"
+        ),
+        OSError("[libpq] Execution error: ERROR:  canceling statement due to conflict with recovery"),
+    ],
+    ids=str,
+)
+def test_what_may_pass_is_known(error: Exception) -> None:
+    """A restart, a full server, a deadlock, a lost connection: by SQLSTATE where there is one, by its words elsewhere."""
+    assert database.passes(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.QueryCanceled("canceling statement due to statement timeout"),
+        errors.InsufficientPrivilege("permission denied for table target"),
+        errors.DiskFull("could not extend file"),
+        errors.UndefinedTable(),
+        psycopg.OperationalError('connection failed: FATAL:  password authentication failed for user "ann"'),
+        psycopg.OperationalError('connection failed: FATAL:  database "nowhere" does not exist'),
+        psycopg.OperationalError("failed to resolve host 'nohost': Name or service not known"),
+        OSError("[libpq] Execution error [PGRES_FATAL_ERROR]: ERROR:  canceling statement due to statement timeout"),
+        OSError("[libpq] Execution error [PGRES_FATAL_ERROR]: ERROR:  division by zero"),
+    ],
+    ids=str,
+)
+def test_what_will_not_pass_is_known(error: Exception) -> None:
+    """A timeout, a privilege, a full disk, a wrong password or name are the same a moment later."""
+    assert not database.passes(error)
+
+
+def test_a_database_that_does_not_answer_is_told_from_one_that_refuses(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server at the URL may be a restart; a database that does not exist is a wrong URL."""
+    monkeypatch.setenv("GONE_URL", "postgresql://127.0.0.1:1/shop")
+    monkeypatch.setenv("WRONG_URL", engine.url.set(drivername="postgresql", database="nowhere").render_as_string())
+    with pytest.raises(UnreachableError, match="GONE_URL names cannot be reached"):
+        _run("GONE_URL")
+    with pytest.raises(ConfigurationError, match=r"WRONG_URL names cannot be reached.*does not exist") as caught:
+        _run("WRONG_URL")
+    assert not isinstance(caught.value, UnreachableError)
+
+
+@pytest.mark.parametrize(
+    ("second", "kind", "said"),
+    [
+        ("SELECT FROM nowhere", DatabaseError, 'PostgreSQL refused: relation "nowhere" does not exist'),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", TransientDatabaseError, "PostgreSQL ended the transaction"),
+    ],
+)
+def test_a_statement_that_is_refused_is_not_a_lost_connection(
+    engine: sa.Engine, second: str, kind: type[DatabaseError], said: str
+) -> None:
+    """A refused statement and an ended connection are errors of their own kinds, and both roll back."""
+    with pytest.raises(DatabaseError, match=said) as caught:
+        _run(database.DEFAULT_VARIABLE, "CREATE TABLE half (id int)", second)
+    assert type(caught.value) is kind
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar() is None
+
+
+def _run(variable: str, *statements: str) -> None:
+    with database.begin(variable) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
