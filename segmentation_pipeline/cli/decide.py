@@ -2,7 +2,7 @@
 
 import click
 
-from segmentation_pipeline.cli.group import fail, main, pipeline_of, who
+from segmentation_pipeline.cli.group import fail, main, segmentation_named, who
 
 
 @main.command()
@@ -22,7 +22,7 @@ def name(name: str, segment_id: int, text: str, description: str | None) -> None
     if not text.strip():
         message = "TEXT is empty; give the segment a name"
         raise click.UsageError(message)
-    rename(pipeline_of(name), segment_id, text=text, description=description)
+    rename(segmentation_named(name), segment_id, text=text, description=description)
     click.echo(f"{name}: segment {segment_id} is now called {text.strip()!r}")
 
 
@@ -37,18 +37,18 @@ def approve(name: str, snapshot_id: int, reason: str | None) -> None:
     Example:
       segmentation approve shop 7 --reason "the new segment is the spring campaign's"
     """
-    from segmentation_pipeline.cli.views import published
-    from segmentation_pipeline.orchestration.decisions import approve, told
+    from segmentation_pipeline.cli.views import describe_publication
+    from segmentation_pipeline.orchestration.decisions import approve, describe_approval
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
     from segmentation_pipeline.storage.registry.decisions import label
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     with dagster_instance() as instance:
-        approved, outcome = approve(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
-    click.echo(f"{name}: {label(approved.snapshot)} {told(approved)}")
+        approved, outcome = approve(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {label(approved.snapshot)} {describe_approval(approved)}")
     if not outcome.success:
         fail("\n".join(outcome.problems))
-    click.echo(f"{name} {outcome.partition}: {published(outcome)}")
+    click.echo(f"{name} {outcome.partition}: {describe_publication(outcome)}")
 
 
 @main.command()
@@ -66,9 +66,9 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
     from segmentation_pipeline.storage.registry.decisions import label
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     with dagster_instance() as instance:
-        declined = decline(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
+        declined = decline(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
     click.echo(
         f"{name}: {label(declined)} is declined. For a new version:  "
         f"segmentation run {name} --partition {declined.partition}"
@@ -86,11 +86,11 @@ def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
     Example:
       segmentation rollback shop 5 --reason "March had last year's prices"
     """
-    from segmentation_pipeline.cli.views import restored
+    from segmentation_pipeline.cli.views import describe_rollback
     from segmentation_pipeline.orchestration.decisions import rollback
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     with dagster_instance() as instance:
-        receipt = rollback(pipeline, snapshot_id, who=who(), reason=reason, instance=instance)
-    click.echo(f"{name}: {restored(receipt)}")
+        receipt = rollback(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
+    click.echo(f"{name}: {describe_rollback(receipt)}")

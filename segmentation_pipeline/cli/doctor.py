@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segmentation_pipeline.cli.group import main, pipeline_of, pipelines
+from segmentation_pipeline.cli.group import main, segmentation_named, segmentations
 from segmentation_pipeline.cli.run import DEMO
 from segmentation_pipeline.errors import SegmentationError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from segmentation_pipeline.doctor.machine import Check
-    from segmentation_pipeline.orchestration.segmentation import Pipeline
+    from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 PACKAGE = "segmentation-pipeline"
 PINS = Path(__file__).parents[2] / "docker" / "requirements-dev.txt"
@@ -48,7 +48,7 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     for check in _machine():
         yield "machine", check
     try:
-        found = pipelines() if only is None else {only: pipeline_of(only)}
+        found = segmentations() if only is None else {only: segmentation_named(only)}
     except SegmentationError as error:
         yield "defs", health.Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
         found = {}
@@ -62,10 +62,10 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
         check = privileges.check_server(variable)
         reached[variable] = check.ok
         yield "database", check
-    for name, pipeline in sorted(found.items()):
+    for name, segmentation in sorted(found.items()):
         # a database that does not answer is told once
-        if reached[pipeline.spec.source.url_env] and reached[pipeline.spec.publish.url_env]:
-            for check in _of_segmentation(pipeline):
+        if reached[segmentation.spec.source.url_env] and reached[segmentation.spec.publish.url_env]:
+            for check in _of_segmentation(segmentation):
                 yield name, check
 
 
@@ -85,7 +85,7 @@ def _machine() -> "Iterator[Check]":
     yield from health.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
 
 
-def _of_segmentation(pipeline: "Pipeline") -> "Iterator[Check]":
+def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
     from datetime import UTC, datetime
 
     from segmentation_pipeline.doctor import database as privileges
@@ -93,12 +93,12 @@ def _of_segmentation(pipeline: "Pipeline") -> "Iterator[Check]":
     from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
     from segmentation_pipeline.orchestration.partitions import scoring_period
 
-    spec = pipeline.spec
+    spec = segmentation.spec
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
     fresh = [spec.source.fresh.column] if spec.source.fresh else []
     period = scoring_period(spec.partitions, datetime.now(tz=UTC))
     source, key_type = privileges.check_source(
-        spec.source, pipeline.query, [*listed, *spec.outcomes, *fresh], period=period
+        spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
     )
     if spec.name == DEMO and not os.environ.get(DEFS_VARIABLE) and not source.ok and "does not exist" in source.found:
         yield health.Check("the demo", ok=True, found="is not seeded, and need not be; `segmentation demo` does it")

@@ -2,7 +2,7 @@
 
 import click
 
-from segmentation_pipeline.cli.group import main, pipeline_of
+from segmentation_pipeline.cli.group import main, segmentation_named
 
 
 @main.command()
@@ -22,10 +22,10 @@ def forget(name: str, key: str) -> None:
     from segmentation_pipeline.lifecycle.retention import forget
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     with dagster_instance() as instance:
-        forgotten = forget(pipeline, key, instance=instance)
-    show_forgotten(pipeline, key, forgotten)
+        forgotten = forget(segmentation, key, instance=instance)
+    show_forgotten(segmentation, key, forgotten)
 
 
 @main.command()
@@ -40,8 +40,8 @@ def gc(name: str) -> None:
     from segmentation_pipeline.lifecycle.retention import collect_garbage
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     with dagster_instance() as instance:
-        told = collect_garbage(pipeline, instance=instance)
+        told = collect_garbage(segmentation, instance=instance)
     for line in told or ["nothing is older than `retention` in its defs.yaml keeps"]:
         click.echo(f"{name}: {line}")

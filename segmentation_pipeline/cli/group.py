@@ -11,7 +11,7 @@ import click
 from segmentation_pipeline.errors import SegmentationError
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.orchestration.segmentation import Pipeline
+    from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 # The imports make hundreds of thousands of objects that stay; they need not be searched for garbage again and again.
 OBJECTS_BEFORE_COLLECTION = 500_000
@@ -64,17 +64,17 @@ def who() -> str:
         return f"user {os.getuid()}"
 
 
-def pipelines() -> "dict[str, Pipeline]":
+def segmentations() -> "dict[str, SegmentationContext]":
     """Every segmentation there is, by its name."""
     from segmentation_pipeline.orchestration import discovery
 
     gc.freeze()  # what the imports made stays; it is not searched
-    return discovery.pipelines()
+    return discovery.segmentations()
 
 
-def pipeline_of(name: str) -> "Pipeline":
+def segmentation_named(name: str) -> "SegmentationContext":
     """The segmentation of that name; wrong usage where there is none."""
-    found = pipelines()
+    found = segmentations()
     if name not in found:
         message = f"no segmentation is called {name!r}; there is {', '.join(sorted(found)) or 'none'}"
         raise click.UsageError(message)

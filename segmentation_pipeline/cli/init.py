@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segmentation_pipeline.cli.group import main, pipelines
+from segmentation_pipeline.cli.group import main, segmentations
 
 if TYPE_CHECKING:
     from segmentation_pipeline.drafting.defs_yaml import Draft
@@ -116,7 +116,7 @@ def _new_folder(name: str) -> Path:
     if folder.exists():
         message = f"{_shown(folder)} is there already and stays as it is; remove it, or choose another name"
         raise click.UsageError(message)
-    if name in pipelines():
+    if name in segmentations():
         message = f"a segmentation is called {name} already, in another folder of {_shown(place)}; choose another name"
         raise click.UsageError(message)
     return folder

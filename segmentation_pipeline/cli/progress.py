@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from segmentation_pipeline.cli.console import console
-from segmentation_pipeline.cli.views import _waiting_lines, published
+from segmentation_pipeline.cli.views import _waiting_lines, describe_publication
 
 if TYPE_CHECKING:
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome
 
 
-class Told:
+class RunProgress:
     """Tells which partition runs and how it ended."""
 
     def __init__(self, name: str, n_partitions: int, bar: Progress | None) -> None:
@@ -37,7 +37,7 @@ class Told:
             for line in _waiting_lines(outcome.waiting):
                 out.print(f"  {line}", markup=False, soft_wrap=True)
         elif outcome.success:
-            out.print(f"{self._name} {outcome.partition}: {published(outcome)}")
+            out.print(f"{self._name} {outcome.partition}: {describe_publication(outcome)}")
         else:
             out.print(f"{self._name} {outcome.partition}: [bold]failed, not published[/bold]")
             for problem in outcome.problems:
@@ -47,12 +47,12 @@ class Told:
 
 
 @contextmanager
-def progress(name: str, n_partitions: int) -> Iterator[Told]:
+def progress(name: str, n_partitions: int) -> Iterator[RunProgress]:
     """A progress bar on a terminal; elsewhere only lines."""
     out = console()
     if not out.is_terminal:
-        yield Told(name, n_partitions, None)
+        yield RunProgress(name, n_partitions, None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out) as bar:
-        yield Told(name, n_partitions, bar)
+        yield RunProgress(name, n_partitions, bar)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segmentation_pipeline.cli.group import fail, main, pipeline_of
+from segmentation_pipeline.cli.group import fail, main, segmentation_named
 
 if TYPE_CHECKING:
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome
-    from segmentation_pipeline.orchestration.segmentation import Pipeline
+    from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 DEMO = "shop"
 UNSET_PARTITION = "the latest complete one"
@@ -32,20 +32,20 @@ def demo() -> None:
     from segmentation_pipeline.storage.registry import schema, snapshots
     from segmentation_pipeline.storage.warehouse.postgres import connection as database
 
-    pipeline = pipeline_of(DEMO)
-    schema.migrate(pipeline.spec.publish.url_env)
-    counts = seed_shop(database.database_url(pipeline.spec.source.url_env))
+    segmentation = segmentation_named(DEMO)
+    schema.migrate(segmentation.spec.publish.url_env)
+    counts = seed_shop(database.database_url(segmentation.spec.source.url_env))
     done = "made" if counts.created else "found"
     console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         current = {
             each.partition
             for each in snapshots.snapshots(connection, DEMO)
-            if each.status == "published" and each.code_version == pipeline.chain_version
+            if each.status == "published" and each.code_version == segmentation.chain_version
         }
-    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
-    outcomes = _run(pipeline, [month for month in months if month not in current])
-    show_demo(pipeline, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
+    months = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    outcomes = _run(segmentation, [month for month in months if month not in current])
+    show_demo(segmentation, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
     _end(outcomes)
 
 
@@ -61,13 +61,13 @@ def run(name: str, partition: str | None) -> None:
     """
     from segmentation_pipeline.orchestration.partitions import latest_partition
 
-    pipeline = pipeline_of(name)
+    segmentation = segmentation_named(name)
     if partition is None:
-        partition = latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC))
+        partition = latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
         if partition is None:
-            fail(f"no period of {name} has ended yet; the first starts on {pipeline.spec.partitions.start}")
-    _require_partitions(pipeline, [partition])
-    _end(_run(pipeline, [partition]))
+            fail(f"no period of {name} has ended yet; the first starts on {segmentation.spec.partitions.start}")
+    _require_partitions(segmentation, [partition])
+    _end(_run(segmentation, [partition]))
 
 
 @main.command()
@@ -83,13 +83,13 @@ def backfill(name: str, first: str, last: str) -> None:
     """
     from segmentation_pipeline.orchestration.partitions import ended_partitions
 
-    pipeline = pipeline_of(name)
-    _require_partitions(pipeline, [first, last])
+    segmentation = segmentation_named(name)
+    _require_partitions(segmentation, [first, last])
     if first > last:
         message = f"--from {first} is after --to {last}"
         raise click.UsageError(message)
-    months = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
-    _end(_run(pipeline, [month for month in months if first <= month <= last]))
+    months = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    _end(_run(segmentation, [month for month in months if first <= month <= last]))
 
 
 @main.command()
@@ -105,28 +105,30 @@ def score(name: str) -> None:
     from segmentation_pipeline.orchestration.jobs import definitions_of, score_job
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance, run_scoring
 
-    pipeline = pipeline_of(name)
-    job = definitions_of(pipeline).resolve_job_def(score_job(name))
+    segmentation = segmentation_named(name)
+    job = definitions_of(segmentation).resolve_job_def(score_job(name))
     with dagster_instance() as instance:
-        outcome = run_scoring(pipeline, job, instance=instance)
-    show_scoring(pipeline, outcome)
+        outcome = run_scoring(segmentation, job, instance=instance)
+    show_scoring(segmentation, outcome)
     if not outcome.success:
         sys.exit(1)
 
 
-def _require_partitions(pipeline: "Pipeline", partitions: Sequence[str]) -> None:
+def _require_partitions(segmentation: "SegmentationContext", partitions: Sequence[str]) -> None:
     from segmentation_pipeline.orchestration.partitions import ended_partitions
 
-    known = ended_partitions(pipeline.spec.partitions, datetime.now(tz=UTC))
+    known = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     for partition in partitions:
         if partition not in known:
             there = f"there is {known[0]} to {known[-1]}" if known else "none has ended yet"
-            what = f"{partition} is no finished {pipeline.spec.partitions.cadence} period of {pipeline.spec.name}"
+            what = (
+                f"{partition} is no finished {segmentation.spec.partitions.cadence} period of {segmentation.spec.name}"
+            )
             message = f"{what}; {there}"
             raise click.UsageError(message)
 
 
-def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
+def _run(segmentation: "SegmentationContext", partitions: Sequence[str]) -> "list[RunOutcome]":
     from segmentation_pipeline.cli.progress import progress
     from segmentation_pipeline.orchestration.assets.raw_extract import undated
     from segmentation_pipeline.orchestration.jobs import definitions_of
@@ -134,14 +136,14 @@ def _run(pipeline: "Pipeline", partitions: Sequence[str]) -> "list[RunOutcome]":
 
     if not partitions:
         return []
-    if warning := undated(pipeline, partitions[0]):  # once, for it is the same for all of them
-        click.echo(f"{pipeline.spec.name}: warning: {warning}", err=True)
+    if warning := undated(segmentation, partitions[0]):  # once, for it is the same for all of them
+        click.echo(f"{segmentation.spec.name}: warning: {warning}", err=True)
     outcomes = []
-    job = definitions_of(pipeline).resolve_job_def(pipeline.spec.name)
-    with dagster_instance() as instance, progress(pipeline.spec.name, len(partitions)) as told:
+    job = definitions_of(segmentation).resolve_job_def(segmentation.spec.name)
+    with dagster_instance() as instance, progress(segmentation.spec.name, len(partitions)) as told:
         for partition in partitions:
             told.starting(partition)
-            outcomes.append(run_partition(pipeline, job, partition, instance=instance))
+            outcomes.append(run_partition(segmentation, job, partition, instance=instance))
             told.ended(outcomes[-1])
     return outcomes
 

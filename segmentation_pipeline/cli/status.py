@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from segmentation_pipeline.cli.group import fail, main, pipeline_of, pipelines
+from segmentation_pipeline.cli.group import fail, main, segmentation_named, segmentations
 
 
 @main.command()
@@ -24,13 +24,15 @@ def status(name: str | None, as_json: bool) -> None:
     from segmentation_pipeline.storage.registry.status import status as read
     from segmentation_pipeline.storage.warehouse.postgres import connection as database
 
-    shown = [pipeline_of(name)] if name else list(pipelines().values())
+    shown = [segmentation_named(name)] if name else list(segmentations().values())
     found, stale = [], []
-    for pipeline in shown:
-        schema.migrate(pipeline.spec.publish.url_env)
-        with database.begin(pipeline.spec.publish.url_env) as connection:
-            found.append((read(connection, pipeline.spec.name), decided(connection, pipeline.spec.name)))
-            stale.append([each.partition for each in snapshots.built_on_older_parent(connection, pipeline.spec.name)])
+    for segmentation in shown:
+        schema.migrate(segmentation.spec.publish.url_env)
+        with database.begin(segmentation.spec.publish.url_env) as connection:
+            found.append((read(connection, segmentation.spec.name), decided(connection, segmentation.spec.name)))
+            stale.append(
+                [each.partition for each in snapshots.built_on_older_parent(connection, segmentation.spec.name)]
+            )
     if as_json:
         objects = [each for each, _ in found]
         click.echo(json.dumps(objects[0] if name else objects, indent=1))
@@ -62,7 +64,7 @@ def report(name: str, partition: str | None, file: Path) -> None:
     """
     from segmentation_pipeline.orchestration.assets.segment_report import latest_report
 
-    made = latest_report(pipeline_of(name), partition)
+    made = latest_report(segmentation_named(name), partition)
     try:
         file.write_bytes(made.html)
     except OSError as error:

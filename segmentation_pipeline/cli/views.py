@@ -10,14 +10,14 @@ from rich.text import Text
 from segmentation_pipeline.cli.console import console, plain_table
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.demo.truth import Stability
+    from segmentation_pipeline.demo.truth import IdentityStability
     from segmentation_pipeline.doctor.machine import Check
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.lifecycle.forget import Forgotten
     from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
     from segmentation_pipeline.model import Json, Snapshot
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome, ScoringOutcome
-    from segmentation_pipeline.orchestration.segmentation import Pipeline
+    from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow", "rejected": "red", "declined": "red"}
 
@@ -96,16 +96,16 @@ def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
     return n_problems == 0
 
 
-def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
+def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed: int) -> None:
     """Print what the demo found: the months, the segments, how stable they are, and the way to the UI."""
     from segmentation_pipeline.demo.showing import demo_stability
     from segmentation_pipeline.storage.registry import snapshots
     from segmentation_pipeline.storage.registry.status import events_of, status
     from segmentation_pipeline.storage.warehouse.postgres import connection as database
 
-    out, name = console(), pipeline.spec.name
+    out, name = console(), segmentation.spec.name
     table = plain_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         for snapshot in snapshots.snapshots(connection, name):
             if snapshot.status != "published":
                 continue
@@ -116,21 +116,21 @@ def show_demo(pipeline: "Pipeline", *, n_up_to_date: int, changed: int) -> None:
                 f"{snapshot.n_assigned:,}",
                 str(snapshot.k),
                 f"{metrics['silhouette']:.2f}",
-                happened(events_of(connection, snapshot.snapshot_id)),
+                describe_events(events_of(connection, snapshot.snapshot_id)),
                 moved,
             )
         found = status(connection, name)
-        stability = demo_stability(connection, name, pipeline.store)
+        stability = demo_stability(connection, name, segmentation.store)
     out.print(table)
     _show_segments(out, found["segments"])
     _show_stability(out, stability)
-    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {pipeline.spec.publish.table} changed.")
+    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {segmentation.spec.publish.table} changed.")
     out.print("Look at it in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
 
 
-def show_scoring(pipeline: "Pipeline", outcome: "ScoringOutcome") -> None:
+def show_scoring(segmentation: "SegmentationContext", outcome: "ScoringOutcome") -> None:
     """Print what scoring did in a line, and what to look at."""
-    out, name, receipt = console(), pipeline.spec.name, outcome.receipt
+    out, name, receipt = console(), segmentation.spec.name, outcome.receipt
     if not outcome.success:
         out.print(f"{name}: [bold]nobody was scored[/bold]")
         for problem in outcome.problems:
@@ -140,7 +140,7 @@ def show_scoring(pipeline: "Pipeline", outcome: "ScoringOutcome") -> None:
     parts = [
         f"{receipt['new']:,} new",
         f"{receipt['moved']:,} in another segment than at the fit",
-        f"{receipt['changed']:,} rows of {pipeline.spec.publish.table} changed",
+        f"{receipt['changed']:,} rows of {segmentation.spec.publish.table} changed",
         f"{receipt['unchanged']:,} unchanged",
     ]
     parts += [f"{receipt['unassigned']:,} in no segment"] if receipt["unassigned"] else []
@@ -157,7 +157,7 @@ def show_scoring(pipeline: "Pipeline", outcome: "ScoringOutcome") -> None:
         out.print(f"  warning: {warning}", markup=False, soft_wrap=True)
 
 
-def happened(events: "list[Json]") -> str:
+def describe_events(events: "list[Json]") -> str:
     """The lineage of a month in words: "1, 2 kept; 4 born (split from 2)"."""
     by_event: dict[str, list[str]] = {}
     notes = {
@@ -204,7 +204,7 @@ def _waiting_lines(snapshot: "Snapshot") -> list[str]:
     return [*reasons_of(snapshot), *commands(snapshot.segmentation, snapshot.snapshot_id)]
 
 
-def _show_stability(out: Console, stability: "Stability") -> None:
+def _show_stability(out: Console, stability: "IdentityStability") -> None:
     out.print(
         f"True personas kept their segment id in [bold]{stability.kept_by_segment:.1%}[/bold] of {stability.steps} "
         f"month-to-month steps; the raw K-Means index would have kept its number in {stability.kept_by_cluster:.1%}."
@@ -217,7 +217,7 @@ def _show_stability(out: Console, stability: "Stability") -> None:
             )
 
 
-def published(outcome: "RunOutcome") -> str:
+def describe_publication(outcome: "RunOutcome") -> str:
     """What a publication did, in a phrase."""
     receipt = outcome.receipt or {}
     if receipt.get("already_published"):
@@ -231,9 +231,9 @@ def published(outcome: "RunOutcome") -> str:
     return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
 
 
-def show_forgotten(pipeline: "Pipeline", key: str, forgotten: "Forgotten") -> None:
+def show_forgotten(segmentation: "SegmentationContext", key: str, forgotten: "Forgotten") -> None:
     """Print what was erased of a customer, where, and what is for the user to do."""
-    out, name, target = console(), pipeline.spec.name, pipeline.spec.publish.table
+    out, name, target = console(), segmentation.spec.name, segmentation.spec.publish.table
     if not forgotten.anything:
         out.print(f"{name}: nothing was kept of customer {key!r}", markup=False, soft_wrap=True)
         return
@@ -252,7 +252,7 @@ def show_forgotten(pipeline: "Pipeline", key: str, forgotten: "Forgotten") -> No
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def restored(receipt: "RollbackReceipt") -> str:
+def describe_rollback(receipt: "RollbackReceipt") -> str:
     """What a rollback did, in a sentence."""
     others = {"rolled back": receipt.rolled_back, "declined": receipt.declined}
     newer = "; ".join(f"{what}: {', '.join(map(str, ids))}" for what, ids in others.items() if ids)

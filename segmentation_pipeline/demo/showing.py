@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import sqlalchemy as sa
 
-from segmentation_pipeline.demo.truth import Stability, persona_stability
+from segmentation_pipeline.demo.truth import IdentityStability, persona_stability
 from segmentation_pipeline.storage.registry import assignments, snapshots
 
 if TYPE_CHECKING:
     from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 
-def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -> Stability:
+def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -> IdentityStability:
     """Compare the published months with the personas that the shop was made from.
 
     The raw cluster index is not in the database; it comes from the alignments' artifacts.

@@ -41,7 +41,7 @@ class PersonaStability:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stability:
+class IdentityStability:
     """How well all personas kept their numbers; the shares are nan where there was no step."""
 
     steps: int
@@ -52,7 +52,7 @@ class Stability:
     personas: tuple[PersonaStability, ...]
 
 
-def persona_stability(assigned: pd.DataFrame) -> Stability:
+def persona_stability(assigned: pd.DataFrame) -> IdentityStability:
     """Count the month-to-month steps in which a persona's home kept its number.
 
     assigned: month, persona, segment_id, cluster; one row per customer and month. Months are anything that
@@ -66,7 +66,7 @@ def persona_stability(assigned: pd.DataFrame) -> Stability:
         _one_persona(str(persona), rows, position) for persona, rows in known.groupby("persona", sort=True)
     )
     steps = sum(persona.steps for persona in personas)
-    return Stability(
+    return IdentityStability(
         steps=steps,
         kept_by_segment=_share(sum(persona.same_segment for persona in personas), steps),
         kept_by_cluster=_share(sum(persona.same_cluster for persona in personas), steps),

@@ -20,7 +20,7 @@ from segmentation_pipeline.storage.warehouse.postgres.connection import (
     one_line,
     qualified,
 )
-from segmentation_pipeline.storage.warehouse.postgres.source import described
+from segmentation_pipeline.storage.warehouse.postgres.source import describe_query
 from segmentation_pipeline.storage.warehouse.postgres.types import KEY_TYPES
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, peri
             driver.execute("SET TRANSACTION READ ONLY")
             try:
                 with driver.transaction():
-                    found = described(driver, query, period)
+                    found = describe_query(driver, query, period)
             except errors.InsufficientPrivilege as error:
                 return Check("source", ok=False, found=_said(error), fix=_grant_of(driver, str(error))), None
             except psycopg.Error as error:

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, Artifact
-from segmentation_pipeline.storage.artifacts.store import MANIFEST, ArtifactStore, disk_told, seal
+from segmentation_pipeline.storage.artifacts.store import MANIFEST, ArtifactStore, disk_errors, seal
 from segmentation_pipeline.storage.registry import assignments, schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.write import clear_segment
@@ -67,7 +67,7 @@ def forget(connection: sa.Connection, publish: PublishSpec, store: ArtifactStore
     key = key_value(ledger, text)
     erased = _in_tables(connection, ledger, key)
     target = clear_segment(connection, publish, key, key_type=_cast(ledger))
-    with disk_told("the artifacts without the customer"):
+    with disk_errors("the artifacts without the customer"):
         rewritten, removed = _in_artifacts(store, ledger.key_name, key)
     return replace(erased, target=target, rewritten=tuple(rewritten), removed=tuple(removed))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.model import Past
+from segmentation_pipeline.model import EarlierSnapshot
 from segmentation_pipeline.storage.registry import snapshots
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 SEEN = ("published", "superseded")
 
 
-def pasts(connection: sa.Connection, name: str, period: Period, parent: Snapshot | None) -> list[Past]:
+def earlier_snapshots(
+    connection: sa.Connection, name: str, period: Period, parent: Snapshot | None
+) -> list[EarlierSnapshot]:
     """Who is asked, in order, which segment a cluster of `period` is.
 
     The published version of the same partition comes first where it has the same parent: the same customers in the same
@@ -31,24 +33,24 @@ def pasts(connection: sa.Connection, name: str, period: Period, parent: Snapshot
     twin = next(
         (each for each in versions if each.status == "published" and each.parent_snapshot_id == parent_id), None
     )
-    found = [_whole(connection, "earlier_version", twin)] if twin is not None else []
-    found += [_whole(connection, "parent", parent)] if parent is not None else []
+    found = [_all_segments(connection, "earlier_version", twin)] if twin is not None else []
+    found += [_all_segments(connection, "parent", parent)] if parent is not None else []
     others = [each for each in versions if each is not twin]
-    found += [_whole(connection, "earlier_version", each) for each in others if each.status in SEEN]
+    found += [_all_segments(connection, "earlier_version", each) for each in others if each.status in SEEN]
     alive = set(snapshots.sizes(connection, parent_id)) if parent_id is not None else set()
     later = snapshots.first_seen_after(connection, name, period.as_of)
-    found += _parts(connection, "later_snapshot", {each: at for each, at in later.items() if each not in alive})
+    found += _some_segments(connection, "later_snapshot", {each: at for each, at in later.items() if each not in alive})
     retired = snapshots.last_seen(connection, name, period.as_of)
-    found += _parts(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
-    return found + [_whole(connection, "earlier_version", each) for each in others if each.status not in SEEN]
+    found += _some_segments(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
+    return found + [_all_segments(connection, "earlier_version", each) for each in others if each.status not in SEEN]
 
 
-def _whole(connection: sa.Connection, through: str, snapshot: Snapshot) -> Past:
+def _all_segments(connection: sa.Connection, through: str, snapshot: Snapshot) -> EarlierSnapshot:
     sizes = snapshots.sizes(connection, snapshot.snapshot_id)
-    return Past(through, snapshot, tuple(sorted(sizes)), sizes)  # type: ignore[arg-type]  # the literals above
+    return EarlierSnapshot(through, snapshot, tuple(sorted(sizes)), sizes)  # type: ignore[arg-type]  # the literals above
 
 
-def _parts(connection: sa.Connection, through: str, segments: Mapping[int, int]) -> list[Past]:
+def _some_segments(connection: sa.Connection, through: str, segments: Mapping[int, int]) -> list[EarlierSnapshot]:
     """One past for each snapshot that passes on some of its segments, in the order of `segments`' snapshots."""
     by_snapshot: dict[int, list[int]] = {}
     for segment, snapshot_id in segments.items():
@@ -58,7 +60,7 @@ def _parts(connection: sa.Connection, through: str, segments: Mapping[int, int])
         snapshot = snapshots.snapshot(connection, snapshot_id)
         if snapshot is not None:
             sizes = snapshots.sizes(connection, snapshot_id)
-            found.append(Past(through, snapshot, tuple(sorted(ids)), sizes))  # type: ignore[arg-type]
+            found.append(EarlierSnapshot(through, snapshot, tuple(sorted(ids)), sizes))  # type: ignore[arg-type]
     near_first = [each.snapshot.as_of for each in found]
     ordered = sorted(range(len(found)), key=near_first.__getitem__, reverse=through == "retired")
     return [found[index] for index in ordered]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class PublicationReceipt:
     """What a publication did. The counts are of target rows; -1 where the target was left alone."""
 
     snapshot_id: int
@@ -41,7 +41,7 @@ class Receipt:
 
 def publish(
     connection: sa.Connection, publish_spec: PublishSpec, name: str, snapshot_id: int, rows: assignments.Batches
-) -> Receipt:
+) -> PublicationReceipt:
     """Publish one snapshot inside the open transaction; `rows` as `assignments.load` takes them.
 
     An older `as_of` than the current one writes history, not the target. What is published already is left as it is.
@@ -57,7 +57,7 @@ def publish(
         message = f"{name} has no snapshot {snapshot_id}; materialize aligned_segments again"
         raise NotAcceptedError(message)
     if candidate.status == "published":
-        return Receipt(
+        return PublicationReceipt(
             snapshot_id,
             already_published=True,
             became_current=ledger.current_snapshot_id == snapshot_id,
@@ -80,7 +80,7 @@ def publish(
         snapshots.snapshot(connection, ledger.current_snapshot_id) if ledger.current_snapshot_id is not None else None
     )
     if current is not None and current.as_of > candidate.as_of:
-        return Receipt(
+        return PublicationReceipt(
             snapshot_id,
             already_published=False,
             became_current=False,
@@ -97,7 +97,7 @@ def publish(
 
 def rewrite_target(
     connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier, snapshot_id: int
-) -> Receipt:
+) -> PublicationReceipt:
     """Bring the target to what `loaded` (a snapshot's assignments) says, touching only the rows that differ."""
     written = write_segments(connection, publish, key_name, loaded)
     cleared = 0
@@ -108,7 +108,7 @@ def rewrite_target(
                 "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
             ).format(**target_parts(publish, key_name, loaded))
         ).rowcount  # fmt: skip
-    return Receipt(
+    return PublicationReceipt(
         snapshot_id,
         already_published=False,
         became_current=True,

@@ -11,19 +11,28 @@ import pandas as pd
 import sqlalchemy as sa
 
 from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
-from segmentation_pipeline.analysis.identity.identify import Fitted, Identity, identify
+from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
 from segmentation_pipeline.analysis.profiles.outcomes import outcome_effects
 from segmentation_pipeline.analysis.quality.approval import Change, reasons_to_wait
 from segmentation_pipeline.analysis.quality.drift import describe
-from segmentation_pipeline.analysis.quality.gates import Evidence, evaluate
+from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
 from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
 from segmentation_pipeline.errors import AlignmentError
-from segmentation_pipeline.lifecycle.precedence import pasts
-from segmentation_pipeline.model import FittedModel, GateResult, Json, Past, Period, Snapshot, Status, SweepResult
+from segmentation_pipeline.lifecycle.precedence import earlier_snapshots
+from segmentation_pipeline.model import (
+    EarlierSnapshot,
+    FittedModel,
+    GateResult,
+    Json,
+    Period,
+    Snapshot,
+    Status,
+    SweepResult,
+)
 from segmentation_pipeline.orchestration.assets.encoded_features import valid_rows
-from segmentation_pipeline.orchestration.segmentation import PACKAGE, Pipeline
+from segmentation_pipeline.orchestration.segmentation import PACKAGE, SegmentationContext
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
@@ -35,7 +44,7 @@ SWEPT = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class AlignmentInputs:
     """The artifacts a snapshot is made from, and what is read of them."""
 
     raw: Artifact
@@ -53,7 +62,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedSnapshot:
     """What was written to the database."""
 
     snapshot_id: int
@@ -65,24 +74,24 @@ class Recorded:
     names: dict[int, str]
 
 
-def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs:
+def read_inputs(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> AlignmentInputs:
     """Read the latest artifacts of the partition.
 
     Raises:
         AlignmentError: the fit was made from other rows than those that are validated now.
     """
     stages = ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit")
-    raw, valid, encoded, swept, fitted = (pipeline.latest(context, stage) for stage in stages)
+    raw, valid, encoded, swept, fitted = (segmentation.latest(context, stage) for stage in stages)
     features = [FeatureSpec(**feature) for feature in valid.json("features")]
     rows, labels = valid_rows(valid, features), fitted.stored("labels")
-    keys = rows[pipeline.spec.source.key]
-    if not keys.equals(labels[pipeline.spec.source.key]):
+    keys = rows[segmentation.spec.source.key]
+    if not keys.equals(labels[segmentation.spec.source.key]):
         message = (
             f"final_fit of {context.partition_key} was made from other rows than the latest validated_rows; "
             "materialize encoded_features, k_sweep and final_fit again"
         )
         raise AlignmentError(message)
-    return Inputs(
+    return AlignmentInputs(
         raw, valid, encoded, swept, fitted, rows, keys,
         clusters=labels["cluster"].to_numpy(dtype=np.int32),
         distance=labels["distance"].to_numpy(),
@@ -93,15 +102,18 @@ def read_inputs(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Inputs
 
 
 def align_and_record(
-    context: dg.AssetExecutionContext, connection: sa.Connection, pipeline: Pipeline, inputs: Inputs
-) -> Recorded:
+    context: dg.AssetExecutionContext,
+    connection: sa.Connection,
+    segmentation: SegmentationContext,
+    inputs: AlignmentInputs,
+) -> RecordedSnapshot:
     """Align with what was published before, evaluate the gates and write the snapshot.
 
     Raises:
         AlignmentError: the segmentation was never registered.
         DecisionPendingError: an earlier partition waits for a person.
     """
-    spec, period = pipeline.spec, pipeline.period(context.partition_key)
+    spec, period = segmentation.spec, segmentation.period(context.partition_key)
     ledger = snapshots.lock(connection, spec.name)
     if ledger is None:
         message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
@@ -109,7 +121,7 @@ def align_and_record(
     decisions.require_none_pending(connection, spec.name, period)
     parent = snapshots.parent(connection, spec.name, period.as_of)
     found = identify(
-        Fitted(
+        FittedCustomers(
             rows=inputs.rows,
             keys=inputs.keys,
             clusters=inputs.clusters,
@@ -118,7 +130,7 @@ def align_and_record(
             features=inputs.features,
             outcomes=spec.outcomes,
         ),
-        _remembered(connection, ledger, pasts(connection, spec.name, period, parent)),
+        _remembered(connection, ledger, earlier_snapshots(connection, spec.name, period, parent)),
         parent=parent,
         parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
         next_segment_id=ledger.next_segment_id,
@@ -135,7 +147,7 @@ def align_and_record(
     snapshot_id = snapshots.record(
         connection,
         ledger,
-        snapshots.Candidate(
+        snapshots.NewSnapshot(
             partition=period.partition,
             as_of=period.as_of,
             status=status,
@@ -152,7 +164,7 @@ def align_and_record(
             encoding=inputs.encoded.json("encoding"),
             model=found.model.to_json(),
             library_versions={name: metadata.version(name) for name in LIBRARIES},
-            code_version=pipeline.chain_version,
+            code_version=segmentation.chain_version,
             data_version=inputs.raw.data_version,
         ),
         next_segment_id=found.alignment.next_segment_id,
@@ -165,23 +177,25 @@ def align_and_record(
         who = f"run {context.run.run_id[:8]}"
         decisions.replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
     names = known | {each.segment_id: each.name for each in made}
-    return Recorded(snapshot_id, status, parent, found, gates, reasons, names)
+    return RecordedSnapshot(snapshot_id, status, parent, found, gates, reasons, names)
 
 
 def _remembered(
-    connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[Past]
-) -> Iterator[tuple[Past, Callable[[], pd.Series]]]:
+    connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[EarlierSnapshot]
+) -> Iterator[tuple[EarlierSnapshot, Callable[[], pd.Series]]]:
     """Each past with what reads its customers' segments."""
     for past in earlier:
         yield past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id)
 
 
-def _gate_evidence(inputs: Inputs, found: Identity, parent: Snapshot | None, outcomes: list[str]) -> Evidence:
+def _gate_evidence(
+    inputs: AlignmentInputs, found: Identity, parent: Snapshot | None, outcomes: list[str]
+) -> GateInputs:
     n_unassigned = int(inputs.summary["n_unassigned"])
     effects = outcome_effects(
         inputs.rows, found.segments, outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
     )
-    return Evidence(
+    return GateInputs(
         n_extracted=inputs.raw.rows,
         n_assigned=len(inputs.keys) - n_unassigned,
         n_unassigned=n_unassigned,
@@ -217,7 +231,7 @@ def _change(connection: sa.Connection, name: str, period: Period, parent: Snapsh
     )
 
 
-def _metrics(inputs: Inputs, found: Identity) -> Json:
+def _metrics(inputs: AlignmentInputs, found: Identity) -> Json:
     """What a snapshot is remembered by; the raw cluster numbers stay out of the database."""
     chosen = asdict(inputs.sweep.chosen)
     return {

@@ -47,7 +47,7 @@ def rollback(
         DecisionRefusedError: the snapshot was never published, is current, or its assignments are gone.
         TargetError: the target cannot take the segments.
     """
-    restored = decisions.named(connection, name, snapshot_id)
+    restored = decisions.require_snapshot(connection, name, snapshot_id)
     ledger = snapshots.lock(connection, name)
     assert ledger is not None  # noqa: S101  who has a snapshot is registered
     _require_restorable(connection, restored, current=ledger.current_snapshot_id)

@@ -45,7 +45,7 @@ ON CONFLICT ({key}) DO UPDATE SET segment_id = excluded.segment_id, distance = e
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class ScoringModel:
     """What customers are scored by: the current snapshot, and how far its customers were from their segments."""
 
     ledger: snapshots.Ledger
@@ -55,7 +55,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ScoringReceipt:
     """What a scoring did.
 
     `scored` customers are assigned or `unassigned`; of them `new` were not in the fit, and `moved` are in another
@@ -80,7 +80,7 @@ class Receipt:
         return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
 
 
-def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> Fit:
+def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> ScoringModel:
     """The current snapshot, with the `quantile` of the fit's distances in each segment.
 
     Raises:
@@ -104,12 +104,14 @@ def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> Fit
     )
     found = {segment: (int(str(count)), float(str(limit))) for segment, count, limit in rows}
     n_unassigned, _ = found.pop(None, (0, 0.0))
-    return Fit(ledger, snapshot, {int(str(each)): Reach(*reach) for each, reach in found.items()}, n_unassigned)
+    return ScoringModel(
+        ledger, snapshot, {int(str(each)): Reach(*reach) for each, reach in found.items()}, n_unassigned
+    )
 
 
 def write_scores(
     connection: sa.Connection, publish: PublishSpec, name: str, snapshot_id: int, rows: pa.Table
-) -> Receipt:
+) -> ScoringReceipt:
     """Write today's answers of a snapshot inside the open transaction; `rows` as `assignments.load` takes them.
 
     Only rows that differ are touched. Who is not among `rows` keeps the segment, whatever `publish.absent` says: a
@@ -153,7 +155,7 @@ def write_scores(
     )
     written = run(_DELETE) + run(_UPSERT)
     in_target = write_segments(connection, publish, ledger.key_name, _TODAY)
-    return Receipt(
+    return ScoringReceipt(
         snapshot_id,
         scored=rows.num_rows,
         unassigned=rows.column("segment_id").null_count,

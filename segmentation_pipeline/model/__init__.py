@@ -3,7 +3,7 @@
 from segmentation_pipeline.model.clustering import FitSummary, FittedModel
 from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
 from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
-from segmentation_pipeline.model.identity import Alignment, Event, LineageEvent, Match, Past, Transition
+from segmentation_pipeline.model.identity import Alignment, EarlierSnapshot, Event, LineageEvent, Match, Transition
 from segmentation_pipeline.model.json import Json
 from segmentation_pipeline.model.judgement import Finding, GateResult, OutcomeEffect
 from segmentation_pipeline.model.memory import Memory
@@ -12,8 +12,32 @@ from segmentation_pipeline.model.snapshot import Centroid, Segment, Snapshot, St
 from segmentation_pipeline.model.sweep import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 
 __all__ = [
-    "Alignment", "Centroid", "CentroidShift", "Drift", "Encoding", "Event", "FeatureEncoding", "Finding", "FitSummary",
-    "FittedModel", "GateResult", "Json", "LineageEvent", "Match", "Memory", "OutcomeEffect", "Past", "Period",
-    "PrincipalAxes", "Reach", "Segment", "SilhouetteSample", "Snapshot", "Status", "StructureVerdict", "SweepCandidate",
-    "SweepResult", "Transition",
+    "Alignment",
+    "Centroid",
+    "CentroidShift",
+    "Drift",
+    "EarlierSnapshot",
+    "Encoding",
+    "Event",
+    "FeatureEncoding",
+    "Finding",
+    "FitSummary",
+    "FittedModel",
+    "GateResult",
+    "Json",
+    "LineageEvent",
+    "Match",
+    "Memory",
+    "OutcomeEffect",
+    "Period",
+    "PrincipalAxes",
+    "Reach",
+    "Segment",
+    "SilhouetteSample",
+    "Snapshot",
+    "Status",
+    "StructureVerdict",
+    "SweepCandidate",
+    "SweepResult",
+    "Transition",
 ]  # fmt: skip

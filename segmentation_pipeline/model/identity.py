@@ -61,7 +61,7 @@ class Alignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierSnapshot:
     """An earlier snapshot that may know today's clusters, the segments it may pass on, and their sizes then."""
 
     through: Literal["parent", "earlier_version", "later_snapshot", "retired"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class Provenance:
     """How a snapshot was made, beside what `Snapshot` says."""
 
     algorithm: str
@@ -69,7 +69,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class SnapshotReport:
     """A snapshot as the database knows it.
 
     `periods` are the published ones before it, in order, and itself as the last; `names` those of every segment that
@@ -77,7 +77,7 @@ class Reported:
     """
 
     snapshot: Snapshot
-    making: Making
+    making: Provenance
     parent: Snapshot | None
     is_current: bool
     segments: tuple[ReportedSegment, ...]
@@ -91,7 +91,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedRule:
+class Rule:
     """Who meets `condition` is taken for the segment; the share `right` of these customers are in it."""
 
     segment_id: int
@@ -101,10 +101,10 @@ class ReportedRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Workings:
+class RunDetails:
     """What lies in the artifacts of the run, each None where it was removed; `missing` says what is not there."""
 
     sweep: SweepResult | None = None
     findings: tuple[Finding, ...] | None = None
-    rules: tuple[ReportedRule, ...] | None = None
+    rules: tuple[Rule, ...] | None = None
     missing: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.orchestration.jobs import definitions_of
 from segmentation_pipeline.orchestration.scaffolding import SegmentationScaffolder
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import SegmentationSpec
 
 
@@ -16,9 +16,9 @@ from segmentation_pipeline.spec import SegmentationSpec
 class Segmentation(dg.Component):
     """Customer segments that keep their meaning, from a query to a segment id per customer."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, segmentation: SegmentationContext) -> None:
         """Take the checked spec and the folder it lies in."""
-        self.pipeline = pipeline
+        self.segmentation = segmentation
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
@@ -31,8 +31,8 @@ class Segmentation(dg.Component):
         if not isinstance(attributes, SegmentationSpec):
             message = f"{context.path}: a Segmentation needs `attributes`; `segmentation init` writes them"
             raise SpecError(message)
-        return cls(Pipeline(attributes, context.path))
+        return cls(SegmentationContext(attributes, context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
         """Build what `definitions_of` says."""
-        return definitions_of(self.pipeline)
+        return definitions_of(self.segmentation)

@@ -15,7 +15,7 @@ from segmentation_pipeline.orchestration.assets.segment_report import segment_re
 from segmentation_pipeline.orchestration.checks.approval import tell_decided
 from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, decision_text
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, run_partition
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 from segmentation_pipeline.storage.registry.decisions import Approved, label
@@ -23,7 +23,7 @@ from segmentation_pipeline.storage.warehouse.postgres import connection as datab
 
 
 def approve(
-    pipeline: Pipeline, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
+    segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
 ) -> tuple[Approved, RunOutcome]:
     """Approve a waiting snapshot and run its publication, in this process and recorded where the UI sees it.
 
@@ -31,37 +31,37 @@ def approve(
         DecisionRefusedError: it cannot be approved.
         ArtifactError: its labels are gone, so it could not be published.
     """
-    with _begin(pipeline) as connection:
-        approved = decisions.approve(connection, pipeline.spec.name, snapshot_id, who=who, reason=reason)
-        pipeline.artifact_of("aligned_segments", approved.snapshot)
+    with _begin(segmentation) as connection:
+        approved = decisions.approve(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
+        segmentation.artifact_of("aligned_segments", approved.snapshot)
     outcome = run_partition(
-        pipeline,
-        _publication(pipeline),
+        segmentation,
+        _publication(segmentation),
         approved.snapshot.partition,
         instance=instance,
         tags={SNAPSHOT_TAG: str(snapshot_id)},
     )
     if outcome.success:
-        tell_decided(pipeline, approved.snapshot, told(approved), instance=instance)
+        tell_decided(segmentation, approved.snapshot, describe_approval(approved), instance=instance)
     return approved, outcome
 
 
 def decline(
-    pipeline: Pipeline, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
+    segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
 ) -> Snapshot:
     """Decline a waiting snapshot.
 
     Raises:
         DecisionRefusedError: it does not wait.
     """
-    with _begin(pipeline) as connection:
-        declined = decisions.decline(connection, pipeline.spec.name, snapshot_id, who=who, reason=reason)
-    tell_decided(pipeline, declined, f"is declined by {who}", instance=instance)
+    with _begin(segmentation) as connection:
+        declined = decisions.decline(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
+    tell_decided(segmentation, declined, f"is declined by {who}", instance=instance)
     return declined
 
 
 def rollback(
-    pipeline: Pipeline, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
+    segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
 ) -> RollbackReceipt:
     """Make an earlier snapshot current again, and note it on `published_segments` for the UI.
 
@@ -69,12 +69,12 @@ def rollback(
         DecisionRefusedError: it cannot be made current.
         TargetError: the target cannot take the segments.
     """
-    spec = pipeline.spec
-    with _begin(pipeline) as connection:
+    spec = segmentation.spec
+    with _begin(segmentation) as connection:
         receipt = roll_back(connection, spec.publish, spec.name, snapshot_id, who=who, reason=reason)
     instance.report_runless_asset_event(
         dg.AssetObservation(
-            pipeline.key("published_segments"),
+            segmentation.key("published_segments"),
             partition=receipt.partition,
             description=f"{who} made snapshot {snapshot_id} current again",
             metadata={**receipt.to_json(), "who": who, "reason": reason or ""},
@@ -83,60 +83,62 @@ def rollback(
     return receipt
 
 
-def rename(pipeline: Pipeline, segment_id: int, *, text: str, description: str | None) -> None:
+def rename(segmentation: SegmentationContext, segment_id: int, *, text: str, description: str | None) -> None:
     """Give a segment a person's name.
 
     Raises:
         DecisionRefusedError: there is no such segment, or the name is empty.
     """
-    name = pipeline.spec.name
+    name = segmentation.spec.name
     if not text.strip():
         message = "the name is empty; give the segment a name"
         raise DecisionRefusedError(message)
-    with _begin(pipeline) as connection:
+    with _begin(segmentation) as connection:
         named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
     if not named:
         message = f"{name} has no segment {segment_id}; `segmentation status {name}` lists them"
         raise DecisionRefusedError(message)
 
 
-def decision_jobs(pipeline: Pipeline) -> list[dg.JobDefinition]:
+def decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinition]:
     """The same from the UI: one job for each decision, whose form is the launchpad's."""
-    name = pipeline.spec.name
+    name = segmentation.spec.name
 
     @dg.op(name=f"approve_{name}")
     def approve_op(context: dg.OpExecutionContext, config: Decide) -> None:
         with _telling():
-            snapshot_id = _chosen(pipeline, config)
+            snapshot_id = _chosen(segmentation, config)
             approved, outcome = approve(
-                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
+                segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
-        context.log.info(f"{label(approved.snapshot)} {told(approved)}; published by the run {outcome.run_id}")
+        context.log.info(
+            f"{label(approved.snapshot)} {describe_approval(approved)}; published by the run {outcome.run_id}"
+        )
         if not outcome.success:
             raise dg.Failure("\n".join(outcome.problems), allow_retries=False)
 
     @dg.op(name=f"decline_{name}")
     def decline_op(context: dg.OpExecutionContext, config: Decide) -> None:
         with _telling():
-            snapshot_id = _chosen(pipeline, config)
+            snapshot_id = _chosen(segmentation, config)
             declined = decline(
-                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
+                segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(f"{label(declined)} is declined")
 
     @dg.op(name=f"rollback_{name}")
     def rollback_op(context: dg.OpExecutionContext, config: RollBack) -> None:
         with _telling():
-            snapshot_id = _named(pipeline, config)
+            snapshot_id = _named(segmentation, config)
             receipt = rollback(
-                pipeline, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
+                segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(f"snapshot {snapshot_id} is current again: {receipt.to_json()}")
 
     @dg.op(name=f"rename_{name}")
     def rename_op(context: dg.OpExecutionContext, config: Rename) -> None:
         with _telling():
-            rename(pipeline, config.segment_id, text=config.name, description=config.description or None)
+            rename(segmentation, config.segment_id, text=config.name, description=config.description or None)
         context.log.info(f"segment {config.segment_id} is now called {config.name.strip()!r}")
 
     return [
@@ -158,7 +160,7 @@ def decision_jobs(pipeline: Pipeline) -> list[dg.JobDefinition]:
     ]
 
 
-def told(approved: Approved) -> str:
+def describe_approval(approved: Approved) -> str:
     """Whether an approval is new, in words."""
     decision = approved.decision
     if approved.already:
@@ -171,13 +173,13 @@ def _job(name: str, op: dg.OpDefinition, form: type[dg.Config], summary: str) ->
     return graph.to_job(executor_def=dg.in_process_executor)
 
 
-def _chosen(pipeline: Pipeline, form: Decide) -> int:
+def _chosen(segmentation: SegmentationContext, form: Decide) -> int:
     """The snapshot that the form names, or the only one that waits."""
     _require_who(form.who)
     if form.snapshot_id:
         return form.snapshot_id
-    name = pipeline.spec.name
-    with _begin(pipeline) as connection:
+    name = segmentation.spec.name
+    with _begin(segmentation) as connection:
         waiting = decisions.waiting(connection, name)
     if len(waiting) != 1:
         found = f"{', '.join(map(label, waiting))} wait; say which in snapshot_id" if waiting else "no snapshot waits"
@@ -186,13 +188,13 @@ def _chosen(pipeline: Pipeline, form: Decide) -> int:
     return waiting[0].snapshot_id
 
 
-def _named(pipeline: Pipeline, form: RollBack) -> int:
+def _named(segmentation: SegmentationContext, form: RollBack) -> int:
     """The snapshot that the form names: there is no default for what is hard to take back."""
     _require_who(form.who)
     if form.snapshot_id:
         return form.snapshot_id
-    name = pipeline.spec.name
-    with _begin(pipeline) as connection:
+    name = segmentation.spec.name
+    with _begin(segmentation) as connection:
         published = [each for each in snapshots.snapshots(connection, name) if each.status == "published"]
     message = f"{name}: say in snapshot_id which one becomes current; there is {', '.join(map(label, published))}"
     raise DecisionRefusedError(message)
@@ -204,16 +206,18 @@ def _require_who(who: str) -> None:
         raise DecisionRefusedError(message)
 
 
-def _publication(pipeline: Pipeline) -> dg.JobDefinition:
+def _publication(segmentation: SegmentationContext) -> dg.JobDefinition:
     """The job that publishes and makes the report anew, under the segmentation's name."""
-    job = dg.define_asset_job(pipeline.spec.name, selection=[pipeline.key("published_segments"), pipeline.key(REPORT)])
-    definitions = dg.Definitions(assets=[published_segments(pipeline), segment_report(pipeline)], jobs=[job])
-    return definitions.resolve_job_def(pipeline.spec.name)
+    job = dg.define_asset_job(
+        segmentation.spec.name, selection=[segmentation.key("published_segments"), segmentation.key(REPORT)]
+    )
+    definitions = dg.Definitions(assets=[published_segments(segmentation), segment_report(segmentation)], jobs=[job])
+    return definitions.resolve_job_def(segmentation.spec.name)
 
 
 @contextmanager
-def _begin(pipeline: Pipeline) -> Iterator[sa.Connection]:
-    variable = pipeline.spec.publish.url_env
+def _begin(segmentation: SegmentationContext) -> Iterator[sa.Connection]:
+    variable = segmentation.spec.publish.url_env
     schema.migrate(variable)
     with database.begin(variable) as connection:
         yield connection

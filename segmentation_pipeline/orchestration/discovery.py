@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from segmentation_pipeline.errors import ConfigurationError, SpecError
 from segmentation_pipeline.orchestration.component import Segmentation
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec.files import require_readable
 
 DEFS_VARIABLE = "SEGMENTATION_DEFS"
@@ -64,27 +64,27 @@ def load_definitions() -> dg.Definitions:
     Raises:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
-    with warnings.catch_warnings(), _told():
+    with warnings.catch_warnings(), spec_errors():
         warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
         tree = component_tree()
         loaded = tree.build_defs() if tree is not None else dg.Definitions()
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
 
 
-def pipelines() -> dict[str, Pipeline]:
+def segmentations() -> dict[str, SegmentationContext]:
     """Every segmentation by name.
 
     Raises:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
-    with _told():
+    with spec_errors():
         tree = component_tree()
         found = tree.get_all_components(of_type=Segmentation) if tree is not None else []
-    return {component.pipeline.spec.name: component.pipeline for component in found}
+    return {component.segmentation.spec.name: component.segmentation for component in found}
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def spec_errors() -> Iterator[None]:
     """Say what is wrong with a defs.yaml in its own words, without Dagster's way to it."""
     try:
         yield

@@ -16,7 +16,7 @@ from segmentation_pipeline.orchestration.assets.validated_rows import validated_
 from segmentation_pipeline.orchestration.decisions import decision_jobs
 from segmentation_pipeline.orchestration.forms import chain_text, scoring_text
 from segmentation_pipeline.orchestration.partitions import cron_of, delay_of, latest_partition
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
 from segmentation_pipeline.spec import SegmentationSpec
 
@@ -35,25 +35,25 @@ BUILDERS = (
 SCORE_CRON = "0 7 * * *"
 
 
-def definitions_of(pipeline: Pipeline) -> dg.Definitions:
+def definitions_of(segmentation: SegmentationContext) -> dg.Definitions:
     """One segmentation: assets and checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
-    spec = pipeline.spec
+    spec = segmentation.spec
     job = dg.define_asset_job(
         spec.name,
-        selection=dg.AssetSelection.assets(*[pipeline.key(stage) for stage in (*STAGES, REPORT)]),
+        selection=dg.AssetSelection.assets(*[segmentation.key(stage) for stage in (*STAGES, REPORT)]),
         # six processes less: heavy imports once, and the chain is sequential anyway
         executor_def=dg.in_process_executor,
         description=chain_text(spec.name),
     )
     score = dg.define_asset_job(
         score_job(spec.name),
-        selection=dg.AssetSelection.assets(pipeline.key(SCORING)),
+        selection=dg.AssetSelection.assets(segmentation.key(SCORING)),
         executor_def=dg.in_process_executor,
         description=scoring_text(spec.name),
     )
     return dg.Definitions(
-        assets=[build(pipeline) for build in BUILDERS],
-        jobs=[job, score, *decision_jobs(pipeline)],
+        assets=[build(segmentation) for build in BUILDERS],
+        jobs=[job, score, *decision_jobs(segmentation)],
         schedules=[_schedule(spec, job), _score_schedule(spec, score)],
     )
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.model import Period, Snapshot
-from segmentation_pipeline.orchestration.metadata.meanings import described
+from segmentation_pipeline.orchestration.metadata.meanings import asset_description
 from segmentation_pipeline.orchestration.metadata.values import readable
 from segmentation_pipeline.orchestration.partitions import partitions_definition, period_of
 from segmentation_pipeline.orchestration.retries import Step, as_generator, with_user_errors
@@ -31,7 +31,7 @@ PACKAGE = "segmentation-pipeline"
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class SegmentationContext:
     """One segmentation: its spec and the folder of its defs.yaml."""
 
     spec: SegmentationSpec
@@ -100,7 +100,7 @@ class Pipeline:
                 partitions_def=partitions_definition(self.spec.partitions) if stage != SCORING else None,
                 group_name=self.spec.name,
                 kinds=kinds,
-                description=described(stage, description),
+                description=asset_description(stage, description),
                 code_version=self.code_version(stage),
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,

@@ -9,7 +9,7 @@ from segmentation_pipeline.reporting.svg import LEFT, NEW, Flow, counts_of, flow
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Transition
-    from segmentation_pipeline.model.report import Reported
+    from segmentation_pipeline.model.report import SnapshotReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Movement:
         return all(each.n_moved is not None for each in self.moves)
 
 
-def movement(reported: Reported) -> Movement:
+def movement(reported: SnapshotReport) -> Movement:
     """Count who moved; of a first snapshot, or one whose parent's customers are not kept any more, nobody did."""
     if reported.parent is None or not reported.transitions:
         return Movement(0, 0, 0, 0, (), None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model.report import Decided, Reported
+    from segmentation_pipeline.model.report import Decided, SnapshotReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Notice:
     commands: tuple[tuple[str, str], ...] = ()
 
 
-def notice(reported: Reported) -> Notice:  # noqa: PLR0911  one for each status
+def notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each status
     """What the status means for a reader."""
     snapshot = reported.snapshot
     again = f"segmentation run {snapshot.segmentation} --partition {snapshot.partition}"
@@ -51,7 +51,7 @@ def notice(reported: Reported) -> Notice:  # noqa: PLR0911  one for each status
     return Notice("published, current" if reported.is_current else "published", "good")
 
 
-def _last(reported: Reported, action: str) -> Decided | None:
+def _last(reported: SnapshotReport, action: str) -> Decided | None:
     return next((each for each in reversed(reported.decisions) if each.action == action), None)
 
 

@@ -15,18 +15,18 @@ from segmentation_pipeline.reporting.traits import Portrait, portraits
 from segmentation_pipeline.reporting.words import (
     Calendar,
     GateShown,
+    event_sentence,
     gates_shown,
     listed,
     mark,
     number,
     percent,
     plain,
-    told,
 )
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import SweepResult
-    from segmentation_pipeline.model.report import Reported, ReportedRule, ReportedSegment, Workings
+    from segmentation_pipeline.model.report import ReportedSegment, Rule, RunDetails, SnapshotReport
 
 BARS_HEIGHT = 110.0
 
@@ -40,15 +40,15 @@ class Card:
     life: Life
     happened: tuple[str, ...]
     trend: str
-    rule: ReportedRule | None
+    rule: Rule | None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """All that the template shows."""
 
-    reported: Reported
-    workings: Workings
+    reported: SnapshotReport
+    workings: RunDetails
     calendar: Calendar
     notice: Notice
     summary: tuple[str, ...]
@@ -61,7 +61,7 @@ class Page:
     k_told: str
 
 
-def render(reported: Reported, workings: Workings) -> bytes:
+def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
     """Render the report; the same data gives the same bytes."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -82,7 +82,7 @@ def render(reported: Reported, workings: Workings) -> bytes:
     return environment.get_template("report.html").render(page=_page(reported, workings)).encode()
 
 
-def _page(reported: Reported, workings: Workings) -> Page:
+def _page(reported: SnapshotReport, workings: RunDetails) -> Page:
     snapshot = reported.snapshot
     calendar = Calendar.of(snapshot.partition, snapshot.as_of)
     found = portraits(reported.segments, snapshot.metrics.get("features", ()))
@@ -101,7 +101,7 @@ def _page(reported: Reported, workings: Workings) -> Page:
                 portrait=found[each.segment_id],
                 life=by_id[each.segment_id],
                 happened=tuple(
-                    told(event, calendar.unit)
+                    event_sentence(event, calendar.unit)
                     for event in reported.periods[-1].events
                     if event.segment_id == each.segment_id
                 ),
@@ -119,7 +119,7 @@ def _page(reported: Reported, workings: Workings) -> Page:
     )
 
 
-def _summary(reported: Reported, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
+def _summary(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
     """The three or four sentences that a person who reads nothing else should read."""
     snapshot = reported.snapshot
     n_segments = len(reported.segments)
@@ -160,7 +160,7 @@ def _trend(life: Life, unit: str) -> str:
     return f"{percent(now)} now{since}; {span} over {len(present)} {unit}s"
 
 
-def _rule(workings: Workings, segment: ReportedSegment) -> ReportedRule | None:
+def _rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
     """The rule of thumb that finds most of a segment, its columns as words."""
     mine = [each for each in workings.rules or () if each.segment_id == segment.segment_id]
     best = max(mine, key=lambda each: each.n_customers * each.right, default=None)
@@ -172,7 +172,7 @@ def _rule(workings: Workings, segment: ReportedSegment) -> ReportedRule | None:
     return replace(best, condition=condition)
 
 
-def _k_told(reported: Reported, sweep: SweepResult | None) -> str:
+def _k_told(reported: SnapshotReport, sweep: SweepResult | None) -> str:
     """Why there are so many segments, in a sentence for people."""
     k = reported.snapshot.k
     groups = f"{k} group{'' if k == 1 else 's'}"

@@ -74,7 +74,7 @@ def lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], calendar:
                 sizes=tuple(period.sizes.get(segment) for period in periods),
                 polygons=ribbon(shares, largest=largest),
                 marks=tuple(_marks(events, len(periods))),
-                told=_told(events, periods, shares, calendar),
+                told=life_sentence(events, periods, shares, calendar),
             )
         )
     return tuple(found)
@@ -107,7 +107,7 @@ def _marks(events: Sequence[tuple[int, LineageEvent]], n: int) -> Iterator[Tick]
             yield before
 
 
-def _told(
+def life_sentence(
     events: Sequence[tuple[int, LineageEvent]],
     periods: Sequence[ReportedPeriod],
     shares: Sequence[float | None],

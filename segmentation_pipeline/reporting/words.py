@@ -86,7 +86,7 @@ def mark(event: LineageEvent) -> str:
     return _MARKS.get(event.event, "")
 
 
-def told(event: LineageEvent, unit: str) -> str:
+def event_sentence(event: LineageEvent, unit: str) -> str:
     """An event of the period at hand, in words."""
     other = f"segment {event.other_segment_id}"
     return {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from segmentation_pipeline.spec.mistakes import told
+from segmentation_pipeline.spec.mistakes import rephrase
 
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails
@@ -32,7 +32,7 @@ class Spec(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _told_in_plain_words(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # whatever YAML holds
+    def _rephrase_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # whatever YAML holds
         """Say of each mistake what was found and what to write; the place stays, by which Dagster finds the line."""
         try:
             return handler(data)
@@ -40,7 +40,7 @@ class Spec(BaseModel):
             fields = {name: field.description for name, field in cls.model_fields.items()}
             elsewhere = {part.part(): tuple(part.model_fields) for part in Spec.__subclasses__() if part is not cls}
             mistakes: list[InitErrorDetails] = [
-                told(each, fields, elsewhere, given=data) for each in error.errors(include_url=False)
+                rephrase(each, fields, elsewhere, given=data) for each in error.errors(include_url=False)
             ]
             raise ValidationError.from_exception_data(error.title, mistakes, hide_input=True) from None
 

@@ -18,7 +18,7 @@ _OF_A_TYPE: Final = re.compile(r"_(type|parsing|from_float)$|^(greater|less|fini
 _SHOWN: Final = 40
 
 
-def told(
+def rephrase(
     error: ErrorDetails, fields: Mapping[str, str | None], elsewhere: Mapping[str, Sequence[str]], *, given: object
 ) -> InitErrorDetails:
     """One mistake again, in plain words, at its place.

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from support.three_groups import MONTHS, write_defs, write_source
 
 from segmentation_pipeline.cli import main
-from segmentation_pipeline.cli.views import published
-from segmentation_pipeline.orchestration.discovery import pipelines
+from segmentation_pipeline.cli.views import describe_publication
+from segmentation_pipeline.orchestration.discovery import segmentations
 from segmentation_pipeline.runtime.home import dagster_home, home
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _mentions(chain: Chain) -> set[str]:
         text = "\n".join(str(value) for row in chain.rows(f"SELECT * FROM {table}") for value in row)
         if KEY in text or repr(KEY) in text:
             found.add(table)
-    for path in pipelines()["shop"].store.root.rglob("*"):
+    for path in segmentations()["shop"].store.root.rglob("*"):
         if path.suffix == ".parquet":
             text = str(pq.read_table(path).to_pylist())
         elif path.suffix == ".arrow":
@@ -73,12 +73,12 @@ def test_a_customer_is_erased_everywhere_we_keep_them(texts: Chain) -> None:
     """After forget no table and no artifact names the customer, the target's segment is empty, the others stay."""
     first, second = (texts.run(month) for month in MONTHS[:2])
     assert (first.problems, second.problems) == ((), ())
-    assert published(first).endswith(f", 1 customers are not in the target, for example {KEY}")
-    assert "not in the target" not in published(second)
+    assert describe_publication(first).endswith(f", 1 customers are not in the target, for example {KEY}")
+    assert "not in the target" not in describe_publication(second)
     texts.execute("INSERT INTO target VALUES (%s, 3, now())", KEY)
     current = texts.rows("SELECT current_snapshot_id FROM segmentation.segmentation")[0][0]
     texts.execute("INSERT INTO segmentation.shop_scored VALUES (%s, %s, 1, 0.5, 2, 0.5, now())", KEY, current)
-    store = pipelines()["shop"].store
+    store = segmentations()["shop"].store
     (store.root / "raw_extract" / MONTHS[0] / ".killed.partial-1").mkdir()
     others = texts.rows("SELECT * FROM target WHERE user_id <> %s ORDER BY 1", KEY)
     assert _mentions(texts) == {
@@ -144,7 +144,7 @@ def test_gc_applies_the_retention_settings_and_tells_what_went(texts: Chain) -> 
         assert outcome.success, outcome.problems
     nothing = "shop: nothing is older than `retention` in its defs.yaml keeps\n"
     assert _run("gc", "shop").output == nothing
-    (pipelines()["shop"].store.root / "final_fit" / MONTHS[3] / ".killed.partial-1").mkdir()
+    (segmentations()["shop"].store.root / "final_fit" / MONTHS[3] / ".killed.partial-1").mkdir()
     write_source(
         texts.defs, QUERY, features=[{"column": "x", "kind": "numeric"}], publish=PUBLISH,
         retention={"artifacts": 2, "assignments": 2},
@@ -157,7 +157,7 @@ def test_gc_applies_the_retention_settings_and_tells_what_went(texts: Chain) -> 
         "shop: assignments of the snapshots 1, 2 dropped",
         "shop: 1 unfinished artifacts of killed runs removed",
     ]
-    assert pipelines()["shop"].store.partitions() == [MONTHS[2], MONTHS[3]]
+    assert segmentations()["shop"].store.partitions() == [MONTHS[2], MONTHS[3]]
     assert texts.rows("SELECT DISTINCT snapshot_id FROM segmentation.shop_assignment ORDER BY 1") == [(3,), (4,)]
     assert _run("gc", "shop").output == nothing
 
@@ -179,6 +179,6 @@ def test_an_integer_key_that_is_none_is_refused(chain: Chain, monkeypatch: pytes
 
 
 def _keys(stage: str) -> list[int]:
-    store = pipelines()["shop"].store
+    store = segmentations()["shop"].store
     (folder,) = (store.root / stage / MONTHS[0]).iterdir()
     return list(pq.read_table(folder / "rows.parquet")["customer_id"].to_pylist())

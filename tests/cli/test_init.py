@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from segmentation_pipeline.cli import init as starting
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.partitions import latest_partition
 from segmentation_pipeline.orchestration.runs.execute import run_partition
 from segmentation_pipeline.runtime.home import dagster_home
@@ -72,14 +72,14 @@ def test_init_writes_what_runs(place: Path) -> None:
     ):
         assert told in done.stdout
 
-    pipeline = pipelines()["shop"]
-    partition = pipeline.spec.partitions.start
+    segmentation = segmentations()["shop"]
+    partition = segmentation.spec.partitions.start
     with dg.DagsterInstance.ephemeral() as instance:
         job = load_definitions().resolve_job_def("shop")
-        outcome = run_partition(pipeline, job, partition, instance=instance)
+        outcome = run_partition(segmentation, job, partition, instance=instance)
     assert outcome.success, outcome.problems
     assert outcome.changed == 120
-    assert latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC)) == partition
+    assert latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC)) == partition
 
 
 def test_a_month_of_the_past_of_a_plain_table_comes_with_a_warning(
@@ -88,7 +88,7 @@ def test_a_month_of_the_past_of_a_plain_table_comes_with_a_warning(
     """A table has no past: whoever runs an older month of it is told before it runs, and the latest one is quiet."""
     assert _init("shop", "--table", "public.customers", "--key", "id").exit_code == 0
     path = place / "shop" / "defs.yaml"
-    latest = pipelines()["shop"].spec.partitions.start
+    latest = segmentations()["shop"].spec.partitions.start
     path.write_text(path.read_text().replace(f'start: "{latest}"', 'start: "2024-01-01"'))
     monkeypatch.setattr("segmentation_pipeline.orchestration.runs.execute.run_partition", _refused)
 

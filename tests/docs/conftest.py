@@ -20,7 +20,7 @@ def published_shop(
 ) -> Iterator[str]:
     """The URL of a database in which `shop` has February and March; segment 3 is called as on the pages."""
     from segmentation_pipeline.orchestration.decisions import rename
-    from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+    from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
     from segmentation_pipeline.orchestration.runs.execute import run_partition
 
     folder = tmp_path_factory.mktemp("shop")
@@ -32,9 +32,9 @@ def published_shop(
         job = load_definitions().resolve_job_def("shop")
         with dg.DagsterInstance.ephemeral() as instance:
             for month in MONTHS[1:3]:
-                outcome = run_partition(pipelines()["shop"], job, month, instance=instance)
+                outcome = run_partition(segmentations()["shop"], job, month, instance=instance)
                 assert outcome.success, outcome.problems
-        rename(pipelines()["shop"], 3, text="Lapsing big spenders", description=None)
+        rename(segmentations()["shop"], 3, text="Lapsing big spenders", description=None)
         yield url
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.documents import DOCS, Block, all_blocks, blocks
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
-from segmentation_pipeline.analysis.quality.gates import Evidence
+from segmentation_pipeline.analysis.quality.gates import GateInputs
 from segmentation_pipeline.model import FittedModel, StructureVerdict
 from segmentation_pipeline.spec import Gate
 
@@ -41,7 +41,7 @@ def test_the_example_algorithm_finds_groups_and_labels_from_json() -> None:
 @pytest.mark.parametrize(("sizes", "passed"), [({1: 50, 2: 50}, True), ({1: 95, 2: 5}, False)])
 def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bool) -> None:
     """Half and half passes; 95 % in one segment does not, and the message says what to do."""
-    evidence = Evidence(
+    evidence = GateInputs(
         n_extracted=100, n_assigned=100, n_unassigned=0, n_rejected=0, segment_sizes=sizes, silhouette=0.5,
         structure=StructureVerdict("structure", 9.0, 0.5, "groups"), parent_partition=None, parent_n_rows=None,
     )  # fmt: skip

@@ -43,7 +43,7 @@ def test_publishing_writes_target_history_status_and_pointer(books: Books) -> No
     """A publication fills the target, the history, the status, the time and the pointer, and says what it did."""
     snapshot_id = books.align(1)
     receipt = books.publish(snapshot_id, ALL)
-    assert receipt == publication.Receipt(
+    assert receipt == publication.PublicationReceipt(
         snapshot_id, already_published=False, became_current=True,
         changed=6, unchanged=0, not_in_target=0, not_in_source=0, cleared=0,
     )  # fmt: skip
@@ -218,7 +218,7 @@ def test_two_publications_at_once_wait_for_each_other(books: Books) -> None:
 def test_two_publications_of_one_snapshot_publish_it_once(books: Books) -> None:
     """Eight connections publish the same snapshot at the same moment: one does, the others find it done."""
     snapshot_id = books.align(1)
-    receipts: list[publication.Receipt] = []
+    receipts: list[publication.PublicationReceipt] = []
     threads = [threading.Thread(target=lambda: receipts.append(books.publish(snapshot_id, ALL))) for _ in range(8)]
     for thread in threads:
         thread.start()

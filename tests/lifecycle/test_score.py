@@ -33,7 +33,7 @@ FROM segmentation.shop_assignment a LEFT JOIN segmentation.segment s USING (segm
 
 def _score(
     books: Books, snapshot_id: int, segment_of: Mapping[Any, int | None], spec: PublishSpec = PUBLISH
-) -> scoring.Receipt:
+) -> scoring.ScoringReceipt:
     with books.engine.begin() as connection:
         return scoring.write_scores(connection, spec, books.name, snapshot_id, books.labels(segment_of))
 
@@ -64,7 +64,7 @@ def test_new_and_changed_customers_are_written_the_others_are_not_touched(books:
 
     receipt = _score(books, snapshot_id, {1: 1, 2: 2, 3: None, 4: None, 5: 1, 6: None, 7: 2, 8: 1})
 
-    assert receipt == scoring.Receipt(
+    assert receipt == scoring.ScoringReceipt(
         snapshot_id, scored=8, unassigned=3, new=4, moved=2, written=6,
         changed=3, unchanged=3, not_in_target=2, kept=0, examples_not_in_target=("7", "8"),
     )  # fmt: skip

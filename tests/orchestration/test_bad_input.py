@@ -146,14 +146,14 @@ CASES = {
 
 def front(chain: Chain, query: str, *, features: Any, key: str = "id", month: str = MONTHS[0]) -> RunOutcome:
     """Run a month through the first three assets."""
-    from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+    from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
     from segmentation_pipeline.orchestration.runs.execute import run_partition
 
     write_source(chain.defs, query, features=features, key=key)
-    pipeline = pipelines()["shop"]
-    selected = dg.define_asset_job("front", selection=[pipeline.key(stage) for stage in FRONT])
+    segmentation = segmentations()["shop"]
+    selected = dg.define_asset_job("front", selection=[segmentation.key(stage) for stage in FRONT])
     job = dg.Definitions.merge(load_definitions(), dg.Definitions(jobs=[selected])).resolve_job_def("front")
-    return run_partition(pipeline, job, month, instance=chain.instance)
+    return run_partition(segmentation, job, month, instance=chain.instance)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -178,10 +178,10 @@ def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case
 
 
 def _artifact(chain: Chain, stage: str) -> Any:
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
     assert event is not None
     assert event.asset_materialization is not None
     _, partition, run_id = str(event.asset_materialization.metadata["artifact"].value).split("/")
-    return pipelines()["shop"].store.open(stage, partition, run_id)
+    return segmentations()["shop"].store.open(stage, partition, run_id)

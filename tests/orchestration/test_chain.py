@@ -159,9 +159,9 @@ def test_retention_keeps_the_newest_periods(chain: Chain) -> None:
     write_defs(chain.defs, extra="retention: {artifacts: 2, assignments: 2}")
     for month in MONTHS[:4]:
         assert chain.run(month).success
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    folders = {folder.name for folder in (pipelines()["shop"].store.root / "final_fit").iterdir()}
+    folders = {folder.name for folder in (segmentations()["shop"].store.root / "final_fit").iterdir()}
     assert folders == set(MONTHS[2:4])
     kept = "SELECT DISTINCT s.partition FROM segmentation.shop_assignment JOIN segmentation.snapshot s USING (snapshot_id) ORDER BY 1"
     assert chain.rows(kept) == [(MONTHS[2],), (MONTHS[3],)]
@@ -224,11 +224,11 @@ def test_the_saved_model_gives_the_written_labels_again(chain: Chain) -> None:
     from segmentation_pipeline.analysis.clustering.labelling import assign
     from segmentation_pipeline.analysis.features.encoding import transform
     from segmentation_pipeline.model import Encoding, FittedModel
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     run = chain.run(MONTHS[0])
     encoding, model = chain.rows("SELECT encoding, model FROM segmentation.snapshot")[0]
-    frame = pipelines()["shop"].store.open("validated_rows", MONTHS[0], run.run_id).frame("rows")
+    frame = segmentations()["shop"].store.open("validated_rows", MONTHS[0], run.run_id).frame("rows")
     matrix = transform(frame, Encoding.from_json(encoding)).matrix
     labels = assign(matrix, FittedModel.from_json(json.loads(json.dumps(model)))).labels
     written = dict(chain.rows("SELECT customer_id, segment_id FROM segmentation.shop_assignment"))

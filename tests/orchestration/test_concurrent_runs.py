@@ -19,7 +19,7 @@ from support.processes import (
 )
 from support.three_groups import MONTHS, N_CUSTOMERS, found_a_group
 
-from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.runs.execute import dagster_instance
 from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG
 
@@ -46,7 +46,7 @@ def gate(chain: Chain) -> Iterator[psycopg.Connection]:
     with dagster_instance() as instance:
         for stage in ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit"):
             by_hand = load_definitions().resolve_implicit_global_asset_job_def()
-            key = pipelines()["shop"].key(stage)
+            key = segmentations()["shop"].key(stage)
             assert by_hand.execute_in_process(partition_key=MARCH, asset_selection=[key], instance=instance).success
     forget_connections()
     with psycopg.connect(chain.url) as connection:

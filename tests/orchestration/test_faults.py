@@ -76,9 +76,9 @@ def _statuses(chain: Chain) -> list[tuple[Any, ...]]:
 
 def _leftovers(chain: Chain) -> list[str]:
     """What a failed step left on disk or in the database: there must be nothing."""
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    root = pipelines()["shop"].store.root
+    root = segmentations()["shop"].store.root
     unsealed = [
         str(each) for each in root.glob("*/*/*") if each.name.startswith(".") or not (each / "manifest.json").exists()
     ]

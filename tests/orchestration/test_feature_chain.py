@@ -39,9 +39,9 @@ def _with_dates(chain: Chain) -> None:
 
 
 def _artifact(chain: Chain, stage: str, run_id: str, partition: str) -> Path:
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    return pipelines()["shop"].store.folder(stage, partition, run_id)
+    return segmentations()["shop"].store.folder(stage, partition, run_id)
 
 
 def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> None:
@@ -87,12 +87,12 @@ def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:
     from segmentation_pipeline.analysis.clustering.labelling import assign
     from segmentation_pipeline.analysis.features.encoding import transform
     from segmentation_pipeline.model import Encoding, FittedModel
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     _with_dates(chain)
     run = chain.run(MONTHS[0])
     encoding, model = chain.rows("SELECT encoding, model FROM segmentation.snapshot")[0]
-    store = pipelines()["shop"].store
+    store = segmentations()["shop"].store
     frame = store.open("validated_rows", MONTHS[0], run.run_id).frame("rows")
     _, matrix = store.open("encoded_features", MONTHS[0], run.run_id).matrix()
     saved = Encoding.from_json(encoding)
@@ -125,7 +125,7 @@ def test_a_date_that_is_no_feature_any_more_leaves_the_ids_to_the_history(chain:
 def test_a_mistake_inside_the_mapping_is_told_with_its_field(chain: Chain) -> None:
     """An error below `features.columns` names the feature's field, and one in the mapping what it may hold."""
     from segmentation_pipeline.errors import SpecError
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     for features, message in (
         (
@@ -137,5 +137,5 @@ def test_a_mistake_inside_the_mapping_is_told_with_its_field(chain: Chain) -> No
     ):
         write_defs(chain.defs, features=features)
         with pytest.raises(SpecError) as refused:
-            pipelines()
+            segmentations()
         assert message in str(refused.value)

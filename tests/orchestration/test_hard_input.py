@@ -86,11 +86,11 @@ def test_keys_and_names_of_every_kind_reach_the_target(chain: Chain, key: str, e
 @pytest.mark.parametrize("key", ["name", "since", "snapshot_id", "segment_id", "distance", "margin", "from", "ctid"])
 def test_a_key_that_has_one_of_our_names_is_refused_at_load_time(chain: Chain, key: str) -> None:
     """A key that is called like a column beside it in our tables and views is refused, with the query to write."""
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     write_source(chain.defs, "SELECT 1", key=key, features=[X])
     with pytest.raises(SpecError, match=f"the key is called '{key}'.*SELECT \"{key}\" AS customer_id"):
-        pipelines()
+        segmentations()
 
 
 SOUND = "SELECT g AS id, (g % 3) * 100 + (g % 17)::float8 / 10 AS x, (g % 2)::text AS c FROM generate_series(1, 300) g"

@@ -158,9 +158,9 @@ def test_a_snapshot_whose_labels_are_gone_is_not_approved(asked: Chain) -> None:
     """Without its artifact it could not be published: the approval is refused and nothing is decided."""
     import shutil
 
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    shutil.rmtree(pipelines()["shop"].store.root / "aligned_segments" / MONTHS[1])
+    shutil.rmtree(segmentations()["shop"].store.root / "aligned_segments" / MONTHS[1])
     assert not asked.decide("approve", snapshot_id=2, who="anna").success
     assert asked.rows("SELECT count(*) FROM segmentation.decision") == [(0,)]
 

@@ -13,7 +13,7 @@ import pytest
 from support.processes import ended_well, run, start, two_stages, wait_for_backends
 from support.three_groups import MONTHS, N_CUSTOMERS
 
-from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.runs.execute import dagster_instance
 from segmentation_pipeline.orchestration.runs.order import PATIENCE_VARIABLE
 from segmentation_pipeline.storage.artifacts.store import MANIFEST
@@ -67,7 +67,7 @@ def _is_whole(chain: Chain, *, before: int) -> bool:
     centroids = {row[0] for row in chain.rows("SELECT DISTINCT snapshot_id FROM segmentation.centroid")}
     gates = {row[0] for row in chain.rows("SELECT DISTINCT snapshot_id FROM segmentation.gate")}
     assert centroids == gates == set(statuses)
-    for folder in pipelines()["shop"].store.root.glob("*/*/*"):
+    for folder in segmentations()["shop"].store.root.glob("*/*/*"):
         assert (folder / MANIFEST).exists() or folder.name.startswith("."), f"{folder} looks like an artifact"
     return bool(pointer != before)
 

@@ -33,7 +33,7 @@ def _shown(chain: Chain, stage: str) -> dict[str, dg.MetadataValue]:
 
 def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
     """The sweep's silhouettes and the segments' sizes, profiles and rules are shown, and lie in the artifacts."""
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
     features = """
     - {column: visits, kind: numeric, transform: log1p, min: 0}
@@ -43,7 +43,7 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
     outcome = chain.run(MONTHS[0])
     assert outcome.success, outcome.problems
 
-    swept = pipelines()["shop"].store.folder("k_sweep", MONTHS[0], outcome.run_id)
+    swept = segmentations()["shop"].store.folder("k_sweep", MONTHS[0], outcome.run_id)
     table = pq.read_table(swept / "silhouettes.parquet").to_pandas()
     sweep = json.loads((swept / "sweep.json").read_text())
     assert _png(_shown(chain, "k_sweep")["silhouettes"])[0] == 792
@@ -55,7 +55,7 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
 
     shown = _shown(chain, "aligned_segments")
     assert {_png(shown[name])[0] for name in ("sizes", "profiles", "customers")} == {792}
-    aligned = pipelines()["shop"].store.folder("aligned_segments", MONTHS[0], outcome.run_id)
+    aligned = segmentations()["shop"].store.folder("aligned_segments", MONTHS[0], outcome.run_id)
     rules = json.loads((aligned / "rules.json").read_text())
     assert rules["fidelity"] == shown["rules_fidelity"].value == 1.0
     assert rules["by_segment"] == {"1": 1.0, "2": 1.0, "3": 1.0}

@@ -41,9 +41,9 @@ class Shown:
 
 
 def _report(chain: Chain, partition: str, run_id: str) -> Shown:
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    folder = pipelines()["shop"].store.folder(REPORT, partition, run_id)
+    folder = segmentations()["shop"].store.folder(REPORT, partition, run_id)
     return Shown((folder / "report.html").read_bytes())
 
 
@@ -149,9 +149,9 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
     assert said == "Error: shop has no snapshot, so there is nothing to report. Make one:  segmentation run shop\n"
 
     assert chain.run(MONTHS[0]).success
-    from segmentation_pipeline.orchestration.discovery import pipelines
+    from segmentation_pipeline.orchestration.discovery import segmentations
 
-    shutil.rmtree(pipelines()["shop"].store.root)
+    shutil.rmtree(segmentations()["shop"].store.root)
     code, said, written = _command(tmp_path / "report.html", "--partition", MONTHS[0])
     assert code == 0, said
     assert "Not in it, for the artifacts of 2024-01-01 are not kept any more: the rules of thumb" in said

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from support.three_groups import GROUPS, MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.cli import main
-from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.jobs import SCORE_CRON, score_job
 from segmentation_pipeline.runtime.home import dagster_home, home
 
@@ -37,7 +37,9 @@ ANSWERS = "SELECT customer_id, segment_id, distance, second_segment_id FROM segm
 def _score(chain: Chain, name: str = "shop") -> ScoringOutcome:
     from segmentation_pipeline.orchestration.runs.execute import run_scoring
 
-    return run_scoring(pipelines()[name], load_definitions().resolve_job_def(score_job(name)), instance=chain.instance)
+    return run_scoring(
+        segmentations()[name], load_definitions().resolve_job_def(score_job(name)), instance=chain.instance
+    )
 
 
 def _publish(chain: Chain) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from segmentation_pipeline.lifecycle.publish import Receipt, publish
+from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.model import Centroid, GateResult, LineageEvent, Segment
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import assignments, snapshots
@@ -63,7 +63,7 @@ class Books:
             return snapshots.record(
                 connection,
                 ledger,
-                snapshots.Candidate(
+                snapshots.NewSnapshot(
                     partition=partition, as_of=as_of, status=status,
                     parent_snapshot_id=parent if parent is not None else latest.snapshot_id if latest else None,
                     run_id=f"run-{number}", algorithm="kmeans", k=len(segments), seed=2**32 - 1,
@@ -78,7 +78,9 @@ class Books:
                 gates=gates,
             )  # fmt: skip
 
-    def publish(self, snapshot_id: int, segment_of: Mapping[Any, int | None], spec: PublishSpec = PUBLISH) -> Receipt:
+    def publish(
+        self, snapshot_id: int, segment_of: Mapping[Any, int | None], spec: PublishSpec = PUBLISH
+    ) -> PublicationReceipt:
         """Publish a snapshot in a transaction of its own."""
         with self.engine.begin() as connection:
             return publish(connection, spec, self.name, snapshot_id, self.labels(segment_of))

@@ -28,11 +28,11 @@ class Chain:
 
     def run(self, partition: str, *, name: str = "shop") -> RunOutcome:
         """Run one month as the command line does."""
-        from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+        from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
         from segmentation_pipeline.orchestration.runs.execute import run_partition
 
         job = load_definitions().resolve_job_def(name)
-        return run_partition(pipelines()[name], job, partition, instance=self.instance)
+        return run_partition(segmentations()[name], job, partition, instance=self.instance)
 
     def materialize(self, stage: str, partition: str, *, name: str = "shop") -> dg.ExecuteInProcessResult:
         """Materialize one asset by hand, as the UI's button does."""

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from segmentation_pipeline.orchestration.assets.aligned_segments import aligned_segments
 from segmentation_pipeline.orchestration.assets.published_segments import published_segments
-from segmentation_pipeline.orchestration.discovery import pipelines
+from segmentation_pipeline.orchestration.discovery import segmentations
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, dagster_instance, run_partition
 from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
@@ -41,7 +41,7 @@ def publication() -> dg.JobDefinition:
 def run(job: dg.JobDefinition, month: str) -> RunOutcome:
     """Run a month in this process, on the Dagster instance that all processes share."""
     with dagster_instance() as instance:
-        return run_partition(pipelines()["shop"], job, month, instance=instance)
+        return run_partition(segmentations()["shop"], job, month, instance=instance)
 
 
 def start(job: dg.JobDefinition, month: str) -> int:
@@ -85,7 +85,7 @@ def wait_for_backends(chain: Chain, *, count: int, waiting: bool = False) -> Non
 
 
 def _job(*stages: str) -> dg.JobDefinition:
-    pipeline = pipelines()["shop"]
-    job = dg.define_asset_job("shop", selection=[pipeline.key(stage) for stage in stages])
-    made = [aligned_segments(pipeline), published_segments(pipeline)]
+    segmentation = segmentations()["shop"]
+    job = dg.define_asset_job("shop", selection=[segmentation.key(stage) for stage in stages])
+    made = [aligned_segments(segmentation), published_segments(segmentation)]
     return dg.Definitions(assets=made, jobs=[job]).resolve_job_def("shop")

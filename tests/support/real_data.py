@@ -136,19 +136,19 @@ class OneMonth:
 
     def run(self, name: str, key: str, rest: str) -> RunOutcome:
         """Write the defs.yaml with the rest of its attributes, and run the month as the command line does."""
-        from segmentation_pipeline.orchestration.discovery import load_definitions, pipelines
+        from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
         from segmentation_pipeline.orchestration.runs.execute import run_partition
 
         (self.defs / name).mkdir(parents=True, exist_ok=True)
         (self.defs / name / "defs.yaml").write_text(DEFS.format(name=name, key=key, rest=rest))
         job = load_definitions().resolve_job_def(name)
-        return run_partition(pipelines()[name], job, PARTITION, instance=self.instance)
+        return run_partition(segmentations()[name], job, PARTITION, instance=self.instance)
 
     def artifact(self, name: str, stage: str, outcome: RunOutcome) -> Artifact:
         """What a stage of a run wrote."""
-        from segmentation_pipeline.orchestration.discovery import pipelines
+        from segmentation_pipeline.orchestration.discovery import segmentations
 
-        return pipelines()[name].store.open(stage, PARTITION, outcome.run_id)
+        return segmentations()[name].store.open(stage, PARTITION, outcome.run_id)
 
     def metadata(self, name: str, stage: str) -> dict[str, dg.MetadataValue[Any]]:
         """What the UI shows of a stage's latest materialization."""

@@ -16,7 +16,14 @@ from segmentation_pipeline.model import (
     SweepResult,
     Transition,
 )
-from segmentation_pipeline.model.report import Making, Reported, ReportedPeriod, ReportedRule, ReportedSegment, Workings
+from segmentation_pipeline.model.report import (
+    Provenance,
+    ReportedPeriod,
+    ReportedSegment,
+    Rule,
+    RunDetails,
+    SnapshotReport,
+)
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Status
@@ -52,7 +59,7 @@ def reported(
     status: Status = "published",
     reasons: tuple[str, ...] = (),
     **changes: Any,
-) -> Reported:
+) -> SnapshotReport:
     """A snapshot of `k` equal segments whose ids never changed; ten customers moved from 1 to 2 where there is a 2."""
     names = {each: name.replace("{}", str(each)) for each in range(1, k + 1)}
     moved = [Transition(1, 2, 10, 4)] if k > 1 else []
@@ -68,9 +75,9 @@ def reported(
         encoding={}, model={}, created_at=datetime(2024, months + 1, 2, tzinfo=UTC),
     )  # fmt: skip
     parent = replace(snapshot, snapshot_id=months - 1, partition=f"2024-{months - 1:02}-01") if months > 1 else None
-    found = Reported(
+    found = SnapshotReport(
         snapshot=snapshot,
-        making=Making("kmeans", 2**32 - 1, 4, 3, {"numpy": "2"}, "da7a", datetime(2024, 5, 3, tzinfo=UTC)),
+        making=Provenance("kmeans", 2**32 - 1, 4, 3, {"numpy": "2"}, "da7a", datetime(2024, 5, 3, tzinfo=UTC)),
         parent=parent,
         is_current=status == "published",
         segments=tuple(
@@ -98,18 +105,18 @@ def reported(
     return replace(found, **changes)
 
 
-def workings(k: int = 3) -> Workings:
+def workings(k: int = 3) -> RunDetails:
     """A sweep that takes `k`, two findings and a rule for the first segment."""
     candidates = tuple(
         SweepCandidate(each, 100 / each, 0.5, 0.6 - 0.03 * abs(each - k), 1.0, 9.0, 0.1, 0.5)
         for each in range(2, max(k, 10) + 1)
     )
     structure = StructureVerdict("structure", 9.0, 0.5, "there are groups")
-    return Workings(
+    return RunDetails(
         sweep=SweepResult(candidates, k, "", k + 1, None, (), structure, 0, 100, 100, 200.0),
         findings=(
             Finding("shape", "a score of 0.9", "Groups are chains", "Set `fit: {algorithm: hdbscan}`", 0.9, "warn"),
             Finding("ties", "many ties", "Numbers repeat", "Leave the column out", 0.2, "info"),
         ),
-        rules=(ReportedRule(1, "spend_180d <= 99 and channel is web", 118, 0.97),),
+        rules=(Rule(1, "spend_180d <= 99 and channel is web", 118, 0.97),),
     )

@@ -23,7 +23,7 @@ def inertia(matrix: NDArray[np.float32], centers: NDArray[np.float64]) -> float:
     """The sum of squared distances of all rows, shape (n, D), to their nearest center, shape (K, D)."""
     middle, total = centers.mean(axis=0), 0.0
     for _, block, norms in centred_blocks(matrix, middle):
-        total += float(np.maximum(beyond_norms(block, centers - middle).min(axis=0) + norms, 0.0).sum())
+        total += float(np.maximum(partial_distances(block, centers - middle).min(axis=0) + norms, 0.0).sum())
     return total
 
 
@@ -36,7 +36,7 @@ def centred_blocks(
         yield start, block, np.einsum("ij,ij->i", block, block)
 
 
-def beyond_norms(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+def partial_distances(block: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
     """The squared distances less the rows' own squared lengths, which decide nothing.
 
     Shape (P, b): a row for each anchor, so that anchors are compared for thousands of customers at once.

@@ -29,7 +29,7 @@ TOLERANCE: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class KMeansFit:
     """One K-Means fit: centers (K, D) float64, inertia over all n rows, and how it got there."""
 
     centers: NDArray[np.float64]
@@ -58,7 +58,7 @@ def fit_kmeans(
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
     seeds: NDArray[np.intp] | None = None,
     changeable: Callable[[], NDArray[np.float32]] | None = None,
-) -> Fit:
+) -> KMeansFit:
     """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
 
     `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
@@ -91,7 +91,7 @@ def fit_kmeans(
             fits.append((name, estimator.fit(np.array(matrix) if changeable is None else changeable())))
     name, best = min(fits, key=lambda each: float(each[1].inertia_))
     centers = np.asarray(best.cluster_centers_, dtype=np.float64)
-    return Fit(
+    return KMeansFit(
         centers=centers,
         inertia=inertia(matrix, centers),
         n_iter=int(best.n_iter_),

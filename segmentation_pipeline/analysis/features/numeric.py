@@ -53,7 +53,7 @@ def as_numbers(values: pd.Series) -> NDArray[np.float64]:
     return np.ascontiguousarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def present(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def drop_nan(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Those of `numbers`, shape (n,), that are not NaN; no copy where none is."""
     missing = np.isnan(numbers)
     return numbers[~missing] if missing.any() else numbers
@@ -78,14 +78,14 @@ def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits
     that of a normal distribution with the same standard deviation stands in. The transform's power is that of the
     values between the 1st and 99th percentile: fitted on the outliers too, it would bend until they look usual.
     """
-    present = numbers[np.isfinite(numbers)]
-    if present.size == 0:
+    drop_nan = numbers[np.isfinite(numbers)]
+    if drop_nan.size == 0:
         return Limits()
-    trimmed = present[~winsor_limits(present, TRIMMED).outside(present)]
+    trimmed = drop_nan[~winsor_limits(drop_nan, TRIMMED).outside(drop_nan)]
     transform, power = fit_transform_of(trimmed, feature.transform)
-    low, middle, high = np.quantile(transformed(present, transform, power), (0.25, 0.5, 0.75))
+    low, middle, high = np.quantile(transformed(drop_nan, transform, power), (0.25, 0.5, 0.75))
     if high <= low:
-        half = _NORMAL_RANGE / 2 * float(transformed(present, transform, power).std())
+        half = _NORMAL_RANGE / 2 * float(transformed(drop_nan, transform, power).std())
         low, high = middle - half, middle + half
     reach = feature.fence * (high - low)
     return Limits(_inverse(low - reach, transform, power), _inverse(high + reach, transform, power))
@@ -93,8 +93,8 @@ def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits
 
 def winsor_limits(numbers: NDArray[np.float64], quantiles: tuple[float, float]) -> Limits:
     """The two quantiles of the finite values."""
-    present = numbers[np.isfinite(numbers)]
-    return Limits(*(float(value) for value in np.quantile(present, quantiles))) if present.size else Limits()
+    drop_nan = numbers[np.isfinite(numbers)]
+    return Limits(*(float(value) for value in np.quantile(drop_nan, quantiles))) if drop_nan.size else Limits()
 
 
 def fit_number(
@@ -109,7 +109,7 @@ def fit_number(
     if fill == "constant":
         filled_with = feature.fill
     elif fill is not None:
-        known = present(numbers)
+        known = drop_nan(numbers)
         if known.size == 0:
             message = f"{feature.column}: all {len(numbers):,} values are null; take it out of the features"
             raise UnusableDataError(message)

@@ -85,7 +85,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class MatchScores:
     """The score of each cluster and segment, shape (k, S), and the counts of the witness that is worth the most."""
 
     segment_ids: tuple[int, ...]
@@ -93,7 +93,7 @@ class Evidence:
     witness: Overlap
 
 
-def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> Evidence:
+def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> MatchScores:
     """Combine what a reference says of `clusters`, shape (n,), labels 0..k-1 and -1 for the unassigned."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
     ids = reference.everyone
@@ -121,7 +121,7 @@ def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> Evide
     if not witnesses:
         nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int32)
         witnesses = [(0.0, overlap_of(clusters, nobody, ids, k=k))]
-    return Evidence(ids, score, max(witnesses, key=lambda each: each[0])[1])
+    return MatchScores(ids, score, max(witnesses, key=lambda each: each[0])[1])
 
 
 def _same_customers(overlap: Overlap) -> NDArray[np.bool_]:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.analysis.arrays.rows import Rows
     from segmentation_pipeline.analysis.identity.evidence import Reference
-    from segmentation_pipeline.model import Alignment, Drift, FittedModel, Json, Past, Snapshot, Transition
+    from segmentation_pipeline.model import Alignment, Drift, EarlierSnapshot, FittedModel, Json, Snapshot, Transition
     from segmentation_pipeline.spec import FeatureSpec
 
     # a past, and what gives the segments of its customers by key
-    Remembered = tuple[Past, Callable[[], pd.Series | None]]
+    Remembered = tuple[EarlierSnapshot, Callable[[], pd.Series | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedCustomers:
     """A fit and its n customers: `rows` (n, c) with their `keys`, `clusters` and `distance` of shape (n,)."""
 
     rows: Rows
@@ -63,7 +63,7 @@ class Identity:
 
 
 def identify(
-    fitted: Fitted,
+    fitted: FittedCustomers,
     pasts: Iterable[Remembered],
     *,
     parent: Snapshot | None,
@@ -116,7 +116,9 @@ def evidence_of(parent: Snapshot | None, rows: Rows) -> str:
     )
 
 
-def _references(fitted: Fitted, pasts: Iterable[Remembered], of_parent: list[Reference]) -> Iterator[Reference]:
+def _references(
+    fitted: FittedCustomers, pasts: Iterable[Remembered], of_parent: list[Reference]
+) -> Iterator[Reference]:
     """The pasts' opinions, made one by one; the parent's is kept, the others are let go once they are heard."""
     for past, history in pasts:
         reference = refer(past, fitted.rows, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
@@ -132,7 +134,7 @@ def _transitions(parent: Reference | None, segments: NDArray[np.int32]) -> tuple
 
 
 def _drift(
-    fitted: Fitted,
+    fitted: FittedCustomers,
     profiles: Mapping[int, SegmentProfile],
     parent: Snapshot | None,
     reference: Reference | None,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.analysis.identity.evidence import Evidence, Overlap, Reference
+    from segmentation_pipeline.analysis.identity.evidence import MatchScores, Overlap, Reference
     from segmentation_pipeline.model import Match
 
 # A share of a segment's customers that counts as a part of it, not as people who moved.
@@ -21,7 +21,7 @@ PART: Final = 0.25
 
 def events_of(
     matches: Sequence[Match],
-    parent: tuple[Reference, Evidence] | None,
+    parent: tuple[Reference, MatchScores] | None,
     *,
     sizes: NDArray[np.int64],
     seen_before: Collection[int] = (),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, UNASSIGNED, Evidence, Reference, weigh
+from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, UNASSIGNED, MatchScores, Reference, weigh
 from segmentation_pipeline.analysis.identity.lineage import events_of
 from segmentation_pipeline.model import Alignment, Match
 
@@ -50,7 +50,7 @@ def align(
     # from here on cluster i is the i-th largest: scikit-learn's numbering must not even matter for rounding
     ranked = np.where(clusters >= 0, place[clusters], UNASSIGNED)
     found: dict[int, Match] = {}
-    parent: tuple[Reference, Evidence] | None = None
+    parent: tuple[Reference, MatchScores] | None = None
     for given in references:
         reference = given if given.likeness is None else replace(given, likeness=given.likeness[order])
         free = [cluster for cluster in range(k) if cluster not in found]
@@ -100,7 +100,9 @@ def _renumbered(match: Match, order: NDArray[np.int64]) -> Match:
     )
 
 
-def _match(evidence: Evidence, free: Sequence[int], taken: Collection[int], reference: Reference) -> dict[int, Match]:
+def _match(
+    evidence: MatchScores, free: Sequence[int], taken: Collection[int], reference: Reference
+) -> dict[int, Match]:
     open_ids = [segment for segment in reference.segment_ids if segment not in taken]
     if not free or not open_ids:
         return {}

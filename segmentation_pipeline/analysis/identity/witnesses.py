@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from segmentation_pipeline.analysis.arrays.rows import Rows
-    from segmentation_pipeline.model import Past, Snapshot
+    from segmentation_pipeline.model import EarlierSnapshot, Snapshot
 
 # A tenth of a standard deviation of everybody: a cluster in which all are alike is not a point.
 LEAST_SPREAD: Final = 0.1
@@ -43,7 +43,7 @@ def missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
 
 
 def refer(
-    past: Past,
+    past: EarlierSnapshot,
     rows: Rows,
     clusters: NDArray[np.int32],
     *,
@@ -85,7 +85,7 @@ def _segments_then(history: pd.Series | None, keys: pd.Series) -> NDArray[np.int
 
 
 def _by_model(
-    past: Past, rows: Rows, clusters: NDArray[np.int32], *, k: int
+    past: EarlierSnapshot, rows: Rows, clusters: NDArray[np.int32], *, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
     """Today's rows labelled by the past's encoding and model, and how near clusters and segments lie in its frame."""
     model, encoding = FittedModel.from_json(past.snapshot.model), Encoding.from_json(past.snapshot.encoding)

@@ -69,7 +69,7 @@ def outcome_effects(
         raise ValueError(f"outcomes {', '.join(missing)} are not among the columns: add them to the query.")
     found = [_effect(rows[each], labels, rng=rng, n_resamples=n_resamples) for each in outcomes]
     adjusted = holm([each.p_value for each in found])
-    return tuple(_told(effect, p_value) for effect, p_value in zip(found, adjusted, strict=True))
+    return tuple(with_verdict(effect, p_value) for effect, p_value in zip(found, adjusted, strict=True))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -135,7 +135,8 @@ def _effect(
     )
 
 
-def _told(effect: OutcomeEffect, p_adjusted: float | None) -> OutcomeEffect:
+def with_verdict(effect: OutcomeEffect, p_adjusted: float | None) -> OutcomeEffect:
+    """Return the effect with its adjusted p value and the sentence that follows from it."""
     if p_adjusted is None:
         return effect
     differ = p_adjusted < SIGNIFICANT

@@ -12,7 +12,7 @@ from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.analysis.arrays.threads import in_order
 from segmentation_pipeline.analysis.features.categorical import categories_of
-from segmentation_pipeline.analysis.features.numeric import present
+from segmentation_pipeline.analysis.features.numeric import drop_nan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def profile_segments(
 def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
     """Mean, median and z of each segment; `values`, shape (m,), and `groups` are of the assigned customers."""
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    known = present(numbers)
+    known = drop_nan(numbers)
     everybody = float(known.mean()) if len(known) else np.nan
     # a constant's rounding error is not a spread
     spread = _deviation(known, everybody) if len(known) and known.max() > known.min() else 0.0
@@ -99,7 +99,7 @@ def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
     for segment, rows in enumerate(groups.rows):
         if not len(rows):
             continue
-        inside = present(numbers[rows])
+        inside = drop_nan(numbers[rows])
         mean, median = (float(inside.mean()), float(np.median(inside))) if len(inside) else (np.nan, np.nan)
         figures[segment] = {"mean": mean, "median": median, "z": (mean - everybody) / spread if spread else 0.0}
     return figures
@@ -121,10 +121,10 @@ def _of_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
     found: dict[int, Json] = {}
     for segment in np.flatnonzero(counts.sum(axis=1)):
         shares = counts[segment] / counts[segment].sum()
-        present = [each for each in np.argsort(-shares, kind="stable") if shares[each]]
+        drop_nan = [each for each in np.argsort(-shares, kind="stable") if shares[each]]
         found[int(segment)] = {
-            "shares": {names[each]: float(shares[each]) for each in present},
-            "everybody": {names[each]: float(everybody[each]) for each in present},
+            "shares": {names[each]: float(shares[each]) for each in drop_nan},
+            "everybody": {names[each]: float(everybody[each]) for each in drop_nan},
         }
     return found
 

@@ -93,7 +93,7 @@ def imitate(
     assigned = np.flatnonzero(segments >= 0)
     if not len(assigned):
         return Imitation((), 0.0, {}, 0, 0)
-    questions = [each for feature in features for each in _questions(_those(rows[feature.column], assigned), feature)]
+    questions = [each for feature in features for each in _questions(_take(rows[feature.column], assigned), feature)]
     questions = questions or [Question("", "number")]
     picked = assigned
     if len(assigned) > fit_rows:
@@ -122,7 +122,7 @@ def imitate(
     )
 
 
-def _those(values: pd.Series, assigned: NDArray[np.intp]) -> pd.Series:
+def _take(values: pd.Series, assigned: NDArray[np.intp]) -> pd.Series:
     """The values of the assigned customers; no copy where that is everybody."""
     return values if len(assigned) == len(values) else values.iloc[assigned]
 
@@ -210,7 +210,7 @@ def _paths(
         threshold = float(tree.threshold[node])
         if question.kind == "value" or question.column not in rows.columns:
             return threshold
-        return readable(threshold, _numbers(_those(rows[question.column], assigned)))
+        return readable(threshold, _numbers(_take(rows[question.column], assigned)))
 
     def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
         leaves = below(node)

@@ -14,7 +14,7 @@ import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import in_order
 from segmentation_pipeline.analysis.features.categorical import categories_of
-from segmentation_pipeline.analysis.features.numeric import present
+from segmentation_pipeline.analysis.features.numeric import drop_nan
 from segmentation_pipeline.model import CentroidShift, Drift
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _described(values: pd.Series, *, is_number: bool) -> Json:
 
 
 def _numbers(values: pd.Series) -> NDArray[np.float64]:
-    return present(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return drop_nan(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _in_bins(numbers: NDArray[np.float64], edges: Sequence[float], *, n_rows: int) -> list[int]:

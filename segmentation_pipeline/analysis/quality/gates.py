@@ -26,7 +26,7 @@ GATE_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GateInputs:
     """The numbers that the gates look at; `segment_sizes` maps segment id to customers.
 
     Of the `n_shared` customers whom the parent had in a segment, `n_moved` are in another one or in none.
@@ -49,7 +49,7 @@ class Evidence:
     n_moved: int = 0
 
 
-def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
+def evaluate(evidence: GateInputs, gates: GatesSpec) -> tuple[GateResult, ...]:
     """Evaluate every gate; one result per name in `GATE_NAMES`, in that order."""
     return (
         _counts_add_up(evidence),
@@ -64,7 +64,7 @@ def evaluate(evidence: Evidence, gates: GatesSpec) -> tuple[GateResult, ...]:
     )
 
 
-def _counts_add_up(evidence: Evidence) -> GateResult:
+def _counts_add_up(evidence: GateInputs) -> GateResult:
     difference = evidence.n_extracted - evidence.n_assigned - evidence.n_unassigned - evidence.n_rejected
     return GateResult(
         name="counts_add_up",
@@ -80,7 +80,7 @@ def _counts_add_up(evidence: Evidence) -> GateResult:
     )
 
 
-def _structure(evidence: Evidence, gate: Gate) -> GateResult:
+def _structure(evidence: GateInputs, gate: Gate) -> GateResult:
     found = evidence.structure
     failed = gate.threshold is not None and found.z < gate.threshold
     if not failed and found.verdict == "doubtful":
@@ -94,7 +94,7 @@ def _structure(evidence: Evidence, gate: Gate) -> GateResult:
     return _result("structure", gate, value=found.z, failed=failed, message=found.reason, advice=advice)
 
 
-def _min_segment_share(evidence: Evidence, gate: Gate) -> GateResult:
+def _min_segment_share(evidence: GateInputs, gate: Gate) -> GateResult:
     smallest = min(evidence.segment_sizes, key=lambda segment: evidence.segment_sizes[segment])
     n_customers = evidence.segment_sizes[smallest]
     share = n_customers / max(evidence.n_assigned, 1)
@@ -108,7 +108,7 @@ def _min_segment_share(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _max_row_drop(evidence: Evidence, gate: Gate) -> GateResult:
+def _max_row_drop(evidence: GateInputs, gate: Gate) -> GateResult:
     if not evidence.parent_n_rows:
         message = "no parent snapshot to compare with"
         return _result("max_row_drop", gate, value=None, failed=False, message=message, advice="")
@@ -124,7 +124,7 @@ def _max_row_drop(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _max_rejected_share(evidence: Evidence, gate: Gate) -> GateResult:
+def _max_rejected_share(evidence: GateInputs, gate: Gate) -> GateResult:
     share = evidence.n_rejected / max(evidence.n_extracted, 1)
     return _result(
         "max_rejected_share",
@@ -136,7 +136,7 @@ def _max_rejected_share(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
+def _min_silhouette(evidence: GateInputs, gate: Gate) -> GateResult:
     return _result(
         "min_silhouette",
         gate,
@@ -148,7 +148,7 @@ def _min_silhouette(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _match_confidence(evidence: Evidence, gate: Gate) -> GateResult:
+def _match_confidence(evidence: GateInputs, gate: Gate) -> GateResult:
     known = [each for each in evidence.matches if each.through != "new"]
     weakest = min(known, key=lambda each: each.confidence, default=None)
     doubtful = [each for each in known if gate.threshold is not None and each.confidence < gate.threshold]
@@ -169,7 +169,7 @@ def _match_confidence(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _doubt(match: Match, evidence: Evidence) -> str:
+def _doubt(match: Match, evidence: GateInputs) -> str:
     segment_of = {each.cluster: each.segment_id for each in evidence.matches}
     sizes = evidence.segment_sizes
     rivals = []
@@ -182,7 +182,7 @@ def _doubt(match: Match, evidence: Evidence) -> str:
     return f"segment {match.segment_id} is ambiguous (confidence {match.confidence:.2f}): {told}"
 
 
-def _outcomes(evidence: Evidence, gate: Gate) -> GateResult:
+def _outcomes(evidence: GateInputs, gate: Gate) -> GateResult:
     measured = [each for each in evidence.outcomes if each.effect is not None]
     best = max((each.effect or 0.0 for each in measured), default=None)
     same = bool(measured) and not any(each.differ for each in measured)
@@ -197,7 +197,7 @@ def _outcomes(evidence: Evidence, gate: Gate) -> GateResult:
     )
 
 
-def _max_moved(evidence: Evidence, gate: Gate) -> GateResult:
+def _max_moved(evidence: GateInputs, gate: Gate) -> GateResult:
     if not evidence.n_shared:
         message = "no customers in common with a parent snapshot"
         return _result("max_moved", gate, value=None, failed=False, message=message, advice="")

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.analysis.selection.dip import UNIMODAL_P, VALLEY_P
+from segmentation_pipeline.analysis.selection.dip import PROVEN_VALLEY_P, UNIMODAL_P
 from segmentation_pipeline.model import SweepCandidate
 
 Policy = Literal["default", "silhouette", "davies_bouldin", "gap", "fixed"]
@@ -48,7 +48,7 @@ def veto(candidate: SweepCandidate) -> str | None:
 
 def valleys_proven(candidate: SweepCandidate) -> bool:
     """Whether every cluster has a valley towards its nearest neighbour."""
-    return candidate.dip_p_value is not None and candidate.dip_p_value < VALLEY_P
+    return candidate.dip_p_value is not None and candidate.dip_p_value < PROVEN_VALLEY_P
 
 
 @dataclass(frozen=True, slots=True)

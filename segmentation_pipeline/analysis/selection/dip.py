@@ -21,7 +21,7 @@ Steps = dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
 # near 1, small or touching groups often stay between 0.5 and 0.9. Only a high value is evidence of one group.
 UNIMODAL_P = 0.9
 # A valley counts as proven well below the usual 0.05, since the worst of many pairs is looked at.
-VALLEY_P = 0.01
+PROVEN_VALLEY_P = 0.01
 # Beyond some thousands of rows the test finds smaller and smaller bumps; its table ends at 72,000.
 MAX_PAIR_ROWS = 5_000
 # Below this many distinct values a column is a category in numbers, not a measurement that was rounded.

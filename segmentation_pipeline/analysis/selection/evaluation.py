@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.distances import beyond_norms, centred_blocks
+from segmentation_pipeline.analysis.arrays.distances import centred_blocks, partial_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,11 +58,11 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     own_scores = [np.zeros(len(each)) for each in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
     for start, block, norms in centred_blocks(matrix, middle):
-        beyond = beyond_norms(block, anchors)
+        distances = partial_distances(block, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
-        members = np.empty(beyond.shape)
+        members = np.empty(distances.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
-            nearest, best, second = _nearest_two(beyond[first:last], members=members[first:last])
+            nearest, best, second = _nearest_two(distances[first:last], members=members[first:last])
             cost = np.maximum(best + norms, 0.0)
             a, b = np.sqrt(cost), np.sqrt(np.maximum(second + norms, 0.0))
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
@@ -105,20 +105,20 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
 
 
 def _nearest_two(
-    beyond: NDArray[np.float64], *, members: NDArray[np.float64]
+    distances: NDArray[np.float64], *, members: NDArray[np.float64]
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64]]:
     """The first nearest of K anchors, and what `beyond`, shape (K, b), has of it and of the next; all of shape (b,).
 
     `members`, shape (K, b), becomes 1 where an anchor is the nearest and 0 elsewhere; `beyond` is used up. No step
     branches on a value, which would take longer than all the rest.
     """
-    best = beyond.min(axis=0)
-    np.equal(beyond, best, out=members)
+    best = distances.min(axis=0)
+    np.equal(distances, best, out=members)
     if members.sum() > len(best):  # two anchors in one place: the first
-        members[:] = np.arange(len(beyond))[:, None] == members.argmax(axis=0)
-    beyond += members * NOT_AGAIN
-    nearest = np.arange(len(beyond), dtype=np.float64) @ members
-    return nearest.astype(np.int16), best, beyond.min(axis=0)
+        members[:] = np.arange(len(distances))[:, None] == members.argmax(axis=0)
+    distances += members * NOT_AGAIN
+    nearest = np.arange(len(distances), dtype=np.float64) @ members
+    return nearest.astype(np.int16), best, distances.min(axis=0)
 
 
 def _mean_distances(
@@ -132,11 +132,11 @@ def _mean_distances(
     """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
     for start, block, norms in centred_blocks(matrix, middle):
-        beyond = beyond_norms(block, means)
+        distances = partial_distances(block, means)
         rows = np.arange(len(block))
         for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
             own = each[start : start + len(block)]
-            distance = np.sqrt(np.maximum(beyond[first:last][own, rows] + norms, 0.0))
+            distance = np.sqrt(np.maximum(distances[first:last][own, rows] + norms, 0.0))
             sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
     return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 

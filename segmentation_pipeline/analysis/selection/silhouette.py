@@ -35,7 +35,7 @@ class StratifiedSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Segments:
+class Runs:
     """Rows side by side that belong together: segment i, if it has any, begins at `starts[i]`, shape (S,).
 
     Adding up what lies side by side is several times as fast as a product with one-hot columns.
@@ -254,7 +254,7 @@ def _blocks(codes: NDArray[np.intp], block_rows: int) -> Iterator[tuple[int, int
 
 
 def _distance_sums(
-    data: NDArray[np.float64], start: int, stop: int, members: NDArray[np.float32] | Segments
+    data: NDArray[np.float64], start: int, stop: int, members: NDArray[np.float32] | Runs
 ) -> NDArray[np.float64]:
     """Return the summed distances from rows start..stop to every column of `members`, or to every segment of rows."""
     precision = np.float64 if len(data) <= DOUBLE_ROWS else np.float32
@@ -264,7 +264,7 @@ def _distance_sums(
     # The Gram form cannot tell smaller distances from rounding: equal rows have to come out as 0.
     smallest = (8 + data.shape[1]) * float(np.finfo(precision).eps) * row_norms
     rows *= -2.0
-    n_sums = members.n_segments if isinstance(members, Segments) else members.shape[1]
+    n_sums = members.n_segments if isinstance(members, Runs) else members.shape[1]
     sums = np.zeros((stop - start, n_sums))
     for left in range(0, len(data), BLOCK_COLUMNS):
         right = min(left + BLOCK_COLUMNS, len(data))
@@ -277,9 +277,9 @@ def _distance_sums(
             strip += row_norms[top : top + STRIP_ROWS]
             strip *= strip > smallest[top : top + STRIP_ROWS]
             np.sqrt(strip, out=strip)
-            if isinstance(members, Segments):
+            if isinstance(members, Runs):
                 members.add(strip, left, into=sums[top : top + STRIP_ROWS])
-        if not isinstance(members, Segments):
+        if not isinstance(members, Runs):
             sums += tile @ members[left:right]  # float32 within a tile, float64 between tiles
     return sums
 
@@ -331,7 +331,7 @@ def _jackknife(
     by_part = Groups.of(places, k * groups).order
     order, parts, places = order[by_part], parts[by_part], places[by_part]
     data, codes = _shrink(rows, order), codes[order]
-    segments = Segments.of(places, k * groups)
+    segments = Runs.of(places, k * groups)
     in_part = np.bincount(places, minlength=k * groups).reshape(k, groups)
     samples = np.empty(len(data))
     totals, kept = np.zeros((groups, k)), np.zeros((groups, k))

@@ -36,7 +36,7 @@ CLEAR_OF_NULL = 3.0
 # Most customers are far from the nulls, and a few draws say so: the t quantile that corresponds to one chance in 250 is
 # 11 of three draws and 5.2 of five; twice that, to leave a margin. Only what is nearer is looked at with all draws.
 FAR_FROM_NULL = {3: 22.0, 5: 10.0}
-VALLEY_P = 0.05
+HELD_OUT_VALLEY_P = 0.05
 _SPLITS = 2
 # Data and nulls are treated alike, and a second start changes neither error: of 720 tables of noise none passed with
 # one start and 1 with two; of 480 tables with groups 34 did not pass with one and 30 with two.
@@ -121,7 +121,7 @@ def judge_structure(
     p_value = _held_out_dip(points, feasible, rng)
     nearest = min(nulls, key=lambda each: each.z)
     figures = f"the best silhouette, {score:.3f} at K = {k}, is above what {_beside(nearest)}"
-    if p_value <= VALLEY_P:
+    if p_value <= HELD_OUT_VALLEY_P:
         reason = f"cluster structure: {figures}; held-out customers have valleys between clusters ({_p(p_value)})"
         return Structure("structure", k, score, tuple(nulls), p_value, len(points), reason)
     reason = f"doubtful structure: {figures}; but held-out customers show no valley ({_p(p_value)})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import side_by_side
-from segmentation_pipeline.analysis.clustering.kmeans import Fit, count_distinct_rows, fit_kmeans
+from segmentation_pipeline.analysis.clustering.kmeans import KMeansFit, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.clustering.seeding import seed_rows
 from segmentation_pipeline.analysis.selection.choice import choose_k
@@ -58,11 +58,11 @@ class Sweep:
     """
 
     result: SweepResult
-    fits: tuple[Fit, ...]
+    fits: tuple[KMeansFit, ...]
     labels: NDArray[np.int64]
     silhouettes: SilhouetteSample
 
-    def fit_of(self, k: int) -> Fit:
+    def fit_of(self, k: int) -> KMeansFit:
         """The fit of one K."""
         return next(fit for fit in self.fits if fit.k == k)
 
@@ -175,7 +175,7 @@ def _drawn(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]
     return slice(None) if n_rows <= most else np.sort(rng.choice(n_rows, most, replace=False))
 
 
-def _refined(sample: NDArray[np.float32], fresh: Sequence[Fit]) -> tuple[Fit, ...]:
+def _refined(sample: NDArray[np.float32], fresh: Sequence[KMeansFit]) -> tuple[KMeansFit, ...]:
     """Of each K the fit from fresh starts, or that from the K before it with one center more: whichever is lower.
 
     The finer K is then seldom in a worse optimum than what the coarser one already knew.
@@ -192,7 +192,7 @@ def _refined(sample: NDArray[np.float32], fresh: Sequence[Fit]) -> tuple[Fit, ..
     return tuple(fits)
 
 
-def _with_one_more(sample: NDArray[np.float32], fit: Fit) -> NDArray[np.float64]:
+def _with_one_more(sample: NDArray[np.float32], fit: KMeansFit) -> NDArray[np.float64]:
     """The centers of a fit, shape (K + 1, D): the cluster of the largest inertia gets two, apart on its widest axis."""
     own = assign(sample, fit.model)
     cost = np.bincount(own.labels, weights=own.distance**2, minlength=fit.k)
@@ -275,7 +275,7 @@ def _shown(found: _Silhouette, labels: NDArray[np.int64], rng: np.random.Generat
 
 
 def _candidate(
-    fit: Fit,
+    fit: KMeansFit,
     own: Evaluation,
     silhouette: _Silhouette,
     *,

@@ -11,7 +11,7 @@ from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
 from segmentation_pipeline.analysis.identity.matching import as_segments
 from segmentation_pipeline.analysis.profiles.projection import project
-from segmentation_pipeline.lifecycle.record import Inputs, Recorded, align_and_record, read_inputs
+from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
 from segmentation_pipeline.orchestration.checks.gates import gate_checks, gate_result
@@ -20,7 +20,7 @@ from segmentation_pipeline.orchestration.metadata.pictures import show_segments
 from segmentation_pipeline.orchestration.metadata.tables import drift_table, segments_list, transitions_table
 from segmentation_pipeline.orchestration.metadata.values import picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.reporting.figures import scatter_figure
 from segmentation_pipeline.runtime.memory import release_memory
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
@@ -32,23 +32,23 @@ from segmentation_pipeline.storage.warehouse.postgres import connection as datab
 MAX_POINTS = 4_000
 
 
-def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
+def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a blocking check for each gate."""
-    spec, key = pipeline.spec, pipeline.spec.source.key
-    checks = [*gate_checks(pipeline), approval_check(pipeline)]
+    spec, key = segmentation.spec, segmentation.spec.source.key
+    checks = [*gate_checks(segmentation), approval_check(segmentation)]
 
-    @pipeline.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
+    @segmentation.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        inputs = read_inputs(context, pipeline)
+        inputs = read_inputs(context, segmentation)
         schema.migrate(spec.publish.url_env)
         wait_for_earlier_runs(context, spec.name)
         with database.begin(spec.publish.url_env) as connection:
-            recorded = align_and_record(context, connection, pipeline, inputs)
+            recorded = align_and_record(context, connection, segmentation, inputs)
         release_memory()  # the blocks that the threads worked on
         # while nothing else is held: all of the matrix is mapped for it
         scatter = _scatter(inputs, recorded)
         identity = recorded.identity
-        with pipeline.writing(context, "aligned_segments", made_from=[inputs.valid, inputs.fitted]) as artifact:
+        with segmentation.writing(context, "aligned_segments", made_from=[inputs.valid, inputs.fitted]) as artifact:
             artifact.write_json("alignment", identity.alignment.to_json())
             artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
             artifact.write_json("model", identity.model.to_json())
@@ -67,12 +67,12 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "snapshot_id": recorded.snapshot_id,
                 "data_version": json_version([inputs.fitted.data_version, identity.model.labels]),
             }
-        return pipeline.result(
+        return segmentation.result(
             artifact,
             metadata={
                 "snapshot": recorded.snapshot_id,
                 "status": recorded.status,
-                **_parent(pipeline, recorded.parent),
+                **_parent(segmentation, recorded.parent),
                 "segments": dg.MetadataValue.md(segments_list(recorded)),
                 **pictures,
                 "customers": picture(scatter, "customers on two principal axes, by segment"),
@@ -81,18 +81,18 @@ def aligned_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "unassigned": int((identity.segments == UNASSIGNED).sum()),
                 "evidence": identity.alignment.evidence,
                 "drift": dg.MetadataValue.md(drift_table(identity.drift)),
-                **segment_columns(pipeline, schema_of_rows),
+                **segment_columns(segmentation, schema_of_rows),
             },
             check_results=[
-                *(gate_result(pipeline, gate, context.partition_key) for gate in recorded.gates),
-                approval_result(pipeline, recorded.snapshot_id, recorded.status, recorded.reasons),
+                *(gate_result(segmentation, gate, context.partition_key) for gate in recorded.gates),
+                approval_result(segmentation, recorded.snapshot_id, recorded.status, recorded.reasons),
             ],
         )
 
     return step
 
 
-def _write_assignments(artifact: Artifact, key: str, inputs: Inputs, recorded: Recorded) -> pa.Schema:
+def _write_assignments(artifact: Artifact, key: str, inputs: AlignmentInputs, recorded: RecordedSnapshot) -> pa.Schema:
     """Write each customer's segment block by block; gives the columns."""
     labels, identity, start = inputs.fitted.stored("labels"), recorded.identity, 0
     schema = pa.schema(
@@ -120,11 +120,13 @@ def _write_assignments(artifact: Artifact, key: str, inputs: Inputs, recorded: R
     return schema
 
 
-def _parent(pipeline: Pipeline, parent: Snapshot | None) -> dict[str, Any]:  # whatever Dagster takes as metadata
+def _parent(
+    segmentation: SegmentationContext, parent: Snapshot | None
+) -> dict[str, Any]:  # whatever Dagster takes as metadata
     """Name the parent, with the page of its period and the run that made it."""
     if parent is None:
         return {"parent_snapshot": "none: the first"}
-    page = "/".join(["/assets", *pipeline.key("aligned_segments").path])
+    page = "/".join(["/assets", *segmentation.key("aligned_segments").path])
     link = f"[{label(parent)}]({page}?view=partitions&partition={parent.partition})"
     return {
         "parent_snapshot": dg.MetadataValue.md(link),
@@ -132,7 +134,7 @@ def _parent(pipeline: Pipeline, parent: Snapshot | None) -> dict[str, Any]:  # w
     }
 
 
-def _scatter(inputs: Inputs, recorded: Recorded) -> bytes:
+def _scatter(inputs: AlignmentInputs, recorded: RecordedSnapshot) -> bytes:
     _, matrix = inputs.encoded.matrix()
     projection = project(np.asarray(matrix), max_points=MAX_POINTS, seed=int(inputs.summary["seed"]))
     return scatter_figure(

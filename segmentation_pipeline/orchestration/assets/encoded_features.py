@@ -12,7 +12,7 @@ from segmentation_pipeline.analysis.clustering.algorithms.resolve import Resolve
 from segmentation_pipeline.analysis.features.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.orchestration.metadata.columns import encoded_columns
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.runtime.memory import memory
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.steps.preflight import require_memory
@@ -21,20 +21,20 @@ from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 from segmentation_pipeline.storage.artifacts.versions import json_version
 
 
-def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
+def encoded_features(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset."""
-    spec, key = pipeline.spec, pipeline.spec.source.key
+    spec, key = segmentation.spec, segmentation.spec.source.key
 
-    @pipeline.asset("encoded_features", kinds={"pandas", "arrow"}, description=__doc__ or "")
+    @segmentation.asset("encoded_features", kinds={"pandas", "arrow"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        valid = pipeline.latest(context, "validated_rows")
+        valid = segmentation.latest(context, "validated_rows")
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
         rows, room = valid_rows(valid, features), memory()
         encoding = fit_encoding(rows, features, pca=spec.pca)
         planned = require_memory(
             spec, n_rows=len(rows), n_columns=len(encoding.names), key=rows.schema.field(key).type, room=room
         )
-        with pipeline.writing(context, "encoded_features", made_from=[valid]) as artifact:
+        with segmentation.writing(context, "encoded_features", made_from=[valid]) as artifact:
             keys = valid.column("rows", key)
             with artifact.writing_matrix(key, keys, len(encoding.names)) as matrix:
                 encoded = transform_to_fit(rows, encoding, into=matrix)
@@ -51,11 +51,11 @@ def encoded_features(pipeline: Pipeline) -> dg.AssetsDefinition:
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if encoded.unknown:
             context.log.warning(f"values that no category knows: {encoded.unknown}")
-        return pipeline.result(
+        return segmentation.result(
             artifact,
             metadata={
                 **_metadata(encoding, encoded, planned),
-                **encoded_columns(pipeline, encoding, str(keys.type)),
+                **encoded_columns(segmentation, encoding, str(keys.type)),
             },
         )
 

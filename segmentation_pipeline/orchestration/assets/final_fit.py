@@ -14,20 +14,20 @@ from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, Sweep
 from segmentation_pipeline.orchestration.assets.encoded_features import fitting_rows
 from segmentation_pipeline.orchestration.metadata.columns import label_columns
 from segmentation_pipeline.orchestration.metadata.values import picture
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.reporting.figures import distance_figure
 from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 
 
-def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
+def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset."""
-    spec, key = pipeline.spec, pipeline.spec.source.key
+    spec, key = segmentation.spec, segmentation.spec.source.key
 
-    @pipeline.asset("final_fit", kinds={"scikitlearn"}, description=__doc__ or "")
+    @segmentation.asset("final_fit", kinds={"scikitlearn"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        encoded, swept = pipeline.latest(context, "encoded_features"), pipeline.latest(context, "k_sweep")
+        encoded, swept = segmentation.latest(context, "encoded_features"), segmentation.latest(context, "k_sweep")
         keys, matrix = encoded.matrix()
         sweep = SweepResult.from_json(swept.json("sweep"))
         encoding = Encoding.from_json(encoded.json("encoding"))
@@ -48,7 +48,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
         notes = (*fit.notes, *_notes(resolved.algorithm, spec.fit.k, sweep.k, fit.k))
         for note in notes:
             context.log.warning(note)
-        with pipeline.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
+        with segmentation.writing(context, "final_fit", made_from=[encoded, swept]) as artifact:
             schema = _schema(key, keys.type)
             labels = _label(artifact, matrix, model, keys=keys, schema=schema)
             # the sweep's silhouette is that of K-Means
@@ -75,7 +75,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "rows": len(matrix),
                 "data_version": json_version([encoded.data_version, model.to_json()]),
             }
-        return pipeline.result(
+        return segmentation.result(
             artifact,
             metadata={
                 "algorithm": resolved.algorithm,
@@ -93,7 +93,7 @@ def final_fit(pipeline: Pipeline) -> dg.AssetsDefinition:
                     distance_figure(artifact.column("labels", "distance").to_numpy(), labels),
                     f"distances of the customers to the centers of the {fit.k} clusters of this fit",
                 ),
-                **label_columns(pipeline, schema, encoding),
+                **label_columns(segmentation, schema, encoding),
             },
         )
 

@@ -15,7 +15,7 @@ from segmentation_pipeline.model import Encoding, Finding, FittedModel, Snapshot
 from segmentation_pipeline.orchestration.assets.encoded_features import fitting_rows
 from segmentation_pipeline.orchestration.metadata.values import picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.reporting.figures import silhouette_figure, sweep_figure
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -23,18 +23,18 @@ from segmentation_pipeline.storage.registry import decisions, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
 
 
-def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
+def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset."""
-    spec = pipeline.spec
+    spec = segmentation.spec
 
-    @pipeline.asset("k_sweep", kinds={"scikitlearn"}, description=__doc__ or "")
+    @segmentation.asset("k_sweep", kinds={"scikitlearn"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        encoded = pipeline.latest(context, "encoded_features")
+        encoded = segmentation.latest(context, "encoded_features")
         matrix = fitting_rows(encoded)
         # a fixed seed in production hides that the result depends on it: each run draws and records its own
         seed = spec.fit.seed if spec.fit.seed is not None else secrets.randbits(32)
         wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
-        period = pipeline.period(context.partition_key)
+        period = segmentation.period(context.partition_key)
         with database.begin(spec.publish.url_env) as connection:
             decisions.require_none_pending(connection, spec.name, period)
             parent = snapshots.parent(connection, spec.name, period.as_of)
@@ -44,7 +44,7 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
         for finding in findings:
             if finding.severity == "warn":
                 context.log.warning(finding.message)
-        with pipeline.writing(context, "k_sweep", made_from=[encoded]) as artifact:
+        with segmentation.writing(context, "k_sweep", made_from=[encoded]) as artifact:
             artifact.write_json("findings", [asdict(finding) for finding in findings])
             artifact.write_json("sweep", sweep.result.to_json())
             artifact.write_table("silhouettes", _silhouettes(sweep))
@@ -52,7 +52,7 @@ def k_sweep(pipeline: Pipeline) -> dg.AssetsDefinition:
             artifact.manifest |= {
                 "data_version": json_version([encoded.data_version, sweep.result.to_json()]),
             }
-        return pipeline.result(
+        return segmentation.result(
             artifact,
             metadata={
                 "k": sweep.result.k,

@@ -10,7 +10,7 @@ from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.retention import retain
 from segmentation_pipeline.orchestration.checks.parentage import parentage_check, parentage_result
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
@@ -20,29 +20,29 @@ from segmentation_pipeline.storage.warehouse.postgres import connection as datab
 SNAPSHOT_TAG = "segmentation/snapshot_id"
 
 
-def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
+def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset."""
-    spec = pipeline.spec
+    spec = segmentation.spec
 
-    @pipeline.asset(
+    @segmentation.asset(
         "published_segments",
         kinds={"postgres"},
         description=__doc__ or "",
-        check_specs=[parentage_check(pipeline)],
+        check_specs=[parentage_check(segmentation)],
         optional=True,
         metadata={TABLE_NAME: spec.publish.table},
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         schema.migrate(spec.publish.url_env)
-        aligned = _aligned(context, pipeline)
+        aligned = _aligned(context, segmentation)
         snapshot_id = int(aligned.manifest["snapshot_id"])
-        if aligned.manifest["run_id"] == context.run.run_id and _waits(context, pipeline, snapshot_id):
-            return parentage_result(pipeline)
+        if aligned.manifest["run_id"] == context.run.run_id and _waits(context, segmentation, snapshot_id):
+            return parentage_result(segmentation)
         rows = aligned.stored("assignments")
         with database.begin(spec.publish.url_env) as connection:
             batches = rows.batches(BLOCK_ROWS)
             receipt = publish(connection, spec.publish, spec.name, snapshot_id, batches)
-        with pipeline.writing(context, "published_segments", made_from=[aligned]) as artifact:
+        with segmentation.writing(context, "published_segments", made_from=[aligned]) as artifact:
             artifact.write_json("receipt", receipt.to_json())
             artifact.manifest |= {
                 "rows": aligned.rows,
@@ -60,35 +60,38 @@ def published_segments(pipeline: Pipeline) -> dg.AssetsDefinition:
                 f"{', '.join(receipt.examples_not_in_target)}"
             )
         if receipt.became_current:
-            for line in retain(pipeline).told():
+            for line in retain(segmentation).lines():
                 context.log.info(f"retention: {line}")
-        columns = target_columns(pipeline, "aligned_segments", str(rows.schema.field(spec.source.key).type))
-        return pipeline.result(
-            artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(pipeline)]
+        columns = target_columns(segmentation, "aligned_segments", str(rows.schema.field(spec.source.key).type))
+        return segmentation.result(
+            artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(segmentation)]
         )
 
     return step
 
 
-def _aligned(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Artifact:
+def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> Artifact:
     """What to publish: the snapshot that the run names, or the latest of the partition."""
     named = context.run.tags.get(SNAPSHOT_TAG)
     if named is None:
-        return pipeline.latest(context, "aligned_segments")
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+        return segmentation.latest(context, "aligned_segments")
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         snapshot = snapshots.snapshot(connection, int(named))
-    if snapshot is None or (snapshot.segmentation, snapshot.partition) != (pipeline.spec.name, context.partition_key):
+    if snapshot is None or (snapshot.segmentation, snapshot.partition) != (
+        segmentation.spec.name,
+        context.partition_key,
+    ):
         message = (
             f"the run's tag names snapshot {named}, which is not one of {context.partition_key}; nothing is published"
         )
         raise NotAcceptedError(message)
-    return pipeline.artifact_of("aligned_segments", snapshot)
+    return segmentation.artifact_of("aligned_segments", snapshot)
 
 
-def _waits(context: dg.AssetExecutionContext, pipeline: Pipeline, snapshot_id: int) -> bool:
+def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext, snapshot_id: int) -> bool:
     """Whether the snapshot of this very run waits for a person; that ends the run well, with nothing published."""
-    name = pipeline.spec.name
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+    name = segmentation.spec.name
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         pending = {each.snapshot_id: each for each in decisions.waiting(connection, name)}.get(snapshot_id)
         if pending is None or decisions.approval_of(connection, snapshot_id) is not None:
             return False

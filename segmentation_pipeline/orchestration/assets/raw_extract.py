@@ -7,7 +7,7 @@ import dagster as dg
 
 from segmentation_pipeline.orchestration.metadata.columns import raw_columns
 from segmentation_pipeline.orchestration.partitions import latest_partition
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.freshness import require_fresh
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
@@ -15,17 +15,17 @@ from segmentation_pipeline.storage.warehouse.postgres import target
 from segmentation_pipeline.storage.warehouse.postgres.source import extract, is_dated
 
 
-def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
+def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset."""
-    spec = pipeline.spec
+    spec = segmentation.spec
 
-    @pipeline.asset("raw_extract", kinds={"postgres", "parquet"}, description=__doc__ or "")
+    @segmentation.asset("raw_extract", kinds={"postgres", "parquet"}, description=__doc__ or "")
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        period, query = pipeline.period(context.partition_key), pipeline.query
-        if warning := undated(pipeline, context.partition_key):
+        period, query = segmentation.period(context.partition_key), segmentation.query
+        if warning := undated(segmentation, context.partition_key):
             context.log.warning(warning)
         schema.migrate(spec.publish.url_env)
-        with pipeline.writing(context, "raw_extract") as artifact:
+        with segmentation.writing(context, "raw_extract") as artifact:
             rows, timezone = artifact.folder / "rows.parquet", spec.partitions.timezone
             extracted = extract(spec.source, query, period, rows, timezone=timezone)
             newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
@@ -38,22 +38,22 @@ def raw_extract(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "key_type": extracted.key_type,
                 "as_of": period.as_of.isoformat(),
             }
-        return pipeline.result(
+        return segmentation.result(
             artifact,
             metadata={
                 "as_of": period.as_of.isoformat(),
                 **({"newest_row": newest.isoformat()} if newest else {}),
-                **raw_columns(pipeline, extracted.column_types),
+                **raw_columns(segmentation, extracted.column_types),
             },
         )
 
     return step
 
 
-def undated(pipeline: Pipeline, partition: str) -> str | None:
+def undated(segmentation: SegmentationContext, partition: str) -> str | None:
     """What to say where a period of the past would show the customers of today; None where it does not."""
-    latest = latest_partition(pipeline.spec.partitions, datetime.now(tz=UTC))
-    if partition == latest or is_dated(pipeline.query):
+    latest = latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
+    if partition == latest or is_dated(segmentation.query):
         return None
     return (
         f"the source query uses neither :as_of nor :window_start, so {partition} shows customers as they are today, "

@@ -16,7 +16,7 @@ from segmentation_pipeline.model import Period
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
 from segmentation_pipeline.orchestration.metadata.values import readable
 from segmentation_pipeline.orchestration.partitions import scoring_period
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING
 from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -29,17 +29,17 @@ DRIFT_CHECK = "distance_drift"
 REJECTED_PARTITION = "scored"
 
 
-def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
+def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a check that warns when too many customers are far from every segment."""
-    spec, key = pipeline.spec, pipeline.spec.source.key
+    spec, key = segmentation.spec, segmentation.spec.source.key
     check = dg.AssetCheckSpec(
         DRIFT_CHECK,
-        asset=pipeline.key(SCORING),
+        asset=segmentation.key(SCORING),
         description="Today's customers are as near to their segments as those of the fit were. `value` is the share "
         f"that is farther away than {FAR_QUANTILE:.0%} of them, `threshold` what is tolerated; it only warns.",
     )
 
-    @pipeline.asset(
+    @segmentation.asset(
         SCORING,
         kinds={"postgres", "pandas"},
         description=__doc__ or "",
@@ -51,11 +51,11 @@ def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
         schema.migrate(spec.publish.url_env)
         with database.begin(spec.publish.url_env) as connection:
             fit = scoring.current_fit(connection, spec.name, quantile=FAR_QUANTILE)
-        _require(pipeline, fit, redefined(fit.snapshot, spec.features))
-        extracted, frame = extract_frame(spec.source, pipeline.query, period, timezone=spec.partitions.timezone)
-        _require_same_key(pipeline, fit, extracted)
-        scored = _score(pipeline, fit, frame, period)
-        _record_rejected(context, pipeline, fit, scored)
+        _require(segmentation, fit, redefined(fit.snapshot, spec.features))
+        extracted, frame = extract_frame(spec.source, segmentation.query, period, timezone=spec.partitions.timezone)
+        _require_same_key(segmentation, fit, extracted)
+        scored = _score(segmentation, fit, frame, period)
+        _record_rejected(context, segmentation, fit, scored)
         if scored.keys.empty:
             message = f"all {len(frame):,} rows were rejected: {scored.reason_counts}. Nobody was scored."
             raise UnusableDataError(message)
@@ -80,20 +80,20 @@ def scored_customers(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "missing_values": dg.MetadataValue.json(scored.missing),
                 "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
                 "dagster/row_count": receipt.scored,
-                **target_columns(pipeline, "published_segments", extracted.key_type),
+                **target_columns(segmentation, "published_segments", extracted.key_type),
             },
             data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
-            check_results=[_check_result(pipeline, drift)],
+            check_results=[_check_result(segmentation, drift)],
         )
 
     return step
 
 
-def _require(pipeline: Pipeline, fit: scoring.Fit, no_longer: list[str]) -> None:
+def _require(segmentation: SegmentationContext, fit: scoring.ScoringModel, no_longer: list[str]) -> None:
     """Refuse where anything is no longer as the snapshot was fitted on it."""
     if not no_longer:
         return
-    name, snapshot = pipeline.spec.name, fit.snapshot
+    name, snapshot = segmentation.spec.name, fit.snapshot
     message = (
         f"the features no longer match snapshot {snapshot.snapshot_id} ({snapshot.partition}), which customers of "
         f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: segmentation run {name}; or give "
@@ -102,29 +102,31 @@ def _require(pipeline: Pipeline, fit: scoring.Fit, no_longer: list[str]) -> None
     raise FeaturesChangedError(message)
 
 
-def _require_same_key(pipeline: Pipeline, fit: scoring.Fit, extracted: Extracted) -> None:
-    then, now = (fit.ledger.key_name, fit.ledger.key_type), (pipeline.spec.source.key, extracted.key_type)
+def _require_same_key(segmentation: SegmentationContext, fit: scoring.ScoringModel, extracted: Extracted) -> None:
+    then, now = (fit.ledger.key_name, fit.ledger.key_type), (segmentation.spec.source.key, extracted.key_type)
     if then != now:
         message = (
-            f"the key of {pipeline.spec.name} is {then[0]} ({then[1]}), and now the source gives {now[0]} ({now[1]}). "
-            "Nobody was scored. Cast the key in the query."
+            f"the key of {segmentation.spec.name} is {then[0]} ({then[1]}), and now the source gives {now[0]} "
+            f"({now[1]}). Nobody was scored. Cast the key in the query."
         )
         raise FeaturesChangedError(message)
 
 
-def _score(pipeline: Pipeline, fit: scoring.Fit, frame: pd.DataFrame, period: Period) -> Scored:
-    features = fitted_features(fit.snapshot, pipeline.spec.features)
+def _score(segmentation: SegmentationContext, fit: scoring.ScoringModel, frame: pd.DataFrame, period: Period) -> Scored:
+    features = fitted_features(fit.snapshot, segmentation.spec.features)
     if not features:
-        _require(pipeline, fit, ["it does not say how it read its columns"])
-    _require(pipeline, fit, no_longer_readable(frame, features, as_of=period.as_of))
-    scored = score(frame, fit.snapshot, features, key=pipeline.spec.source.key, as_of=period.as_of)
-    _require(pipeline, fit, list(scored.no_longer))
+        _require(segmentation, fit, ["it does not say how it read its columns"])
+    _require(segmentation, fit, no_longer_readable(frame, features, as_of=period.as_of))
+    scored = score(frame, fit.snapshot, features, key=segmentation.spec.source.key, as_of=period.as_of)
+    _require(segmentation, fit, list(scored.no_longer))
     return scored
 
 
-def _record_rejected(context: dg.AssetExecutionContext, pipeline: Pipeline, fit: scoring.Fit, scored: Scored) -> None:
+def _record_rejected(
+    context: dg.AssetExecutionContext, segmentation: SegmentationContext, fit: scoring.ScoringModel, scored: Scored
+) -> None:
     """Keep the rejected rows in a transaction of their own: who asks why nobody was scored finds them."""
-    spec, ledger = pipeline.spec, fit.ledger
+    spec, ledger = segmentation.spec, fit.ledger
     with database.begin(spec.publish.url_env) as connection:
         assignments.ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
         assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
@@ -158,11 +160,13 @@ def _rows(key: str, scored: Scored) -> pa.Table:
     )
 
 
-def _check_result(pipeline: Pipeline, drift: DistanceDrift) -> dg.AssetCheckResult:
-    advice = f". The segments are out of date; refit: segmentation run {pipeline.spec.name}" if drift.drifted else ""
+def _check_result(segmentation: SegmentationContext, drift: DistanceDrift) -> dg.AssetCheckResult:
+    advice = (
+        f". The segments are out of date; refit: segmentation run {segmentation.spec.name}" if drift.drifted else ""
+    )
     return dg.AssetCheckResult(
         check_name=DRIFT_CHECK,
-        asset_key=pipeline.key(SCORING),
+        asset_key=segmentation.key(SCORING),
         passed=not drift.drifted,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{drift.message}{advice}",

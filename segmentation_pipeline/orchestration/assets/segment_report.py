@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.errors import ArtifactError, ReportError
 from segmentation_pipeline.model import Finding, Snapshot, SweepResult
-from segmentation_pipeline.model.report import ReportedRule, Workings
+from segmentation_pipeline.model.report import Rule, RunDetails
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT
 from segmentation_pipeline.reporting.report import render
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
@@ -33,22 +33,22 @@ class Report:
     missing: tuple[str, ...]
 
 
-def segment_report(pipeline: Pipeline) -> dg.AssetsDefinition:
+def segment_report(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a check that warns when no report could be made: that must not fail a run."""
     check = dg.AssetCheckSpec(
         CHECK,
-        asset=pipeline.key(REPORT),
+        asset=segmentation.key(REPORT),
         blocking=False,
         description="Passes where a report was made. Without one it only warns: the segments are right all the same.",
     )
 
-    @pipeline.asset(REPORT, kinds={"html"}, description=__doc__ or "", check_specs=[check], optional=True)
+    @segmentation.asset(REPORT, kinds={"html"}, description=__doc__ or "", check_specs=[check], optional=True)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         try:
             named = context.run.tags.get(SNAPSHOT_TAG)
-            aligned = pipeline.latest(context, "aligned_segments") if named is None else None
-            report = report_of(pipeline, int(named or aligned.manifest["snapshot_id"]))  # type: ignore[union-attr]
-            with pipeline.writing(context, REPORT, made_from=[aligned] if aligned is not None else []) as artifact:
+            aligned = segmentation.latest(context, "aligned_segments") if named is None else None
+            report = report_of(segmentation, int(named or aligned.manifest["snapshot_id"]))  # type: ignore[union-attr]
+            with segmentation.writing(context, REPORT, made_from=[aligned] if aligned is not None else []) as artifact:
                 artifact.write_html(FILE, report.html)
                 artifact.manifest |= {
                     "snapshot_id": report.snapshot.snapshot_id,
@@ -56,8 +56,8 @@ def segment_report(pipeline: Pipeline) -> dg.AssetsDefinition:
                 }
         except Exception as error:  # noqa: BLE001  whatever it is: the segments are right without their report
             context.log.warning(f"no report was made: {error}")
-            return _check_result(pipeline, passed=False, said=f"No report was made: {error}")
-        return pipeline.result(
+            return _check_result(segmentation, passed=False, said=f"No report was made: {error}")
+        return segmentation.result(
             artifact,
             metadata={
                 "report": dg.MetadataValue.path(str(artifact.folder / f"{FILE}.html")),
@@ -67,19 +67,19 @@ def segment_report(pipeline: Pipeline) -> dg.AssetsDefinition:
                 "customers": report.snapshot.n_assigned,
                 "moved": report.n_moved,
             },
-            check_results=[_check_result(pipeline, passed=True, said="The report was made.")],
+            check_results=[_check_result(segmentation, passed=True, said="The report was made.")],
         )
 
     return step
 
 
-def latest_report(pipeline: Pipeline, partition: str | None) -> Report:
+def latest_report(segmentation: SegmentationContext, partition: str | None) -> Report:
     """Render the report of a partition, or of the latest one that was run.
 
     Raises:
         ReportError: nothing of it was ever made.
     """
-    name, variable = pipeline.spec.name, pipeline.spec.publish.url_env
+    name, variable = segmentation.spec.name, segmentation.spec.publish.url_env
     schema.migrate(variable)
     with database.begin(variable) as connection:
         reports.hold_still(connection)
@@ -91,64 +91,64 @@ def latest_report(pipeline: Pipeline, partition: str | None) -> Report:
             others = f"; there is {there[0]} to {there[-1]}" if there else ""
             message = f"{what}, so there is nothing to report{others}. Make one:  {run}"
             raise ReportError(message)
-        return _render(pipeline, connection, snapshot)
+        return _render(segmentation, connection, snapshot)
 
 
-def report_of(pipeline: Pipeline, snapshot_id: int) -> Report:
+def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
     """Render the report of one snapshot.
 
     Raises:
         ReportError: there is no such snapshot.
     """
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         reports.hold_still(connection)
         snapshot = snapshots.snapshot(connection, snapshot_id)
         if snapshot is None:
-            message = f"{pipeline.spec.name} has no snapshot {snapshot_id}, so there is nothing to report"
+            message = f"{segmentation.spec.name} has no snapshot {snapshot_id}, so there is nothing to report"
             raise ReportError(message)
-        return _render(pipeline, connection, snapshot)
+        return _render(segmentation, connection, snapshot)
 
 
-def _render(pipeline: Pipeline, connection: sa.Connection, snapshot: Snapshot) -> Report:
-    reported, workings = reports.read(connection, snapshot), _workings(pipeline, snapshot)
+def _render(segmentation: SegmentationContext, connection: sa.Connection, snapshot: Snapshot) -> Report:
+    reported, workings = reports.read(connection, snapshot), _workings(segmentation, snapshot)
     return Report(snapshot, render(reported, workings), int(snapshot.metrics.get("n_moved", 0)), workings.missing)
 
 
-def _workings(pipeline: Pipeline, snapshot: Snapshot) -> Workings:
+def _workings(segmentation: SegmentationContext, snapshot: Snapshot) -> RunDetails:
     """What the artifacts of the snapshot's run know; what retention has removed is named instead."""
     try:
-        aligned = pipeline.artifact_of("aligned_segments", snapshot)
+        aligned = segmentation.artifact_of("aligned_segments", snapshot)
         rules = tuple(_rule(each) for each in aligned.json("rules")["rules"])
     except ArtifactError:
         missing = ("the rules of thumb", "the numbers of groups that were tried", "the diagnosis")
-        return Workings(missing=missing)
+        return RunDetails(missing=missing)
     try:
-        swept = _made_from(pipeline, _made_from(pipeline, aligned, "final_fit"), "k_sweep")
+        swept = _made_from(segmentation, _made_from(segmentation, aligned, "final_fit"), "k_sweep")
         sweep = SweepResult.from_json(swept.json("sweep"))
         findings = tuple(Finding(**each) for each in swept.json("findings"))
     except ArtifactError:
-        return Workings(rules=rules, missing=("the numbers of groups that were tried", "the diagnosis"))
-    return Workings(sweep, findings, rules)
+        return RunDetails(rules=rules, missing=("the numbers of groups that were tried", "the diagnosis"))
+    return RunDetails(sweep, findings, rules)
 
 
-def _rule(rule: dict[str, Any]) -> ReportedRule:  # plain values
-    return ReportedRule(**{name: rule[name] for name in ReportedRule.__dataclass_fields__})
+def _rule(rule: dict[str, Any]) -> Rule:  # plain values
+    return Rule(**{name: rule[name] for name in Rule.__dataclass_fields__})
 
 
-def _made_from(pipeline: Pipeline, artifact: Artifact, stage: str) -> Artifact:
+def _made_from(segmentation: SegmentationContext, artifact: Artifact, stage: str) -> Artifact:
     """The artifact of `stage` that this one was made from."""
     for origin in artifact.manifest.get("made_from", ()):
         made_by, partition, run_id = str(origin).split("/")
         if made_by == stage:
-            return pipeline.store.open(stage, partition, run_id)
+            return segmentation.store.open(stage, partition, run_id)
     message = f"{artifact.folder} does not say which {stage} it was made from"
     raise ArtifactError(message)
 
 
-def _check_result(pipeline: Pipeline, *, passed: bool, said: str) -> dg.AssetCheckResult:
+def _check_result(segmentation: SegmentationContext, *, passed: bool, said: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=pipeline.key(REPORT),
+        asset_key=segmentation.key(REPORT),
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,

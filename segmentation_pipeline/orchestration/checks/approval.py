@@ -5,28 +5,30 @@ from collections.abc import Sequence
 import dagster as dg
 
 from segmentation_pipeline.model import Snapshot
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry.decisions import commands, label
 
 CHECK = "approval"
 
 
-def approval_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
+def approval_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
     """The check's definition: it warns and stops nothing, for waiting is no failure."""
     return dg.AssetCheckSpec(
         CHECK,
-        asset=pipeline.key("aligned_segments"),
+        asset=segmentation.key("aligned_segments"),
         blocking=False,
         description="Passes where nobody has to look at the snapshot before it is published. Else the snapshot waits "
         "for a person, and no later period is aligned until somebody decides, by the job "
-        f"`{pipeline.spec.name}_approve` or `{pipeline.spec.name}_decline`. `publish.approval` is "
-        f"`{pipeline.spec.publish.approval}` here.",
+        f"`{segmentation.spec.name}_approve` or `{segmentation.spec.name}_decline`. `publish.approval` is "
+        f"`{segmentation.spec.publish.approval}` here.",
     )
 
 
-def approval_result(pipeline: Pipeline, snapshot_id: int, status: str, reasons: Sequence[str]) -> dg.AssetCheckResult:
+def approval_result(
+    segmentation: SegmentationContext, snapshot_id: int, status: str, reasons: Sequence[str]
+) -> dg.AssetCheckResult:
     """What the check says of a new snapshot."""
-    approve, decline = commands(pipeline.spec.name, snapshot_id)
+    approve, decline = commands(segmentation.spec.name, snapshot_id)
     said = {
         "candidate": "nobody needs to look at it",
         "rejected": "its gates failed: there is nothing to approve",
@@ -34,7 +36,7 @@ def approval_result(pipeline: Pipeline, snapshot_id: int, status: str, reasons: 
     }[status]
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=pipeline.key("aligned_segments"),
+        asset_key=segmentation.key("aligned_segments"),
         passed=status != "waiting",
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
@@ -42,11 +44,13 @@ def approval_result(pipeline: Pipeline, snapshot_id: int, status: str, reasons: 
     )
 
 
-def tell_decided(pipeline: Pipeline, snapshot: Snapshot, said: str, *, instance: dg.DagsterInstance) -> None:
+def tell_decided(
+    segmentation: SegmentationContext, snapshot: Snapshot, said: str, *, instance: dg.DagsterInstance
+) -> None:
     """End the check's warning once a person has decided."""
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
-            asset_key=pipeline.key("aligned_segments"),
+            asset_key=segmentation.key("aligned_segments"),
             check_name=CHECK,
             passed=True,
             severity=dg.AssetCheckSeverity.WARN,

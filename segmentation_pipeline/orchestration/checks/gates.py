@@ -5,7 +5,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.orchestration.metadata.values import readable
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import GatesSpec
 
 STAGE = "aligned_segments"
@@ -13,24 +13,24 @@ STAGE = "aligned_segments"
 COUNTS = "Every extracted row is assigned, unassigned or rejected: nothing is lost in silence. Always on."
 
 
-def gate_checks(pipeline: Pipeline) -> list[dg.AssetCheckSpec]:
+def gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
     """A check for each gate; those that only warn stop nothing."""
     return [
         dg.AssetCheckSpec(
             name,
-            asset=pipeline.key(STAGE),
-            blocking=_severity(pipeline, name) == "block",
-            description=_question(pipeline, name),
+            asset=segmentation.key(STAGE),
+            blocking=_severity(segmentation, name) == "block",
+            description=_question(segmentation, name),
         )
         for name in GATE_NAMES
     ]
 
 
-def gate_result(pipeline: Pipeline, gate: GateResult, partition: str) -> dg.AssetCheckResult:
+def gate_result(segmentation: SegmentationContext, gate: GateResult, partition: str) -> dg.AssetCheckResult:
     """What a gate found in one period."""
     return dg.AssetCheckResult(
         check_name=gate.name,
-        asset_key=pipeline.key(STAGE),
+        asset_key=segmentation.key(STAGE),
         passed=gate.passed,
         severity=dg.AssetCheckSeverity.ERROR if gate.severity == "block" else dg.AssetCheckSeverity.WARN,
         description=gate.message,
@@ -41,16 +41,16 @@ def gate_result(pipeline: Pipeline, gate: GateResult, partition: str) -> dg.Asse
     )
 
 
-def _severity(pipeline: Pipeline, name: str) -> str:
-    gate = getattr(pipeline.spec.gates, name, None)
+def _severity(segmentation: SegmentationContext, name: str) -> str:
+    gate = getattr(segmentation.spec.gates, name, None)
     return gate.severity or "block" if gate is not None else "block"
 
 
-def _question(pipeline: Pipeline, name: str) -> str:
+def _question(segmentation: SegmentationContext, name: str) -> str:
     field = GatesSpec.model_fields.get(name)
     if field is None:
         return COUNTS
-    threshold = getattr(pipeline.spec.gates, name).threshold
+    threshold = getattr(segmentation.spec.gates, name).threshold
     here = f"`gates.{name}` is {'not set' if threshold is None else f'{threshold:g}'} here"
-    what = "a failure stops the publication" if _severity(pipeline, name) == "block" else "a failure only warns"
+    what = "a failure stops the publication" if _severity(segmentation, name) == "block" else "a failure only warns"
     return f"{field.description} {here}; {what}."

@@ -2,35 +2,35 @@
 
 import dagster as dg
 
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
 
 CHECK = "built_on_latest_parent"
 
 
-def parentage_check(pipeline: Pipeline) -> dg.AssetCheckSpec:
+def parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
     """The check's definition: it warns and stops nothing."""
     return dg.AssetCheckSpec(
         CHECK,
-        asset=pipeline.key("published_segments"),
+        asset=segmentation.key("published_segments"),
         blocking=False,
         description="Every published period was aligned with the published period before it. A warning names the "
         "command that rebuilds those that were not; their segments are right, but their history has a gap.",
     )
 
 
-def parentage_result(pipeline: Pipeline) -> dg.AssetCheckResult:
+def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
     """What the check says of all published months now."""
-    name = pipeline.spec.name
-    with database.begin(pipeline.spec.publish.url_env) as connection:
+    name = segmentation.spec.name
+    with database.begin(segmentation.spec.publish.url_env) as connection:
         stale = [each.partition for each in snapshots.built_on_older_parent(connection, name)]
     said = "every published month was aligned with the published month before it"
     if stale:
         said = f"{', '.join(stale)} built on an older parent. Rebuild:  {rebuild_command(name, stale)}"
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=pipeline.key("published_segments"),
+        asset_key=segmentation.key("published_segments"),
         passed=not stale,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,

@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow as pa
 
 from segmentation_pipeline.model import Encoding
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
 
 SCHEMA = "dagster/column_schema"
@@ -20,23 +20,23 @@ LABELS = {
 Columns = dict[str, Any]  # metadata, as Dagster takes it
 
 
-def raw_columns(pipeline: Pipeline, types: Mapping[str, str]) -> Columns:
+def raw_columns(segmentation: SegmentationContext, types: Mapping[str, str]) -> Columns:
     """The source's columns with their PostgreSQL types; what they come from is known to the query alone."""
-    spec = pipeline.spec
+    spec = segmentation.spec
     listed = () if spec.features == "auto" else spec.features
     return {SCHEMA: dg.TableSchema(_source_columns(spec, types, listed))}
 
 
-def valid_columns(pipeline: Pipeline, schema: pa.Schema, features: Iterable[FeatureSpec]) -> Columns:
+def valid_columns(segmentation: SegmentationContext, schema: pa.Schema, features: Iterable[FeatureSpec]) -> Columns:
     """The same columns after validation, with the features that were taken."""
     types = {column.name: str(column.type) for column in schema}
-    deps = {name: [_dep(pipeline, "raw_extract", name)] for name in types}
-    return _table(_source_columns(pipeline.spec, types, list(features), checked=True), deps)
+    deps = {name: [_dep(segmentation, "raw_extract", name)] for name in types}
+    return _table(_source_columns(segmentation.spec, types, list(features), checked=True), deps)
 
 
-def encoded_columns(pipeline: Pipeline, encoding: Encoding, key_type: str) -> Columns:
+def encoded_columns(segmentation: SegmentationContext, encoding: Encoding, key_type: str) -> Columns:
     """The matrix's columns: which feature each one encodes, and how."""
-    key = pipeline.spec.source.key
+    key = segmentation.spec.source.key
     source = {name: each.column for each in encoding.features for name in each.names}
     meanings = {name: f"1 where it is so, times the feature's weight: {name}." for name in source}
     meanings |= {
@@ -44,56 +44,56 @@ def encoded_columns(pipeline: Pipeline, encoding: Encoding, key_type: str) -> Co
         for each in encoding.features
         if each.is_one_number
     }
-    deps = {name: [_dep(pipeline, "validated_rows", column)] for name, column in source.items()}
+    deps = {name: [_dep(segmentation, "validated_rows", column)] for name, column in source.items()}
     if encoding.pca is not None:
-        everything = [_dep(pipeline, "validated_rows", each) for each in encoding.columns]
+        everything = [_dep(segmentation, "validated_rows", each) for each in encoding.columns]
         deps = dict.fromkeys(encoding.names, everything)
         shares = zip(encoding.names, encoding.pca.explained, strict=True)
         meanings = {name: f"Principal component: {share:.1%} of the variance." for name, share in shares}
     columns = [_key(key, key_type), *(dg.TableColumn(name, "float32", meanings[name]) for name in encoding.names)]
-    return _table(columns, {key: [_dep(pipeline, "validated_rows", key)], **deps})
+    return _table(columns, {key: [_dep(segmentation, "validated_rows", key)], **deps})
 
 
-def label_columns(pipeline: Pipeline, schema: pa.Schema, encoding: Encoding) -> Columns:
+def label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding: Encoding) -> Columns:
     """Each customer's cluster in this fit: every column comes from all of the matrix."""
-    key = pipeline.spec.source.key
+    key = segmentation.spec.source.key
     meanings = {
         **LABELS,
         "cluster": "The cluster's number in this fit. It means nothing in another fit: aligned_segments gives the "
         "segment. -1: in none.",
         "second_cluster": "The next best cluster; -1: there is none.",
     }
-    everything = [_dep(pipeline, "encoded_features", name) for name in encoding.names]
-    deps = {name: [_dep(pipeline, "encoded_features", key)] if name == key else everything for name in schema.names}
+    everything = [_dep(segmentation, "encoded_features", name) for name in encoding.names]
+    deps = {name: [_dep(segmentation, "encoded_features", key)] if name == key else everything for name in schema.names}
     return _table(_described(key, schema, meanings), deps)
 
 
-def segment_columns(pipeline: Pipeline, schema: pa.Schema) -> Columns:
+def segment_columns(segmentation: SegmentationContext, schema: pa.Schema) -> Columns:
     """Each customer's segment: the cluster, under the number that keeps its meaning."""
-    key = pipeline.spec.source.key
+    key = segmentation.spec.source.key
     meanings = {
         **LABELS,
         "segment_id": "The customer's segment, which means the same in every period; empty: in none.",
         "second_segment_id": "The next best segment; empty: there is none.",
     }
     sources = {"segment_id": "cluster", "second_segment_id": "second_cluster"}
-    deps = {name: [_dep(pipeline, "final_fit", sources.get(name, name))] for name in schema.names}
+    deps = {name: [_dep(segmentation, "final_fit", sources.get(name, name))] for name in schema.names}
     return _table(_described(key, schema, meanings), deps)
 
 
-def target_columns(pipeline: Pipeline, upstream: str, key_type: str) -> Columns:
+def target_columns(segmentation: SegmentationContext, upstream: str, key_type: str) -> Columns:
     """The columns of the target that are read or written; its other columns are the user's and not touched."""
-    publish = pipeline.spec.publish
+    publish = segmentation.spec.publish
     columns = [
         dg.TableColumn(publish.key, key_type, "Whose row it is: compared with the source's key, never written."),
         dg.TableColumn(publish.column, "integer", "The customer's segment; empty: in none."),
     ]
-    key, column = pipeline.spec.source.key, "segment_id"
+    key, column = segmentation.spec.source.key, "segment_id"
     if upstream == "published_segments":  # that is the target itself
         key, column = publish.key, publish.column
     deps = {
-        publish.key: [_dep(pipeline, upstream, key)],
-        publish.column: [_dep(pipeline, upstream, column)],
+        publish.key: [_dep(segmentation, upstream, key)],
+        publish.column: [_dep(segmentation, upstream, column)],
     }
     if publish.updated_column:
         columns.append(dg.TableColumn(publish.updated_column, "timestamptz", "When the segment last changed."))
@@ -158,8 +158,8 @@ def _key(name: str, kind: str) -> dg.TableColumn:
     return dg.TableColumn(name, kind, "The key: one row for each customer.", constraints)
 
 
-def _dep(pipeline: Pipeline, stage: str, column: str) -> dg.TableColumnDep:
-    return dg.TableColumnDep(asset_key=pipeline.key(stage), column_name=column)
+def _dep(segmentation: SegmentationContext, stage: str, column: str) -> dg.TableColumnDep:
+    return dg.TableColumnDep(asset_key=segmentation.key(stage), column_name=column)
 
 
 def _table(columns: list[dg.TableColumn], deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:

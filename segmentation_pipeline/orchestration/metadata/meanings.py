@@ -116,7 +116,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def described(stage: str, summary: str) -> str:
+def asset_description(stage: str, summary: str) -> str:
     """The description of an asset: what it is, and what each thing shown with it means."""
     meanings = {**MEANINGS.get(stage, {}), **EVERYWHERE}
     lines = [f"- `{name}`: {meaning}" for name, meaning in meanings.items()]

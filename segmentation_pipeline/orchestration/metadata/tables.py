@@ -1,12 +1,12 @@
 """What the UI shows of an alignment: a list of segments and tables, narrow enough for a metadata value."""
 
-from segmentation_pipeline.lifecycle.record import Recorded
+from segmentation_pipeline.lifecycle.record import RecordedSnapshot
 from segmentation_pipeline.model import Drift, Transition
 
 MOST_SHIFTS = 12
 
 
-def segments_list(recorded: Recorded) -> str:
+def segments_list(recorded: RecordedSnapshot) -> str:
     """A line for each segment with its name, size, event and how sure its identity is."""
     alignment, profiles = recorded.identity.alignment, recorded.identity.profiles
     events: dict[int, list[str]] = {}

@@ -10,7 +10,7 @@ import dagster as dg
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING, STAGES
 from segmentation_pipeline.runtime.home import dagster_home, home
 from segmentation_pipeline.storage.registry import snapshots
@@ -67,7 +67,7 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
 
 
 def run_partition(
-    pipeline: Pipeline,
+    segmentation: SegmentationContext,
     job: dg.JobDefinition,
     partition: str,
     *,
@@ -87,22 +87,24 @@ def run_partition(
         if event.is_step_success and event.step_key is not None:
             on_stage(event.step_key)
     receipt = waiting = None
-    if result.success and pipeline.key(STAGES[-1]) in {
+    if result.success and segmentation.key(STAGES[-1]) in {
         each.asset_key for each in result.get_asset_materialization_events()
     }:
-        receipt = pipeline.store.open(STAGES[-1], partition, result.run_id).json("receipt")
+        receipt = segmentation.store.open(STAGES[-1], partition, result.run_id).json("receipt")
     elif result.success:
-        with database.begin(pipeline.spec.publish.url_env) as connection:
-            waiting = snapshots.of_run(connection, pipeline.spec.name, result.run_id)
+        with database.begin(segmentation.spec.publish.url_env) as connection:
+            waiting = snapshots.of_run(connection, segmentation.spec.name, result.run_id)
     return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
 
 
-def run_scoring(pipeline: Pipeline, job: dg.JobDefinition, *, instance: dg.DagsterInstance) -> ScoringOutcome:
+def run_scoring(
+    segmentation: SegmentationContext, job: dg.JobDefinition, *, instance: dg.DagsterInstance
+) -> ScoringOutcome:
     """Score today's customers by the published segments."""
     result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     receipt: Json = {}
     for event in result.all_events:
-        if event.is_step_materialization and event.asset_key == pipeline.key(SCORING):
+        if event.is_step_materialization and event.asset_key == segmentation.key(SCORING):
             noted = event.step_materialization_data.materialization.metadata
             receipt = {name: value.value for name, value in noted.items()}
     warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)

@@ -8,7 +8,7 @@ from typing import Final
 
 import dagster as dg
 
-from segmentation_pipeline.orchestration.segmentation import Pipeline
+from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 NEEDED: Final = (
     "sklearn.cluster",
@@ -21,12 +21,12 @@ NEEDED: Final = (
 )
 
 
-def begin_loading(context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
+def begin_loading(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> None:
     """Load what `k_sweep` needs beside whatever follows, once in a process, if the run comes to it."""
     steps = context.run.step_keys_to_execute
     if steps is None:
         steps = [node.name for node in context.job_def.nodes]
-    if pipeline.key("k_sweep").to_python_identifier() in steps:
+    if segmentation.key("k_sweep").to_python_identifier() in steps:
         _loading()
 
 

@@ -49,7 +49,7 @@ class ArtifactStore:
         aside.mkdir(mode=0o700)
         artifact = Artifact(aside)
         try:
-            with disk_told(f"{stage} of {partition}"):
+            with disk_errors(f"{stage} of {partition}"):
                 yield artifact
                 seal(artifact)
                 shutil.rmtree(final, ignore_errors=True)  # the same run tried this step before
@@ -98,7 +98,7 @@ class ArtifactStore:
 
 
 @contextmanager
-def disk_told(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """Tell an error of the disk as one of this package.
 
     Raises:

@@ -155,7 +155,7 @@ def decisions_of(connection: sa.Connection, name: str) -> list[Decision]:
     return _decisions(connection, mine)
 
 
-def named(connection: sa.Connection, name: str, snapshot_id: int) -> Snapshot:
+def require_snapshot(connection: sa.Connection, name: str, snapshot_id: int) -> Snapshot:
     """The snapshot that a person named, with the segmentation locked.
 
     Raises:
@@ -179,7 +179,7 @@ def _mine(connection: sa.Connection, name: str, snapshot_id: int) -> Snapshot:
 
 
 def _waiting(connection: sa.Connection, name: str, snapshot_id: int, *, doing: str) -> Snapshot:
-    snapshot = named(connection, name, snapshot_id)
+    snapshot = require_snapshot(connection, name, snapshot_id)
     if snapshot.status == "waiting":
         return snapshot
     again = f"For a new version:  segmentation run {name} --partition {snapshot.partition}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from segmentation_pipeline.model import GateResult, LineageEvent, Snapshot, Transition
-from segmentation_pipeline.model.report import Decided, Making, Reported, ReportedPeriod, ReportedSegment
+from segmentation_pipeline.model.report import Decided, Provenance, ReportedPeriod, ReportedSegment, SnapshotReport
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def choose(connection: sa.Connection, name: str, partition: str | None) -> Snaps
     return found[-1] if found else None
 
 
-def read(connection: sa.Connection, snapshot: Snapshot) -> Reported:
+def read(connection: sa.Connection, snapshot: Snapshot) -> SnapshotReport:
     """Everything the database knows that a report of `snapshot` shows."""
     name = snapshot.segmentation
     parent_id = snapshot.parent_snapshot_id
@@ -45,7 +45,7 @@ def read(connection: sa.Connection, snapshot: Snapshot) -> Reported:
         for each in snapshots.snapshots(connection, name)
         if each.status == "published" and each.as_of < snapshot.as_of
     ]
-    return Reported(
+    return SnapshotReport(
         snapshot=snapshot,
         making=_making(connection, snapshot.snapshot_id),
         parent=snapshots.snapshot(connection, parent_id) if parent_id is not None else None,
@@ -65,10 +65,10 @@ def read(connection: sa.Connection, snapshot: Snapshot) -> Reported:
     )
 
 
-def _making(connection: sa.Connection, snapshot_id: int) -> Making:
-    columns = [schema.snapshot.c[field] for field in Making.__dataclass_fields__]
+def _making(connection: sa.Connection, snapshot_id: int) -> Provenance:
+    columns = [schema.snapshot.c[field] for field in Provenance.__dataclass_fields__]
     row = connection.execute(sa.select(*columns).where(schema.snapshot.c.snapshot_id == snapshot_id)).one()
-    return Making(**row._mapping)
+    return Provenance(**row._mapping)
 
 
 def _is_current(connection: sa.Connection, snapshot: Snapshot) -> bool:

@@ -39,7 +39,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class NewSnapshot:
     """What a newly aligned snapshot is recorded with."""
 
     partition: str
@@ -215,7 +215,7 @@ def segment_names(connection: sa.Connection, name: str) -> dict[int, str]:
 def record(
     connection: sa.Connection,
     ledger: Ledger,
-    candidate: Candidate,
+    candidate: NewSnapshot,
     *,
     next_segment_id: int,
     centroids: Sequence[Centroid],

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
-from segmentation_pipeline.analysis.identity.identify import Fitted, Identity, identify
+from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
 from segmentation_pipeline.analysis.quality.drift import describe
-from segmentation_pipeline.lifecycle.precedence import pasts
-from segmentation_pipeline.lifecycle.publish import Receipt, publish
+from segmentation_pipeline.lifecycle.precedence import earlier_snapshots
+from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import assignments, snapshots
@@ -71,9 +71,9 @@ class Published:
             ledger = snapshots.lock(connection, self.name)
             assert ledger is not None
             parent = snapshots.parent(connection, self.name, period.as_of)
-            earlier = pasts(connection, self.name, period, parent)
+            earlier = earlier_snapshots(connection, self.name, period, parent)
             found = identify(
-                Fitted(
+                FittedCustomers(
                     frame, frame[KEY], fit.labels.astype(np.int32), fit.assigned.distance, fit.model, list(features)
                 ),
                 (
@@ -88,7 +88,7 @@ class Published:
             snapshot_id = snapshots.record(
                 connection,
                 ledger,
-                snapshots.Candidate(
+                snapshots.NewSnapshot(
                     partition=period.partition, as_of=period.as_of, status="candidate",
                     parent_snapshot_id=parent.snapshot_id if parent is not None else None, run_id="simulated",
                     algorithm=found.model.algorithm, k=found.model.k, seed=0, n_rows=len(frame), n_assigned=len(frame),
@@ -106,7 +106,7 @@ class Published:
             )  # fmt: skip
         return snapshot_id, found
 
-    def publish(self, snapshot_id: int, frame: pd.DataFrame, found: Identity) -> Receipt:
+    def publish(self, snapshot_id: int, frame: pd.DataFrame, found: Identity) -> PublicationReceipt:
         """Publish what was aligned."""
         with self.engine.begin() as connection:
             return publish(connection, self.target, self.name, snapshot_id, _rows(frame, found))

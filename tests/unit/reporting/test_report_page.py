@@ -12,13 +12,13 @@ import pytest
 from support.report_data import SIZE, reported, workings
 
 from segmentation_pipeline.model import GateResult, LineageEvent, Transition
-from segmentation_pipeline.model.report import Decided, Reported, ReportedPeriod, Workings
+from segmentation_pipeline.model.report import Decided, ReportedPeriod, RunDetails, SnapshotReport
 from segmentation_pipeline.reporting.report import render
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"
 
 
-def _page(shown: Reported, found: Workings | None = None) -> ET.Element:
+def _page(shown: SnapshotReport, found: RunDetails | None = None) -> ET.Element:
     """The page, which is well-formed XML too."""
     return ET.fromstring(render(shown, found if found is not None else workings(shown.snapshot.k)))
 
@@ -272,7 +272,7 @@ def test_why_k_is_a_sentence_and_a_figure() -> None:
     assert len(bars) == 9
     assert max(float(each.get("height", "0")) for each in bars) == float(bars[2].get("height", "0"))
 
-    gone = _page(reported(4), Workings(missing=("the diagnosis",)))
+    gone = _page(reported(4), RunDetails(missing=("the diagnosis",)))
     assert "The customers are in 4 groups." in _of(gone, "why")
     assert not gone.findall(".//section[@id='why']//svg")
     assert "not kept any more: the diagnosis" in _of(gone, "missing")

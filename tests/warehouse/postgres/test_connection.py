@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 def test_what_may_pass_is_known(error: Exception) -> None:
     """A restart, a full server, a deadlock, a lost connection: by SQLSTATE where there is one, by its words elsewhere."""
-    assert database.passes(error)
+    assert database.is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_may_pass_is_known(error: Exception) -> None:
 )
 def test_what_will_not_pass_is_known(error: Exception) -> None:
     """A timeout, a privilege, a full disk, a wrong password or name are the same a moment later."""
-    assert not database.passes(error)
+    assert not database.is_transient(error)
 
 
 def test_a_database_that_does_not_answer_is_told_from_one_that_refuses(

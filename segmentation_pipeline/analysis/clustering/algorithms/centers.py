@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.distances import inertia
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted, ModelFit, sample_rows
+from segmentation_pipeline.analysis.clustering.algorithms.result import Fit, RawFit, sample_rows
 from segmentation_pipeline.analysis.clustering.kmeans import fit_kmeans
 from segmentation_pipeline.analysis.clustering.labelling import squared_distances
 from segmentation_pipeline.model import FittedModel
@@ -44,7 +44,7 @@ def kmeans(
     seed: int,
     starts: Starts,
     changeable: Callable[[], NDArray[np.float32]] | None = None,
-) -> ModelFit:
+) -> Fit:
     """K-Means on all rows, by `fit_kmeans`.
 
     Above MANY_ROWS only from the given centers, if there are any: they are the best of many starts on a sample of as
@@ -53,10 +53,10 @@ def kmeans(
     usable = _fitting(starts, k, matrix.shape[1])
     fresh = 0 if usable and len(matrix) > MANY_ROWS else n_init
     fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable, changeable=changeable)
-    return ModelFit(fit.model, fit.inertia, fit.n_iter, fit.converged, fit.won_by, len(matrix))
+    return Fit(fit.model, fit.inertia, fit.n_iter, fit.converged, fit.won_by, len(matrix))
 
 
-def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: Starts) -> Fitted:
+def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: Starts) -> RawFit:
     """Mini-batch K-Means (Sculley 2010): the lowest inertia over all rows of a few starts and the given ones.
 
     It makes no copy of the matrix, which may be a memory map. Above MANY_ROWS only from the given centers, as `kmeans`.
@@ -78,10 +78,10 @@ def minibatch_kmeans(matrix: NDArray[np.float32], k: int, *, seed: int, starts: 
         fits.append((inertia(matrix, centers), name, centers, int(estimator.n_iter_)))
     _, name, centers, n_iter = min(fits, key=lambda each: each[0])
     model = FittedModel("minibatch_kmeans", centers, tuple(range(k)))
-    return Fitted(model, n_iter, n_iter < BATCH_MAX_ITER, name, len(matrix))
+    return RawFit(model, n_iter, n_iter < BATCH_MAX_ITER, name, len(matrix))
 
 
-def kmedoids(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> Fitted:
+def kmedoids(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, starts: Starts) -> RawFit:
     """K-medoids: the k rows with the least sum of Euclidean distances (not squared) to everybody's nearest.
 
     FasterPAM (Schubert and Rousseeuw 2021) from a few k-means++ starts and the given ones, on a sample above
@@ -108,7 +108,7 @@ def kmedoids(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, sta
         fits.append((float(found.loss), name, np.asarray(found.medoids, dtype=np.int64), int(found.n_iter)))
     _, name, medoids, n_iter = min(fits, key=lambda each: each[0])
     model = FittedModel("kmedoids", sample[medoids].astype(np.float64), tuple(range(k)))
-    return Fitted(model, n_iter, n_iter < MEDOID_MAX_ITER, name, len(sample))
+    return RawFit(model, n_iter, n_iter < MEDOID_MAX_ITER, name, len(sample))
 
 
 def _fitting(starts: Starts, k: int, width: int) -> list[tuple[str, NDArray[np.float64]]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted, sample_rows
+from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 
@@ -40,7 +40,7 @@ def min_cluster_size(n_rows: int) -> int:
     return max(MIN_SAMPLES, round(n_rows * SMALLEST_GROUP))
 
 
-def hdbscan(matrix: NDArray[np.float32], *, seed: int) -> Fitted:
+def hdbscan(matrix: NDArray[np.float32], *, seed: int) -> RawFit:
     """HDBSCAN (Campello, Moulavi and Sander 2013): as many clusters as there are dense regions.
 
     Raises:
@@ -59,10 +59,10 @@ def hdbscan(matrix: NDArray[np.float32], *, seed: int) -> Fitted:
             "gaussian_mixture or kmedoids, which divide customers without gaps between them."
         )
         raise UnusableDataError(message)
-    return Fitted(_covered("hdbscan", sample, labels), 1, converged=True, won_by="density", n_fitted=len(sample))
+    return RawFit(_covered("hdbscan", sample, labels), 1, converged=True, won_by="density", n_fitted=len(sample))
 
 
-def spectral(matrix: NDArray[np.float32], k: int, *, seed: int) -> Fitted:
+def spectral(matrix: NDArray[np.float32], k: int, *, seed: int) -> RawFit:
     """Spectral clustering (von Luxburg 2007) of the graph of nearest neighbours into `k` parts."""
     from sklearn.cluster import SpectralClustering
 
@@ -76,7 +76,7 @@ def spectral(matrix: NDArray[np.float32], k: int, *, seed: int) -> Fitted:
             assign_labels="cluster_qr",
             random_state=seed,
         ).fit_predict(sample)
-    return Fitted(_covered("spectral", sample, labels), 1, converged=True, won_by="graph", n_fitted=len(sample))
+    return RawFit(_covered("spectral", sample, labels), 1, converged=True, won_by="graph", n_fitted=len(sample))
 
 
 def _covered(algorithm: str, sample: NDArray[np.float32], labels: NDArray[np.int64]) -> FittedModel:

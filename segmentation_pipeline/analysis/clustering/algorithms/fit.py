@@ -12,7 +12,7 @@ from segmentation_pipeline.analysis.clustering.algorithms import density as shap
 from segmentation_pipeline.analysis.clustering.algorithms import gaussian_mixture as mixture
 from segmentation_pipeline.analysis.clustering.algorithms import kprototypes as mixed
 from segmentation_pipeline.analysis.clustering.algorithms import quantile as quantiles
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted, ModelFit
+from segmentation_pipeline.analysis.clustering.algorithms.result import Fit, RawFit
 from segmentation_pipeline.analysis.clustering.kmeans import require_distinct_rows
 from segmentation_pipeline.analysis.clustering.labelling import BLOCK_ROWS, assign
 from segmentation_pipeline.errors import UnusableDataError
@@ -35,7 +35,7 @@ def fit_model(
     encoding: Encoding,
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
     changeable: Callable[[], NDArray[np.float32]] | None = None,
-) -> ModelFit:
+) -> Fit:
     """Fit `algorithm` on `matrix`, shape (n, D), the rows of `encoding`; `auto` is resolved before.
 
     `starts` are centers of shape (k, D) that algorithms with centers also start from; others are ignored. `hdbscan`
@@ -63,8 +63,8 @@ def _fit(
     seed: int,
     encoding: Encoding,
     starts: Sequence[tuple[str, NDArray[np.float64]]],
-) -> Fitted:
-    fits: dict[str, Callable[[], Fitted]] = {
+) -> RawFit:
+    fits: dict[str, Callable[[], RawFit]] = {
         "minibatch_kmeans": lambda: centers.minibatch_kmeans(matrix, k, seed=seed, starts=starts),
         "kmedoids": lambda: centers.kmedoids(matrix, k, n_init=n_init, seed=seed, starts=starts),
         "kprototypes": lambda: mixed.kprototypes(matrix, k, n_init=n_init, seed=seed, encoding=encoding),
@@ -76,11 +76,11 @@ def _fit(
     return fits[algorithm]()
 
 
-def _finished(fitted: Fitted, total: float) -> ModelFit:
-    return ModelFit(fitted.model, total, fitted.n_iter, fitted.converged, fitted.won_by, fitted.n_fitted, fitted.notes)
+def _finished(fitted: RawFit, total: float) -> Fit:
+    return Fit(fitted.model, total, fitted.n_iter, fitted.converged, fitted.won_by, fitted.n_fitted, fitted.notes)
 
 
-def _without_empty(matrix: NDArray[np.float32], fitted: Fitted) -> tuple[Fitted, NDArray[np.int64]]:
+def _without_empty(matrix: NDArray[np.float32], fitted: RawFit) -> tuple[RawFit, NDArray[np.int64]]:
     """The fit without clusters that label no row, and the labels; what nobody was nearest to changes nobody's label."""
     model = fitted.model
     labels = assign(matrix, model).labels

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted, sample_rows
+from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 
@@ -30,7 +30,7 @@ def gaussian_mixture(
     n_init: int,
     seed: int,
     starts: Sequence[tuple[str, NDArray[np.float64]]],
-) -> Fitted:
+) -> RawFit:
     """Fit a mixture with full covariances by EM: the highest likelihood of K-Means, random and given starts.
 
     Weights, means and precisions are saved; a row belongs to the component with the highest posterior.
@@ -78,4 +78,4 @@ def gaussian_mixture(
         weights=np.asarray(best.weights_, dtype=np.float64),
         precisions=(precisions + precisions.transpose(0, 2, 1)) / 2,
     )
-    return Fitted(model, int(best.n_iter_), bool(best.converged_), name, len(sample))
+    return RawFit(model, int(best.n_iter_), bool(best.converged_), name, len(sample))

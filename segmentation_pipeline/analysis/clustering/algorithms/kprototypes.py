@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted, sample_rows
+from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model import FittedModel
 
@@ -99,7 +99,7 @@ def split(matrix: NDArray[np.float32], encoding: Encoding) -> Mixed:
     return Mixed(tuple(columns), np.asarray(numeric, dtype=np.int64), tuple(groups), np.asarray(weights))
 
 
-def kprototypes(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, encoding: Encoding) -> Fitted:
+def kprototypes(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, encoding: Encoding) -> RawFit:
     """K-Prototypes (Huang 1998; package `kmodes`) on at most PROTOTYPE_ROWS rows of the encoded matrix.
 
     Raises:
@@ -112,7 +112,7 @@ def kprototypes(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, 
     centers = mixed.centers(estimator.cluster_centroids_, matrix.shape[1])
     model = FittedModel("kprototypes", centers, tuple(range(len(centers))), gamma=mixed.gamma)
     n_iter = int(estimator.n_iter_)
-    return Fitted(model, n_iter, n_iter < PROTOTYPE_MAX_ITER, "Cao", len(table))
+    return RawFit(model, n_iter, n_iter < PROTOTYPE_MAX_ITER, "Cao", len(table))
 
 
 def categorical_columns(mixed: Mixed) -> list[int]:

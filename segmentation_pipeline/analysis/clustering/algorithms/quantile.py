@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted
+from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit
 from segmentation_pipeline.errors import SpecError, UnusableDataError
 from segmentation_pipeline.model import FittedModel
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Encoding
 
 
-def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> Fitted:
+def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> RawFit:
     """Cut the one numeric feature at its quantiles 1/k, 2/k, ...; a value on a cut belongs above it.
 
     Customers with the same value stay together, so that ties can leave fewer parts than `k`; the fit notes it. The
@@ -52,4 +52,4 @@ def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> Fitt
         else ()
     )
     model = FittedModel("quantile", centers, tuple(range(edges.size + 1)), edges=edges)
-    return Fitted(model, n_iter=1, converged=True, won_by="quantiles", n_fitted=len(values), notes=notes)
+    return RawFit(model, n_iter=1, converged=True, won_by="quantiles", n_fitted=len(values), notes=notes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class RawFit:
     """A model before it has met all rows: how it got there, on how many rows, and what people should know."""
 
     model: FittedModel
@@ -26,7 +26,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFit:
+class Fit:
     """A model and how it did on all n rows.
 
     `inertia` is the sum of squared distances of the assigned rows to the mean of their cluster, so that algorithms can

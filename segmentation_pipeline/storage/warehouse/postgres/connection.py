@@ -150,7 +150,7 @@ def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
         raise _refused(error) from error
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether what the database said may pass by itself: it went away, is starting, or let another go first."""
     state = getattr(error, "sqlstate", None)
     if state:
@@ -161,7 +161,7 @@ def passes(error: BaseException) -> bool:
 def unreachable(variable: str, error: BaseException) -> ConfigurationError:
     """What to raise for a database that lets nobody in; libpq's words name the host, never the password."""
     said = f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
-    return UnreachableError(said) if passes(error) else ConfigurationError(said)
+    return UnreachableError(said) if is_transient(error) else ConfigurationError(said)
 
 
 def one_line(error: BaseException) -> str:
@@ -170,7 +170,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _refused(error: BaseException, *, lost: bool = False) -> DatabaseError:
-    if lost or passes(error):
+    if lost or is_transient(error):
         said = (
             f"PostgreSQL ended the transaction: {one_line(error)}. Nothing of this step was kept; run the step again."
         )

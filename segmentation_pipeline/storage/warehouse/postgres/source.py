@@ -16,21 +16,21 @@ from psycopg import sql
 from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
 from segmentation_pipeline.runtime.home import home
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, Artifact
-from segmentation_pipeline.storage.artifacts.store import disk_told
+from segmentation_pipeline.storage.artifacts.store import disk_errors
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 from segmentation_pipeline.storage.warehouse.postgres.connection import (
     database_url,
+    is_transient,
     one_line,
-    passes,
     qualified,
     unreachable,
 )
 from segmentation_pipeline.storage.warehouse.postgres.types import (
+    cast_query,
     key_type_of,
     numerics_of,
-    stored,
     stored_schema,
-    typed,
+    to_storage_batch,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
             )
             columns = _columns(connection, dated)
             key_type = key_type_of(columns, source.key)
-            statement = typed(dated, columns).as_string(connection)
+            statement = cast_query(dated, columns).as_string(connection)
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
             raise unreachable(source.url_env, error) from error
@@ -144,13 +144,13 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
 def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: str) -> tuple[Extracted, pd.DataFrame]:
     """Do what `extract` does and read the rows as every stage reads them; the file does not stay."""
-    with disk_told("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
+    with disk_errors("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
         artifact = Artifact(Path(folder))
         extracted = extract(source, query, period, artifact.folder / "rows.parquet", timezone=timezone)
         return extracted, artifact.frame("rows")
 
 
-def described(connection: psycopg.Connection[Any], query: str, period: Period) -> dict[str, str]:
+def describe_query(connection: psycopg.Connection[Any], query: str, period: Period) -> dict[str, str]:
     """Each column that the query gives with its PostgreSQL type, asked of the server without running it."""
     return dict(_columns(connection, with_dates(_without_end(query), period)))
 
@@ -197,7 +197,7 @@ def _stream(
             version, n_rows = RowsVersion(schema), 0
 
             def keep(batch: pa.RecordBatch) -> None:
-                rows = stored(batch, schema, numerics, period)
+                rows = to_storage_batch(batch, schema, numerics, period)
                 writer.write_batch(rows)
                 version.add(rows)
 
@@ -230,8 +230,8 @@ def _read(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.RecordBat
 def _columns(connection: psycopg.Connection[Any], query: sql.Composable) -> list[tuple[str, str]]:
     """Each column's name and PostgreSQL type name, asked of the server without running the query."""
     statement = sql.SQL("SELECT * FROM (\n{}\n) AS source LIMIT 0").format(query)
-    described = connection.execute(statement, prepare=True).description or []  # prepared: one statement, no more
-    names = [column.name for column in described]
+    describe_query = connection.execute(statement, prepare=True).description or []  # prepared: one statement, no more
+    names = [column.name for column in describe_query]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         message = f"the source query gives the column {', '.join(twice)} more than once; give each its own name"
@@ -240,13 +240,13 @@ def _columns(connection: psycopg.Connection[Any], query: sql.Composable) -> list
         connection.execute(
             "SELECT t.oid, coalesce(b.typname, t.typname) FROM pg_type t "
             "LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE t.oid = ANY(%s)",
-            [[column.type_code for column in described]],
+            [[column.type_code for column in describe_query]],
         ).fetchall()
     )
-    return [(column.name, str(types.get(column.type_code, "text"))) for column in described]
+    return [(column.name, str(types.get(column.type_code, "text"))) for column in describe_query]
 
 
 def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:
     """What the server said, in one line, without the connection's address."""
     said = f"the source query failed for {period.partition}: {one_line(error)}"
-    return TransientDatabaseError(said) if passes(error) else SourceError(said)
+    return TransientDatabaseError(said) if is_transient(error) else SourceError(said)

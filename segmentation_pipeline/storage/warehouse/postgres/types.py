@@ -54,7 +54,7 @@ def numerics_of(columns: Sequence[tuple[str, str]]) -> frozenset[str]:
     return frozenset(name for name, kind in columns if kind == "numeric")
 
 
-def typed(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> sql.Composable:
+def cast_query(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> sql.Composable:
     """The query with each column cast to what it leaves the server as."""
     casts = []
     for name, kind in columns:
@@ -75,7 +75,9 @@ def _stored_type(field: pa.Field, numerics: frozenset[str]) -> pa.DataType:
     return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
 
 
-def stored(batch: pa.RecordBatch, schema: pa.Schema, numerics: frozenset[str], period: Period) -> pa.RecordBatch:
+def to_storage_batch(
+    batch: pa.RecordBatch, schema: pa.Schema, numerics: frozenset[str], period: Period
+) -> pa.RecordBatch:
     """The batch as it is written: without Arrow's extension types, numerics as doubles."""
     arrays = []
     for name, array in zip(batch.schema.names, batch.columns, strict=True):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.analysis.clustering.algorithms.result import ModelFit
+    from segmentation_pipeline.analysis.clustering.algorithms.result import Fit
     from segmentation_pipeline.analysis.clustering.labelling import Assignment
 
 LABELLED = Path(__file__).parents[5] / "shared" / "data" / "labelled"
@@ -95,7 +95,7 @@ def _rows_for(algorithm: str, seed: int = 0) -> tuple[NDArray[np.float32], Encod
     return groups.astype(np.float32), _numeric(3)
 
 
-def _fit(algorithm: str, matrix: NDArray[np.float32], encoding: Encoding, *, k: int = 3, **more: Any) -> ModelFit:
+def _fit(algorithm: str, matrix: NDArray[np.float32], encoding: Encoding, *, k: int = 3, **more: Any) -> Fit:
     return fit_model(
         matrix, algorithm=algorithm, k=k, encoding=encoding, **({"n_init": 10, "seed": 1, "starts": ()} | more)
     )
@@ -398,12 +398,12 @@ def test_no_dense_groups_are_refused() -> None:
 def test_a_component_that_nobody_belongs_to_is_dropped() -> None:
     """Prototypes that label no row leave the model, with a note, and the others are numbered on."""
     from segmentation_pipeline.analysis.clustering.algorithms.fit import _without_empty
-    from segmentation_pipeline.analysis.clustering.algorithms.result import Fitted
+    from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit
 
     matrix = np.array([[0], [1], [10], [11]], dtype=np.float32)
     model = FittedModel("kmedoids", np.array([[0.0], [99.0], [10.0]]), (0, 1, 2))
 
-    fitted, labels = _without_empty(matrix, Fitted(model, 1, converged=True, won_by="x", n_fitted=4))
+    fitted, labels = _without_empty(matrix, RawFit(model, 1, converged=True, won_by="x", n_fitted=4))
 
     assert fitted.model.labels == (0, 1)
     assert fitted.model.centers.tolist() == [[0.0], [10.0]]

@@ -11,7 +11,7 @@ from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED, Reference
 from segmentation_pipeline.analysis.identity.witnesses import Spreads, likeness_by_place, missing_columns, refer
-from segmentation_pipeline.model import FittedModel, Past, Snapshot
+from segmentation_pipeline.model import EarlierSnapshot, FittedModel, Snapshot
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [
@@ -44,7 +44,7 @@ def _refer(
     snapshot: Snapshot, frame: pd.DataFrame, *, ids: tuple[int, ...] = (4, 9), keys: Any = None, **given: Any
 ) -> Reference:
     """What the snapshot says, all rows of today being one cluster."""
-    past = Past("parent", snapshot, ids, {4: 2, 9: 2})
+    past = EarlierSnapshot("parent", snapshot, ids, {4: 2, 9: 2})
     customers = pd.Series(range(len(frame)) if keys is None else keys)
     return refer(past, frame, np.zeros(len(frame), dtype=np.int64), k=1, keys=customers, **given)
 

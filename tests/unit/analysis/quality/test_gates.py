@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_pipeline.analysis.quality.gates import GATE_NAMES, Evidence, evaluate
+from segmentation_pipeline.analysis.quality.gates import GATE_NAMES, GateInputs, evaluate
 from segmentation_pipeline.model import GateResult, Match, OutcomeEffect, StructureVerdict
 from segmentation_pipeline.spec import GatesSpec
 
-GOOD = Evidence(
+GOOD = GateInputs(
     n_extracted=1000,
     n_assigned=900,
     n_unassigned=40,

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import silhouette_samples as reference
 
 from segmentation_pipeline.analysis.selection.silhouette import (
-    Segments,
+    Runs,
     silhouette_estimate,
     silhouette_samples,
     simplified_silhouette,
@@ -191,7 +191,7 @@ def test_segments_add_up_as_one_hot_columns_do(codes: list[int], width: int, see
     """Whatever segments are empty, and wherever a strip of columns begins and ends."""
     ascending = np.sort(np.array(codes, dtype=np.intp))
     strip = np.random.default_rng(seed).random((3, len(ascending)))
-    segments = Segments.of(ascending, 8)
+    segments = Runs.of(ascending, 8)
     found = np.zeros((3, 8))
 
     for left in range(0, len(ascending), width):
