@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import MinMaxScaler, OrdinalEncoder, RobustScaler, StandardScaler
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OrdinalEncoder, RobustScaler, StandardScaler
 
 from segmentation_pipeline.analysis.features.encoding import Encoded, fit_encoding, transform
 from segmentation_pipeline.errors import UnusableDataError

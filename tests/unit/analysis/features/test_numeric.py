@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
 from segmentation_pipeline.analysis.features.encoding import CATEGORY_WEIGHT, Encoded, fit_encoding, transform
 from segmentation_pipeline.analysis.features.numeric import choose_transform, removal_limits

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from segmentation_pipeline.analysis.features.encoding import decode_names, fit_encoding, transform
 from segmentation_pipeline.errors import UnusableDataError
