@@ -26,7 +26,7 @@ demo: install  ## the synthetic shop, fifteen months through the whole chain
 
 ui: install  ## Dagster's UI on http://localhost:3000 (PORT=... for another)
 	mkdir -p "$(HOME_FOLDER)" && chmod 700 "$(HOME_FOLDER)"
-	$(BIN)/python -c 'from segmentation_pipeline.runtime.home import dagster_home, home; dagster_home(home())'
+	$(BIN)/python -c 'from segmentation_pipeline.runtime.home import make_dagster_home, make_home; make_dagster_home(make_home())'
 	SEGMENTATION_HOME="$(HOME_FOLDER)" DAGSTER_HOME="$(HOME_FOLDER)/dagster" DAGSTER_DISABLE_TELEMETRY=1 \
 		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(or $(PORT),3000)
 

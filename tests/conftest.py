@@ -68,5 +68,5 @@ def database(
         monkeypatch.setenv("SEGMENTATION_HOME", str(tmp_path / "home"))
         monkeypatch.delenv("DAGSTER_HOME", raising=False)
         yield url
-        connections._engine(url).dispose()
-        connections._engine.cache_clear()
+        connections._create_engine(url).dispose()
+        connections._create_engine.cache_clear()

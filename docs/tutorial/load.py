@@ -4,9 +4,9 @@ from pathlib import Path
 
 import psycopg
 
-from segmentation_pipeline.storage.warehouse.postgres.connection import database_url
+from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url
 
-with psycopg.connect(database_url()) as connection:
+with psycopg.connect(resolve_url()) as connection:
     connection.execute(Path(__file__).with_name("club.sql").read_text())
     counted = connection.execute("SELECT (SELECT count(*) FROM club.members), (SELECT count(*) FROM club.purchases)")
     members, purchases = counted.fetchone() or (0, 0)

@@ -72,13 +72,13 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
 def _machine() -> "Iterator[Check]":
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.orchestration.runs.execute import HOME_VARIABLE as DAGSTER_HOME
-    from segmentation_pipeline.runtime.home import home_folder
+    from segmentation_pipeline.runtime.home import find_home
 
     yield health.check_python()
     pins = PINS.read_text() if PINS.is_file() else ""
     yield health.check_packages(metadata.requires(PACKAGE) or [], pins)
-    yield health.machine_memory()
-    home = home_folder()
+    yield health.check_own_memory()
+    home = find_home()
     yield from health.check_home(home)
     yield health.check_artifacts(home / "artifacts")
     named = os.environ.get(DAGSTER_HOME)

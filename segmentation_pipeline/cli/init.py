@@ -61,14 +61,14 @@ def _draft(name: str, table: str, key: str, target: str | None) -> "Draft":
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.orchestration.partitions import latest_partition, period_of
     from segmentation_pipeline.spec import PartitionsSpec
-    from segmentation_pipeline.storage.warehouse.postgres import connection as database
     from segmentation_pipeline.storage.warehouse.postgres import inspection
+    from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
 
     now = datetime.now(tz=UTC)
     since = PartitionsSpec(start="2000-01-01")
     start = latest_partition(since, now) or since.start
     period = period_of(since, start)
-    variable = database.DEFAULT_VARIABLE
+    variable = DEFAULT_VARIABLE
     found = inspection.inspect_table(table, key, period=period, variable=variable)
     place = inspection.choose_target(found, name, variable=variable, wanted=target)
     columns = plan_columns(

@@ -30,14 +30,14 @@ def demo() -> None:
     from segmentation_pipeline.demo.seeding import seed_shop
     from segmentation_pipeline.orchestration.partitions import ended_partitions
     from segmentation_pipeline.storage.registry import schema, snapshots
-    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+    from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url, transaction
 
     segmentation = segmentation_named(DEMO)
     schema.migrate(segmentation.spec.publish.url_env)
-    counts = seed_shop(database.database_url(segmentation.spec.source.url_env))
+    counts = seed_shop(resolve_url(segmentation.spec.source.url_env))
     done = "made" if counts.created else "found"
     console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         current = {
             each.partition
             for each in snapshots.snapshots(connection, DEMO)

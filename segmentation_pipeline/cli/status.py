@@ -22,13 +22,13 @@ def status(name: str | None, as_json: bool) -> None:
     from segmentation_pipeline.storage.registry import schema, snapshots
     from segmentation_pipeline.storage.registry.status import decided
     from segmentation_pipeline.storage.registry.status import status as read
-    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+    from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
     shown = [segmentation_named(name)] if name else list(segmentations().values())
     found, stale = [], []
     for segmentation in shown:
         schema.migrate(segmentation.spec.publish.url_env)
-        with database.begin(segmentation.spec.publish.url_env) as connection:
+        with transaction(segmentation.spec.publish.url_env) as connection:
             found.append((read(connection, segmentation.spec.name), decided(connection, segmentation.spec.name)))
             stale.append(
                 [each.partition for each in snapshots.built_on_older_parent(connection, segmentation.spec.name)]

@@ -101,11 +101,11 @@ def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed
     from segmentation_pipeline.demo.showing import demo_stability
     from segmentation_pipeline.storage.registry import snapshots
     from segmentation_pipeline.storage.registry.status import events_of, status
-    from segmentation_pipeline.storage.warehouse.postgres import connection as database
+    from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
     out, name = console(), segmentation.spec.name
     table = plain_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         for snapshot in snapshots.snapshots(connection, name):
             if snapshot.status != "published":
                 continue

@@ -15,10 +15,10 @@ from segmentation_pipeline.errors import ConfigurationError, DatabaseError, Segm
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.postgres.connection import (
     DEFAULT_VARIABLE,
-    begin,
-    driver_connection,
-    one_line,
-    qualified,
+    describe_error,
+    get_driver_connection,
+    split_table_name,
+    transaction,
 )
 from segmentation_pipeline.storage.warehouse.postgres.source import describe_query
 from segmentation_pipeline.storage.warehouse.postgres.types import KEY_TYPES
@@ -41,8 +41,8 @@ def check_server(variable: str) -> Check:
     embedded = variable == DEFAULT_VARIABLE and not os.environ.get(variable, "").strip()
     what = "embedded" if embedded else variable
     try:
-        with begin(variable) as connection:
-            row = driver_connection(connection).execute(
+        with transaction(variable) as connection:
+            row = get_driver_connection(connection).execute(
                 "SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_user"
             ).fetchone()  # fmt: skip
     except SegmentationError as error:
@@ -59,8 +59,8 @@ def check_server(variable: str) -> Check:
 def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, period: Period) -> tuple[Check, str | None]:
     """Whether the source can be read and gives the key and `columns`; with the key's type where it is known."""
     try:
-        with begin(source.url_env) as connection:
-            driver = driver_connection(connection)
+        with transaction(source.url_env) as connection:
+            driver = get_driver_connection(connection)
             driver.execute("SET TRANSACTION READ ONLY")
             try:
                 with driver.transaction():
@@ -89,8 +89,8 @@ def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, peri
 def check_target(publish: PublishSpec, *, key_type: str | None) -> Iterator[Check]:
     """Whether segments can be written, and the books of the `segmentation` schema kept."""
     try:
-        with begin(publish.url_env) as connection:
-            driver = driver_connection(connection)
+        with transaction(publish.url_env) as connection:
+            driver = get_driver_connection(connection)
             driver.execute("SET TRANSACTION READ ONLY")
             found = [_target(driver, publish, key_type), _books(driver), _temporary(driver)]
     except (ConfigurationError, DatabaseError) as error:
@@ -99,7 +99,7 @@ def check_target(publish: PublishSpec, *, key_type: str | None) -> Iterator[Chec
 
 
 def _target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check:  # noqa: PLR0911  one for each lack
-    schema_name, name = qualified(publish.table)
+    schema_name, name = split_table_name(publish.table)
     table, role = sql.Identifier(schema_name, name), _role(driver)
     there = _one(driver, "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s", schema_name)
     if there is None:
@@ -157,7 +157,7 @@ def _may_write(driver: Driver, publish: PublishSpec, table: sql.Identifier, writ
 
 
 def _absent_target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check:
-    schema_name, name = qualified(publish.table)
+    schema_name, name = split_table_name(publish.table)
     table = sql.Identifier(schema_name, name)
     if publish.mode == "update":
         stamp = [sql.SQL("{} timestamptz").format(sql.Identifier(each)) for each in (publish.updated_column,) if each]
@@ -229,7 +229,7 @@ def _grant_of(driver: Driver, said: str) -> str:
 
 def _said(error: psycopg.Error) -> str:
     """The server's words without the line of the query that they are about."""
-    return error.diag.message_primary or one_line(error)
+    return error.diag.message_primary or describe_error(error)
 
 
 def _reach(variable: str, *, embedded: bool = False) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 
 from segmentation_pipeline.errors import ConfigurationError
-from segmentation_pipeline.runtime.memory import memory
+from segmentation_pipeline.runtime.memory import measure_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -133,10 +133,10 @@ def check_dagster_home(folder: Path, *, ours: bool) -> Iterator[Check]:
         yield Check("dagster.yaml", ok=readable, found=str(settings), fix=f"chmod u+r {settings}")
 
 
-def machine_memory() -> Check:
+def check_own_memory() -> Check:
     """The check of this machine's memory."""
     try:
-        return check_memory(memory())
+        return check_memory(measure_memory())
     except ConfigurationError as error:
         return Check("memory", ok=False, found=str(error), fix="unset the variable, or give it a size")
 

@@ -19,7 +19,7 @@ from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, Artifact
 from segmentation_pipeline.storage.artifacts.store import MANIFEST, ArtifactStore, disk_errors, seal
 from segmentation_pipeline.storage.registry import assignments, schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.write import clear_segment
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _cast(ledger: Ledger) -> str:
 
 
 def _in_tables(connection: sa.Connection, ledger: Ledger, key: int | str) -> Forgotten:
-    cursor = driver_connection(connection).cursor()
+    cursor = get_driver_connection(connection).cursor()
 
     def delete(table: sql.Identifier, column: str, value: int | str, kind: str) -> int:
         there = connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()})

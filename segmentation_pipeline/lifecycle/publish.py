@@ -9,7 +9,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError
 from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.target import check_target
 from segmentation_pipeline.storage.warehouse.postgres.write import target_parts, write_segments
 
@@ -102,7 +102,7 @@ def rewrite_target(
     written = write_segments(connection, publish, key_name, loaded)
     cleared = 0
     if publish.absent == "clear" and written.absent:
-        cleared = driver_connection(connection).execute(
+        cleared = get_driver_connection(connection).execute(
             sql.SQL(
                 "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
                 "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"

@@ -10,7 +10,7 @@ from segmentation_pipeline.lifecycle.forget import Forgotten
 from segmentation_pipeline.orchestration.runs.order import unfinished_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import assignments, schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def retain(segmentation: SegmentationContext) -> RetentionReport:
     oldest = store.partitions()[0] if keep is not None and len(store.partitions()) == keep else None
     if oldest is None and spec.retention.assignments is None:
         return RetentionReport(tuple(gone), (), 0)
-    with database.begin(spec.publish.url_env) as connection:
+    with transaction(spec.publish.url_env) as connection:
         ledger = snapshots.lock(connection, spec.name)
         if ledger is None:
             return RetentionReport(tuple(gone), (), 0)
@@ -79,5 +79,5 @@ def forget(segmentation: SegmentationContext, key: str, *, instance: dg.DagsterI
         )
         raise ErasureRefusedError(message)
     schema.migrate(spec.publish.url_env)
-    with database.begin(spec.publish.url_env) as connection:
+    with transaction(spec.publish.url_env) as connection:
         return forgetting.forget(connection, spec.publish, segmentation.store, spec.name, key)

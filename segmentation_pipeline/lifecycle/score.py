@@ -11,7 +11,7 @@ from segmentation_pipeline.errors import ScoringError, SnapshotChangedError
 from segmentation_pipeline.model import Reach
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import target
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.write import write_segments
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> Sco
         raise ScoringError(message)
     snapshot = snapshots.snapshot(connection, ledger.current_snapshot_id)
     assert snapshot is not None  # noqa: S101  snapshots are never deleted
-    rows = driver_connection(connection).execute(
+    rows = get_driver_connection(connection).execute(
         sql.SQL(
             "SELECT segment_id, count(*), percentile_cont({quantile}) WITHIN GROUP (ORDER BY distance) FROM {table} "
             "WHERE snapshot_id = {snapshot} GROUP BY segment_id"
@@ -138,7 +138,7 @@ def write_scores(
         "snapshot": sql.Literal(snapshot_id),
         "key": sql.Identifier(ledger.key_name),
     }
-    cursor = driver_connection(connection).cursor()
+    cursor = get_driver_connection(connection).cursor()
 
     def run(statement: str) -> int:
         cursor.execute(sql.SQL(statement).format(**parts))

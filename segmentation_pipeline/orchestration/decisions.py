@@ -19,7 +19,7 @@ from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 from segmentation_pipeline.storage.registry.decisions import Approved, label
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
 def approve(
@@ -219,7 +219,7 @@ def _publication(segmentation: SegmentationContext) -> dg.JobDefinition:
 def _begin(segmentation: SegmentationContext) -> Iterator[sa.Connection]:
     variable = segmentation.spec.publish.url_env
     schema.migrate(variable)
-    with database.begin(variable) as connection:
+    with transaction(variable) as connection:
         yield connection
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.errors import SegmentationError, TransientDatabaseError, UnreachableError
-from segmentation_pipeline.runtime.memory import memory, release_memory
+from segmentation_pipeline.runtime.memory import measure_memory, release_memory
 
 # a database that restarts is back within seconds
 TRIES = 3
@@ -36,7 +36,7 @@ def as_generator(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]
 
 def _limit() -> str:
     """Who allows how much memory, as a sentence."""
-    known = memory()
+    known = measure_memory()
     # not capitalize(): it would write the name of a variable in small letters
     return (
         f"{known.where[:1].upper()}{known.where[1:]} has {known.limit / 2**30:.1f} GiB. " if known is not None else ""

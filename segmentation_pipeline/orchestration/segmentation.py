@@ -17,12 +17,12 @@ from segmentation_pipeline.orchestration.metadata.values import readable
 from segmentation_pipeline.orchestration.partitions import partitions_definition, period_of
 from segmentation_pipeline.orchestration.retries import Step, as_generator, with_user_errors
 from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
-from segmentation_pipeline.runtime.home import home
+from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.spec import SegmentationSpec
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 from segmentation_pipeline.storage.artifacts.versions import json_version
-from segmentation_pipeline.storage.warehouse.postgres.source import query_text
+from segmentation_pipeline.storage.warehouse.postgres.source import read_query
 
 ARTIFACT = "artifact"
 
@@ -44,12 +44,12 @@ class SegmentationContext:
     @property
     def store(self) -> ArtifactStore:
         """Where the artifacts lie."""
-        return ArtifactStore(home() / "artifacts" / self.spec.name)
+        return ArtifactStore(make_home() / "artifacts" / self.spec.name)
 
     @property
     def query(self) -> str:
         """The source's SQL."""
-        return query_text(self.spec.source, self.folder)
+        return read_query(self.spec.source, self.folder)
 
     def period(self, partition: str) -> Period:
         """The dates of a partition."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def cpus(*, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+def count_cpus(*, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """The processors this process may use, no more than its container's quota (cgroup v1 and v2), at least one."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for quota, period in (_v2(cgroup), _v1(cgroup)):
@@ -29,7 +29,7 @@ def keep_to_quota(environ: MutableMapping[str, str] = os.environ, *, cgroup: Pat
     With a thread for each processor of the machine they would be throttled most of the time. What the environment says
     already stays.
     """
-    if (allowed := cpus(cgroup=cgroup)) < (os.cpu_count() or 1):
+    if (allowed := count_cpus(cgroup=cgroup)) < (os.cpu_count() or 1):
         for name in THREAD_VARIABLES:
             environ.setdefault(name, str(allowed))
 

@@ -25,19 +25,19 @@ run_monitoring:
 """
 
 
-def home_folder() -> Path:
+def find_home() -> Path:
     """The absolute home folder, whether it is there or not."""
     return Path(os.environ.get(HOME_VARIABLE) or ".segmentation").expanduser().resolve()
 
 
-def home() -> Path:
+def make_home() -> Path:
     """The absolute home folder; made, for the owner only, if it is not there."""
-    folder = home_folder()
+    folder = find_home()
     make_private(folder)
     return folder
 
 
-def dagster_home(folder: Path) -> Path:
+def make_dagster_home(folder: Path) -> Path:
     """The Dagster home inside `folder`, with a `dagster.yaml` if it has none."""
     dagster = folder / "dagster"
     make_private(dagster)

@@ -42,7 +42,7 @@ _VERSIONS: Final = (
 )
 
 
-def memory(
+def measure_memory(
     *, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup"), environ: Mapping[str, str] = os.environ
 ) -> Memory | None:
     """The tightest of the limits there are, with what is left below it; None where nobody says.

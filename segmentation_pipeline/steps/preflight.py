@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from segmentation_pipeline.analysis.clustering.algorithms.resolve import Resolved, resolve_algorithm
 from segmentation_pipeline.model import Memory
-from segmentation_pipeline.runtime.memory import memory
+from segmentation_pipeline.runtime.memory import measure_memory
 from segmentation_pipeline.spec import SegmentationSpec
 
 
@@ -22,7 +22,7 @@ def require_memory(
         spec.fit.algorithm,
         n_rows=n_rows,
         n_columns=n_columns,
-        memory=room or memory(),
+        memory=room or measure_memory(),
         pca=spec.pca is not None,
         text_keys=not pa.types.is_integer(key),
     )

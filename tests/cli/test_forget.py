@@ -15,7 +15,7 @@ from support.three_groups import MONTHS, write_defs, write_source
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.cli.views import describe_publication
 from segmentation_pipeline.orchestration.discovery import segmentations
-from segmentation_pipeline.runtime.home import dagster_home, home
+from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -33,7 +33,7 @@ PUBLISH = {"table": "public.target", "key": "user_id", "updated_column": "last_u
 @pytest.fixture
 def texts(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """The chain with a source of text keys, one of which is hard to write and rejected in the second month."""
-    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(home())))
+    monkeypatch.setenv("DAGSTER_HOME", str(make_dagster_home(make_home())))
     chain.execute("DROP TABLE target")
     chain.execute("CREATE TABLE target (user_id text PRIMARY KEY, segment_id integer, last_updated timestamptz)")
     chain.execute("INSERT INTO target SELECT 'customer ' || g FROM generate_series(1, 300) g WHERE g <> 17")
@@ -164,7 +164,7 @@ def test_gc_applies_the_retention_settings_and_tells_what_went(texts: Chain) -> 
 
 def test_an_integer_key_that_is_none_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """A word for an integer key ends with code 1 and the key's type; a number no customer has erases nothing."""
-    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(home())))
+    monkeypatch.setenv("DAGSTER_HOME", str(make_dagster_home(make_home())))
     write_defs(chain.defs)
     for stage in ("raw_extract", "validated_rows"):
         assert chain.materialize(stage, MONTHS[0]).success

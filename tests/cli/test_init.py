@@ -19,7 +19,7 @@ from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.partitions import latest_partition
 from segmentation_pipeline.orchestration.runs.execute import run_partition
-from segmentation_pipeline.runtime.home import dagster_home
+from segmentation_pipeline.runtime.home import make_dagster_home
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -35,7 +35,7 @@ TABLE = """CREATE TABLE mall ("CustomerID" int PRIMARY KEY, "Gender" text, "Age"
 def place(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for segmentations that is not there yet, beside a database with a table of 120 customers."""
     monkeypatch.setenv("SEGMENTATION_DEFS", str(tmp_path / "segmentations"))
-    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(tmp_path / "dagster")))
+    monkeypatch.setenv("DAGSTER_HOME", str(make_dagster_home(tmp_path / "dagster")))
     monkeypatch.chdir(tmp_path)
     with psycopg.connect(database) as connection:
         connection.execute(

@@ -38,8 +38,8 @@ MONTH = "2025-12-01"
 
 SEED = """
 from segmentation_pipeline.demo.seeding import seed_shop
-from segmentation_pipeline.storage.warehouse.postgres.connection import database_url
-seed_shop(database_url())
+from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url
+seed_shop(resolve_url())
 """
 # As if the daemon had been down for a month: the tick of the first of the month is then made up for at its start.
 MISSED = """
@@ -213,7 +213,10 @@ def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack
         tried = stack.inside(service, "sh", "-c", "touch /opt/x /data/../x 2>&1; echo ended", check=False)
         assert tried.count("Read-only file system") == 2
     limit = stack.inside(
-        "code", "python", "-c", "from segmentation_pipeline.runtime.memory import memory; print(memory())"
+        "code",
+        "python",
+        "-c",
+        "from segmentation_pipeline.runtime.memory import measure_memory; print(measure_memory())",
     )
     assert "this container" in limit
     assert str(2 * 2**30) in limit

@@ -47,7 +47,7 @@ def owner(engine: sa.Engine, emptied_url: str, monkeypatch: pytest.MonkeyPatch) 
         try:
             yield connection
         finally:
-            database._engine(url).dispose()
+            database._create_engine(url).dispose()
             connection.execute(f'DROP OWNED BY "{ROLE}" CASCADE; DROP ROLE "{ROLE}"')
 
 
@@ -90,7 +90,7 @@ def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, pub
             'as its owner, run:  ALTER TABLE "crm"."users" ADD COLUMN "segment_id" integer, ADD COLUMN "last_updated" timestamptz;',
             f'as its owner, run:  GRANT SELECT ("user_id", "segment_id"), UPDATE ("segment_id", "last_updated") ON "crm"."users" TO "{ROLE}";',
         ]
-    with database.begin("ROLE_URL") as connection:
+    with database.transaction("ROLE_URL") as connection:
         target.check_target(connection, publish, key_type="integer")
 
 

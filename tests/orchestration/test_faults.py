@@ -19,8 +19,8 @@ from segmentation_pipeline.orchestration import retries
 from segmentation_pipeline.orchestration.assets import final_fit
 from segmentation_pipeline.orchestration.stages import STAGES
 from segmentation_pipeline.storage.registry import assignments, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
 from segmentation_pipeline.storage.warehouse.postgres import source as extraction
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def _losing_the_connection(chain: Chain, function: Callable[..., Any], *, times:
     def wrapped(connection: Any, *arguments: Any, **named: Any) -> Any:
         if left[0]:
             left[0] -= 1
-            pid = database.driver_connection(connection).info.backend_pid
+            pid = get_driver_connection(connection).info.backend_pid
             assert chain.rows("SELECT pg_terminate_backend(%s, 5000)", pid) == [(True,)]
         return function(connection, *arguments, **named)
 

@@ -17,7 +17,7 @@ from support.three_groups import GROUPS, MONTHS, N_CUSTOMERS, write_defs
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.jobs import SCORE_CRON, score_job
-from segmentation_pipeline.runtime.home import dagster_home, home
+from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 
 if TYPE_CHECKING:
     from support.chain import Chain
@@ -370,7 +370,7 @@ def test_the_command_tells_what_it_did_and_ends_with_the_contract_s_codes(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """1 with the next step before a publication, 0 with a plain line after it, 1 with the name of a column that went."""
-    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(home())))
+    monkeypatch.setenv("DAGSTER_HOME", str(make_dagster_home(make_home())))
     command = CliRunner()
     early = command.invoke(main, ["score", "shop"])
     assert early.exit_code == 1

@@ -74,7 +74,7 @@ def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
         )  # fmt: skip
         yield chain
         for role in ROLES:
-            database._engine(_as(chain.url, role)).dispose()
+            database._create_engine(_as(chain.url, role)).dispose()
             owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(role)))
 
 

@@ -16,7 +16,7 @@ from support.serving import free_port, running
 from support.three_groups import MONTHS, drop_most_of, found_a_group, make_source, write_defs
 
 from segmentation_pipeline.orchestration.stages import STAGES
-from segmentation_pipeline.runtime.home import dagster_home
+from segmentation_pipeline.runtime.home import make_dagster_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +136,7 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     """`dagster dev` as `make ui` starts it; the parameter is the number of concurrent runs allowed."""
     make_source(database)
     home = Path(os.environ["SEGMENTATION_HOME"])
-    dagster = dagster_home(home)
+    dagster = make_dagster_home(home)
     settings = (dagster / "dagster.yaml").read_text()
     (dagster / "dagster.yaml").write_text(
         settings.replace("max_concurrent_runs: 1", f"max_concurrent_runs: {request.param}")

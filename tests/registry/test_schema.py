@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres import connection as connections
+from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine, transaction
 
 if TYPE_CHECKING:
     from support.books import Books
@@ -56,7 +56,7 @@ def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO segmentation.segmentation VALUES ('shop', NULL, 4, 'text', 'id')"))
         oids = connection.execute(sa.text("SELECT oid FROM pg_class ORDER BY oid")).all()
-    schema.migrate(connections.DEFAULT_VARIABLE)
+    schema.migrate(DEFAULT_VARIABLE)
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT oid FROM pg_class ORDER BY oid")).all() == oids
         assert connection.scalar(sa.text("SELECT next_segment_id FROM segmentation.segmentation")) == 4
@@ -77,9 +77,9 @@ def test_the_code_s_tables_are_the_database_s(engine: sa.Engine) -> None:
 
 def test_threads_that_migrate_at_once_all_succeed(database: str) -> None:
     """Eight connections that find an empty database at the same moment leave one migrated schema."""
-    engine = connections.engine()
+    engine = get_engine()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: schema.migrate(connections.DEFAULT_VARIABLE), range(8)))
+        list(pool.map(lambda _: schema.migrate(DEFAULT_VARIABLE), range(8)))
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM segmentation.alembic_version")).all() == [
             (schema.HEAD,)
@@ -94,19 +94,19 @@ def test_processes_that_migrate_at_once_all_succeed(database: str) -> None:
     ]
     ended = [(process.communicate(timeout=60), process.returncode) for process in started]
     assert [(out, code) for (out, _), code in ended] == [("migrated\n", 0)] * 2, ended
-    assert "snapshot" in _tables(connections.engine())
+    assert "snapshot" in _tables(get_engine())
 
 
 def test_a_migration_that_fails_leaves_nothing(database: str) -> None:
     """Migrations are one transaction: something in the way, and not even the schema is left behind."""
-    engine = connections.engine()
+    engine = get_engine()
     with psycopg.connect(database) as other:
         other.execute("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
                       "IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%.gate') "
                       "THEN RAISE 'not today'; END IF; END $$")  # fmt: skip
         other.execute("CREATE EVENT TRIGGER refuse ON ddl_command_end EXECUTE FUNCTION refuse()")
     with pytest.raises((sa.exc.DBAPIError, DatabaseError), match="not today"):
-        schema.migrate(connections.DEFAULT_VARIABLE)
+        schema.migrate(DEFAULT_VARIABLE)
     assert schema.SCHEMA not in sa.inspect(engine).get_schema_names()
 
 
@@ -142,7 +142,7 @@ def test_two_published_versions_of_a_partition_cannot_be(books: Books) -> None:
 def test_an_unreachable_target_is_explained_without_its_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A target database that does not answer names the variable, and shows neither URL nor password."""
     monkeypatch.setenv("TARGET_URL", url)
-    with pytest.raises(ConfigurationError, match="TARGET_URL") as caught, connections.begin("TARGET_URL"):
+    with pytest.raises(ConfigurationError, match="TARGET_URL") as caught, transaction("TARGET_URL"):
         pass
     assert "s3" not in str(caught.value)
     with pytest.raises(ConfigurationError) as caught:

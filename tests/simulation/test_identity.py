@@ -14,7 +14,7 @@ from support.simulation.world import NUMBERS, simulate
 from threadpoolctl import threadpool_limits
 
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres import connection as connections
+from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -60,8 +60,8 @@ def _live(engine: sa.Engine, name: str, seed: int, **world: Any) -> Life:
 @pytest.fixture
 def engine(database: str) -> sa.Engine:
     """An empty database with the `segmentation` schema."""
-    schema.migrate(connections.DEFAULT_VARIABLE)
-    return connections.engine()
+    schema.migrate(DEFAULT_VARIABLE)
+    return get_engine()
 
 
 def test_ids_keep_their_meaning_over_ten_worlds(engine: sa.Engine, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from support.simulation.world import simulate
 
 from segmentation_pipeline.lifecycle.rollback import rollback
 from segmentation_pipeline.storage.registry import schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as connections
+from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,8 @@ def months(request: pytest.FixtureRequest) -> Months:
 @pytest.fixture
 def published(database: str) -> Published:
     """A segmentation that never ran."""
-    schema.migrate(connections.DEFAULT_VARIABLE)
-    return Published(connections.engine())
+    schema.migrate(DEFAULT_VARIABLE)
+    return Published(get_engine())
 
 
 class Ledger:

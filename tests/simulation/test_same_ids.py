@@ -13,7 +13,7 @@ from support.simulation.published import Published
 from support.simulation.world import simulate
 
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres import connection as connections
+from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +33,8 @@ def pounds(request: pytest.FixtureRequest) -> World:
 @pytest.fixture
 def published(database: str) -> Published:
     """A segmentation that never ran."""
-    schema.migrate(connections.DEFAULT_VARIABLE)
-    return Published(connections.engine())
+    schema.migrate(DEFAULT_VARIABLE)
+    return Published(get_engine())
 
 
 def _homes(world: World, month: int, found: Identity) -> dict[str, int]:

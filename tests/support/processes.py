@@ -68,8 +68,8 @@ def ended_well(pid: int) -> bool:
 
 def forget_connections() -> None:
     """Close what this process holds open."""
-    connections.engine().dispose()
-    connections._engine.cache_clear()
+    connections.get_engine().dispose()
+    connections._create_engine.cache_clear()
 
 
 def wait_for_backends(chain: Chain, *, count: int, waiting: bool = False) -> None:

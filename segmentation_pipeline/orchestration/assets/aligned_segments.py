@@ -27,7 +27,7 @@ from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.registry.decisions import label
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 MAX_POINTS = 4_000
 
@@ -42,7 +42,7 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         inputs = read_inputs(context, segmentation)
         schema.migrate(spec.publish.url_env)
         wait_for_earlier_runs(context, spec.name)
-        with database.begin(spec.publish.url_env) as connection:
+        with transaction(spec.publish.url_env) as connection:
             recorded = align_and_record(context, connection, segmentation, inputs)
         release_memory()  # the blocks that the threads worked on
         # while nothing else is held: all of the matrix is mapped for it

@@ -13,7 +13,7 @@ from segmentation_pipeline.analysis.features.encoding import Encoded, fit_encodi
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.orchestration.metadata.columns import encoded_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.runtime.memory import memory
+from segmentation_pipeline.runtime.memory import measure_memory
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
@@ -29,7 +29,7 @@ def encoded_features(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         valid = segmentation.latest(context, "validated_rows")
         features = [FeatureSpec(**feature) for feature in valid.json("features")]
-        rows, room = valid_rows(valid, features), memory()
+        rows, room = valid_rows(valid, features), measure_memory()
         encoding = fit_encoding(rows, features, pca=spec.pca)
         planned = require_memory(
             spec, n_rows=len(rows), n_columns=len(encoding.names), key=rows.schema.field(key).type, room=room

@@ -20,7 +20,7 @@ from segmentation_pipeline.reporting.figures import silhouette_figure, sweep_fig
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import decisions, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
 def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
@@ -35,7 +35,7 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         seed = spec.fit.seed if spec.fit.seed is not None else secrets.randbits(32)
         wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
         period = segmentation.period(context.partition_key)
-        with database.begin(spec.publish.url_env) as connection:
+        with transaction(spec.publish.url_env) as connection:
             decisions.require_none_pending(connection, spec.name, period)
             parent = snapshots.parent(connection, spec.name, period.as_of)
         parent_k = parent.k if parent is not None else None

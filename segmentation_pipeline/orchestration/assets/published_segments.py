@@ -14,7 +14,7 @@ from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 # a run that publishes what a person approved names it: the latest artifact may be of a later version
 SNAPSHOT_TAG = "segmentation/snapshot_id"
@@ -39,7 +39,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
         if aligned.manifest["run_id"] == context.run.run_id and _waits(context, segmentation, snapshot_id):
             return parentage_result(segmentation)
         rows = aligned.stored("assignments")
-        with database.begin(spec.publish.url_env) as connection:
+        with transaction(spec.publish.url_env) as connection:
             batches = rows.batches(BLOCK_ROWS)
             receipt = publish(connection, spec.publish, spec.name, snapshot_id, batches)
         with segmentation.writing(context, "published_segments", made_from=[aligned]) as artifact:
@@ -75,7 +75,7 @@ def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContex
     named = context.run.tags.get(SNAPSHOT_TAG)
     if named is None:
         return segmentation.latest(context, "aligned_segments")
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         snapshot = snapshots.snapshot(connection, int(named))
     if snapshot is None or (snapshot.segmentation, snapshot.partition) != (
         segmentation.spec.name,
@@ -91,7 +91,7 @@ def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContex
 def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext, snapshot_id: int) -> bool:
     """Whether the snapshot of this very run waits for a person; that ends the run well, with nothing published."""
     name = segmentation.spec.name
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         pending = {each.snapshot_id: each for each in decisions.waiting(connection, name)}.get(snapshot_id)
         if pending is None or decisions.approval_of(connection, snapshot_id) is not None:
             return False

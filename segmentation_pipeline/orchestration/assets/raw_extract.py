@@ -10,8 +10,8 @@ from segmentation_pipeline.orchestration.partitions import latest_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.freshness import require_fresh
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
 from segmentation_pipeline.storage.warehouse.postgres import target
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 from segmentation_pipeline.storage.warehouse.postgres.source import extract, is_dated
 
 
@@ -30,7 +30,7 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             extracted = extract(spec.source, query, period, rows, timezone=timezone)
             newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
             # a target that cannot take the segments is told now, not after the fit
-            with database.begin(spec.publish.url_env) as connection:
+            with transaction(spec.publish.url_env) as connection:
                 target.check_target(connection, spec.publish, key_type=extracted.key_type)
             artifact.manifest |= {
                 "rows": extracted.n_rows,

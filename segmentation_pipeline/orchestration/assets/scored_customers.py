@@ -21,7 +21,7 @@ from segmentation_pipeline.orchestration.stages import SCORING
 from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import assignments, schema
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 from segmentation_pipeline.storage.warehouse.postgres.source import Extracted, extract_frame
 
 DRIFT_CHECK = "distance_drift"
@@ -49,7 +49,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         period = scoring_period(spec.partitions, datetime.now(tz=UTC))
         schema.migrate(spec.publish.url_env)
-        with database.begin(spec.publish.url_env) as connection:
+        with transaction(spec.publish.url_env) as connection:
             fit = scoring.current_fit(connection, spec.name, quantile=FAR_QUANTILE)
         _require(segmentation, fit, redefined(fit.snapshot, spec.features))
         extracted, frame = extract_frame(spec.source, segmentation.query, period, timezone=spec.partitions.timezone)
@@ -60,7 +60,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             message = f"all {len(frame):,} rows were rejected: {scored.reason_counts}. Nobody was scored."
             raise UnusableDataError(message)
         labels = scored.assignment
-        with database.begin(spec.publish.url_env) as connection:
+        with transaction(spec.publish.url_env) as connection:
             receipt = scoring.write_scores(
                 connection, spec.publish, spec.name, fit.snapshot.snapshot_id, _rows(key, scored)
             )
@@ -127,7 +127,7 @@ def _record_rejected(
 ) -> None:
     """Keep the rejected rows in a transaction of their own: who asks why nobody was scored finds them."""
     spec, ledger = segmentation.spec, fit.ledger
-    with database.begin(spec.publish.url_env) as connection:
+    with transaction(spec.publish.url_env) as connection:
         assignments.ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
         assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
         assignments.record_rejected(

@@ -17,7 +17,7 @@ from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import text_version
 from segmentation_pipeline.storage.registry import report_data as reports
 from segmentation_pipeline.storage.registry import schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 CHECK = "report_made"
 FILE = "report"
@@ -81,7 +81,7 @@ def latest_report(segmentation: SegmentationContext, partition: str | None) -> R
     """
     name, variable = segmentation.spec.name, segmentation.spec.publish.url_env
     schema.migrate(variable)
-    with database.begin(variable) as connection:
+    with transaction(variable) as connection:
         reports.hold_still(connection)
         snapshot = reports.choose(connection, name, partition)
         if snapshot is None:
@@ -100,7 +100,7 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
     Raises:
         ReportError: there is no such snapshot.
     """
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         reports.hold_still(connection)
         snapshot = snapshots.snapshot(connection, snapshot_id)
         if snapshot is None:

@@ -21,7 +21,7 @@ from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows, with_types
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 from segmentation_pipeline.storage.registry import assignments, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 TYPES: Final = {"numeric": pa.float64(), "date": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
 
@@ -45,7 +45,7 @@ def validated_rows(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         reasons, version = Counter[str](), RowsVersion(schema)
         with segmentation.writing(context, "validated_rows", made_from=[raw]) as artifact:
             with (
-                database.begin(spec.publish.url_env) as connection,
+                transaction(spec.publish.url_env) as connection,
                 artifact.writing_table("rows", schema, version=version) as usable,
             ):
                 for valid in _validated(segmentation, context, connection, raw, inferred.features):

@@ -4,7 +4,7 @@ import dagster as dg
 
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 CHECK = "built_on_latest_parent"
 
@@ -23,7 +23,7 @@ def parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
 def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
     """What the check says of all published months now."""
     name = segmentation.spec.name
-    with database.begin(segmentation.spec.publish.url_env) as connection:
+    with transaction(segmentation.spec.publish.url_env) as connection:
         stale = [each.partition for each in snapshots.built_on_older_parent(connection, name)]
     said = "every published month was aligned with the published month before it"
     if stale:

@@ -12,9 +12,9 @@ from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING, STAGES
-from segmentation_pipeline.runtime.home import dagster_home, home
+from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 from segmentation_pipeline.storage.registry import snapshots
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 HOME_VARIABLE = "DAGSTER_HOME"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -56,7 +56,7 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
         ConfigurationError: DAGSTER_HOME names no folder.
     """
     if not os.environ.get(HOME_VARIABLE):
-        os.environ[HOME_VARIABLE] = str(dagster_home(home()))
+        os.environ[HOME_VARIABLE] = str(make_dagster_home(make_home()))
     try:
         instance = dg.DagsterInstance.get()
     except dg.DagsterInvariantViolationError as error:
@@ -92,7 +92,7 @@ def run_partition(
     }:
         receipt = segmentation.store.open(STAGES[-1], partition, result.run_id).json("receipt")
     elif result.success:
-        with database.begin(segmentation.spec.publish.url_env) as connection:
+        with transaction(segmentation.spec.publish.url_env) as connection:
             waiting = snapshots.of_run(connection, segmentation.spec.name, result.run_id)
     return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
 

@@ -23,7 +23,7 @@ from psycopg.rows import tuple_row
 from segmentation_pipeline.model.json import plain
 from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import copy as binary_copy
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,7 +123,7 @@ def ensure_tables(connection: sa.Connection, name: str, *, key_name: str, key_ty
         "name": sql.Literal(name),
     }
     for statement in (_TABLES, _CURRENT, _MOVERS):
-        driver_connection(connection).execute(sql.SQL(statement).format(**parts))
+        get_driver_connection(connection).execute(sql.SQL(statement).format(**parts))
 
 
 def assignment_table(name: str, snapshot_id: int | None = None) -> sql.Identifier:
@@ -141,7 +141,7 @@ def forget_scores(connection: sa.Connection, name: str) -> int:
     """Empty `<name>_scored`, for whoever makes another snapshot current; gives the number of rows."""
     if not _has_scores(connection, name):
         return 0
-    return driver_connection(connection).execute(sql.SQL("DELETE FROM {}").format(scored_table(name))).rowcount
+    return get_driver_connection(connection).execute(sql.SQL("DELETE FROM {}").format(scored_table(name))).rowcount
 
 
 def _has_scores(connection: sa.Connection, name: str) -> bool:
@@ -159,7 +159,7 @@ def load(connection: sa.Connection, ledger: Ledger, snapshot_id: int, rows: Batc
         "snapshot": sql.Literal(snapshot_id),
         "key": sql.Identifier(ledger.key_name),
     }
-    cursor = driver_connection(connection).cursor()
+    cursor = get_driver_connection(connection).cursor()
     cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
     cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
     copy_rows(connection, table, {ledger.key_name: ledger.key_type, **COLUMNS}, rows)
@@ -178,7 +178,7 @@ def copy_rows(connection: sa.Connection, table: sql.Identifier, columns: Mapping
     """Append these columns of `rows`, by name with their PostgreSQL types, to a table."""
     names = list(columns)
     parts = {"table": table, "columns": sql.SQL(", ").join(map(sql.Identifier, names))}
-    cursor = driver_connection(connection).cursor()
+    cursor = get_driver_connection(connection).cursor()
     batches = rows.to_batches(max_chunksize=binary_copy.BLOCK_ROWS) if isinstance(rows, pa.Table) else rows
     wanted = (batch.select(names) for batch in batches)
     if set(columns.values()) <= set(binary_copy.FIXED):
@@ -214,7 +214,7 @@ def segments_in(connection: sa.Connection, ledger: Ledger, snapshot_id: int) -> 
         ),
     )
     keys, segments = [], []
-    for packed, ids in driver_connection(connection).cursor(row_factory=tuple_row).stream(query, binary=True):
+    for packed, ids in get_driver_connection(connection).cursor(row_factory=tuple_row).stream(query, binary=True):
         keys.append(
             np.array(packed.decode().split("\0")[:-1], dtype=object)
             if is_text
@@ -252,7 +252,7 @@ def keep_newest(connection: sa.Connection, ledger: Ledger, n_partitions: int) ->
     for (snapshot_id,) in rows.all():
         table = assignment_table(ledger.name, snapshot_id)
         if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is not None:
-            driver_connection(connection).execute(sql.SQL("DROP TABLE {}").format(table))
+            get_driver_connection(connection).execute(sql.SQL("DROP TABLE {}").format(table))
             gone.append(int(snapshot_id))
     return gone
 
@@ -263,13 +263,13 @@ def forget_rejected(connection: sa.Connection, name: str, *, before: str) -> int
     if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is None:
         return 0
     statement = sql.SQL('DELETE FROM {} WHERE partition COLLATE "C" < %s').format(table)
-    return driver_connection(connection).execute(statement, [before]).rowcount
+    return get_driver_connection(connection).execute(statement, [before]).rowcount
 
 
 def clear_rejected(connection: sa.Connection, name: str, *, run_id: str, partition: str | None = None) -> None:
     """Delete the rejected rows that the same run wrote before, and those of `partition` by whatever run."""
     table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
-    cursor = driver_connection(connection).cursor()
+    cursor = get_driver_connection(connection).cursor()
     cursor.execute(sql.SQL("DELETE FROM {} WHERE run_id = %s").format(table), [run_id])
     if partition is not None:
         cursor.execute(sql.SQL("DELETE FROM {} WHERE partition = %s").format(table), [partition])
@@ -291,7 +291,7 @@ def record_rejected(
         return
     table = sql.Identifier(schema.SCHEMA, f"{name}_rejected")
     statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
-    with driver_connection(connection).cursor().copy(statement) as copy:
+    with get_driver_connection(connection).cursor().copy(statement) as copy:
         for row, why in zip(rejected.to_dict("records"), reasons, strict=True):
             value = plain(row[key])
             stored = json.dumps(plain(row)) if store_rows else None

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from segmentation_pipeline.storage.warehouse.postgres.connection import begin
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 SCHEMA: Final = "segmentation"
 HEAD: Final = "0001"
@@ -116,7 +116,7 @@ def migrate(variable: str) -> None:
         ConfigurationError: the database cannot be reached.
         DatabaseError: the role may not create the schema.
     """
-    with begin(variable) as connection:
+    with transaction(variable) as connection:
         if _version(connection) == HEAD:
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})

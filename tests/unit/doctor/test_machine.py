@@ -72,7 +72,7 @@ def test_too_little_memory_is_a_problem(memory: Memory | None, ok: bool, found: 
 def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the chain would refuse, the doctor tells."""
     monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "lots")
-    check = health.machine_memory()
+    check = health.check_own_memory()
 
     assert not check.ok
     assert "SEGMENTATION_MEMORY_LIMIT is 'lots'" in check.found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segmentation_pipeline.runtime.cpus import THREAD_VARIABLES, cpus, keep_to_quota
+from segmentation_pipeline.runtime.cpus import THREAD_VARIABLES, count_cpus, keep_to_quota
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +32,17 @@ def test_a_quota_of_one_cpu_or_less_is_one_thread(tmp_path: Path, write: object,
     assert callable(write)
     write(tmp_path, text)
 
-    assert cpus(cgroup=tmp_path) == 1
+    assert count_cpus(cgroup=tmp_path) == 1
 
 
 def test_without_a_quota_all_processors_count(tmp_path: Path) -> None:
     """No quota, "max" and -1 leave what this process may run on; more than that is not made up."""
-    assert cpus(cgroup=tmp_path) == MINE
+    assert count_cpus(cgroup=tmp_path) == MINE
     _v2(tmp_path, "max 100000")
     _v1(tmp_path, "-1 100000")
-    assert cpus(cgroup=tmp_path) == MINE
+    assert count_cpus(cgroup=tmp_path) == MINE
     _v2(tmp_path, "9900000 100000")
-    assert cpus(cgroup=tmp_path) == MINE
+    assert count_cpus(cgroup=tmp_path) == MINE
 
 
 def test_the_libraries_are_told_unless_somebody_else_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Memory
-from segmentation_pipeline.runtime.memory import LIMIT_VARIABLE, memory
+from segmentation_pipeline.runtime.memory import LIMIT_VARIABLE, measure_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def _v1(folder: Path, limit: str, *, used: int = GIB, reclaimable: int = GIB // 
 
 
 def _memory(machine: Path, **environ: str) -> Memory | None:
-    return memory(proc=machine / "proc", cgroup=machine / "cgroup", environ=environ)
+    return measure_memory(proc=machine / "proc", cgroup=machine / "cgroup", environ=environ)
 
 
 def test_a_machine_without_limits(machine: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError, TransientDatabaseError, UnreachableError
-from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, is_transient, transaction
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 def test_what_may_pass_is_known(error: Exception) -> None:
     """A restart, a full server, a deadlock, a lost connection: by SQLSTATE where there is one, by its words elsewhere."""
-    assert database.is_transient(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_may_pass_is_known(error: Exception) -> None:
 )
 def test_what_will_not_pass_is_known(error: Exception) -> None:
     """A timeout, a privilege, a full disk, a wrong password or name are the same a moment later."""
-    assert not database.is_transient(error)
+    assert not is_transient(error)
 
 
 def test_a_database_that_does_not_answer_is_told_from_one_that_refuses(
@@ -86,13 +86,13 @@ def test_a_statement_that_is_refused_is_not_a_lost_connection(
 ) -> None:
     """A refused statement and an ended connection are errors of their own kinds, and both roll back."""
     with pytest.raises(DatabaseError, match=said) as caught:
-        _run(database.DEFAULT_VARIABLE, "CREATE TABLE half (id int)", second)
+        _run(DEFAULT_VARIABLE, "CREATE TABLE half (id int)", second)
     assert type(caught.value) is kind
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar() is None
 
 
 def _run(variable: str, *statements: str) -> None:
-    with database.begin(variable) as connection:
+    with transaction(variable) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)

@@ -16,7 +16,7 @@ import pytest
 from segmentation_pipeline.errors import ConfigurationError, SegmentationError, SourceError, UnusableDataError
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import SourceSpec
-from segmentation_pipeline.storage.warehouse.postgres.source import extract, is_dated, query_text, with_dates
+from segmentation_pipeline.storage.warehouse.postgres.source import extract, insert_dates, is_dated, read_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +201,7 @@ def test_longer_names_are_not_dates() -> None:
     """A parameter that only begins like ours is left alone, and so is the cast to a type of that name."""
     assert not is_dated("SELECT :as_of_date, x::as_of")
     query = "SELECT ':as_of'"
-    assert with_dates(query, MARCH).as_string() == query
+    assert insert_dates(query, MARCH).as_string() == query
 
 
 @pytest.mark.parametrize(("query", "dated"), [("SELECT :as_of", True), ("SELECT 1 -- :as_of", False), ("", False)])
@@ -339,10 +339,10 @@ def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, dest
         SourceSpec(table='"My Shop"."Customers.All"', key="id"),
     ]
     for spec in specs:
-        extract(spec, query_text(spec, tmp_path), MARCH, destination, timezone="UTC")
+        extract(spec, read_query(spec, tmp_path), MARCH, destination, timezone="UTC")
         assert pq.read_table(destination).to_pylist() == [{"id": 5}]
     with pytest.raises(SourceError, match=r"gone\.sql, which is not beside"):
-        query_text(SourceSpec(query="gone.sql", key="id"), tmp_path)
+        read_query(SourceSpec(query="gone.sql", key="id"), tmp_path)
 
 
 @pytest.mark.parametrize(

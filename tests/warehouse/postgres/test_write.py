@@ -12,7 +12,7 @@ from psycopg import sql
 
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.warehouse.postgres import write
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.write import WrittenSegments, write_segments
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _written(
     """Write `wanted` to a target that holds these rows: what was said, the rows, how many were touched, the settings."""
     spec = PublishSpec(table="held", key="user", column="segment", updated_column="touched", mode=mode)
     with engine.connect() as connection:
-        cursor = driver_connection(connection).cursor()
+        cursor = get_driver_connection(connection).cursor()
         cursor.execute('CREATE TABLE held ("user" bigint, segment integer, touched timestamptz)')
         cursor.executemany("INSERT INTO held VALUES (%s, %s, NULL)", held)
         cursor.execute("CREATE TABLE wanted (customer integer PRIMARY KEY, segment_id integer)")
@@ -42,7 +42,7 @@ def _written(
         told = [write_segments(connection, spec, "customer", sql.Identifier("wanted")) for _ in range(2)]
         rows = cursor.execute('SELECT "user", segment FROM held').fetchall()
         ((touched,),) = cursor.execute("SELECT count(touched) FROM held").fetchall()
-        settings_after = _settings(driver_connection(connection))
+        settings_after = _settings(get_driver_connection(connection))
         connection.rollback()
     assert told[1].changed == 0  # a second time there is nothing to write
     return told[0], rows, touched, settings_after
@@ -80,7 +80,7 @@ def test_the_settings_of_the_join_are_those_of_before(
     """What the server is told for the join does not stay for what the transaction does next."""
     monkeypatch.setattr(write, "_MANY_ROWS", many)
     with engine.connect() as connection:
-        before = _settings(driver_connection(connection))
+        before = _settings(get_driver_connection(connection))
     *_, after = _written(engine, [(1, None)], {1: 1}, "update")
     assert after == before
 

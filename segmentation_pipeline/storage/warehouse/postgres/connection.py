@@ -19,7 +19,7 @@ from segmentation_pipeline.errors import (
     TransientDatabaseError,
     UnreachableError,
 )
-from segmentation_pipeline.runtime.home import home
+from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.storage.warehouse.postgres.embedded import embedded_url
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _PASSING_WORDS: Final = re.compile(
 )
 
 
-def database_url(variable: str = DEFAULT_VARIABLE) -> str:
+def resolve_url(variable: str = DEFAULT_VARIABLE) -> str:
     """The libpq URL that the environment `variable` holds; the embedded server's if the default one is unset.
 
     Raises:
@@ -51,7 +51,7 @@ def database_url(variable: str = DEFAULT_VARIABLE) -> str:
     value = os.environ.get(variable, "").strip()
     if not value:
         if variable == DEFAULT_VARIABLE:
-            return embedded_url(home())
+            return embedded_url(make_home())
         message = f"the environment variable {variable} is not set; it must hold a postgresql:// URL"
         raise ConfigurationError(message)
     scheme, separator, rest = value.partition("://")
@@ -77,17 +77,17 @@ def _readable(url: str) -> bool:
     return "@" not in str(parts.get("host") or "") and all(port.isdigit() or not port for port in ports)
 
 
-def engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
+def get_engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
     """The engine of the database that `variable` names.
 
     Raises:
         ConfigurationError: the variable is unset or holds no PostgreSQL URL.
     """
-    return _engine(database_url(variable))
+    return _create_engine(resolve_url(variable))
 
 
 @cache
-def _engine(url: str) -> sa.Engine:
+def _create_engine(url: str) -> sa.Engine:
     return sa.create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         connect_args={"application_name": APPLICATION, "connect_timeout": 10, "client_encoding": "UTF8"},
@@ -96,12 +96,12 @@ def _engine(url: str) -> sa.Engine:
     )
 
 
-def driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+def get_driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
     """The psycopg connection beneath, inside the same transaction, for COPY."""
     return connection.connection.driver_connection  # type: ignore[return-value]  # typed as Any by SQLAlchemy
 
 
-def qualified(table: str) -> tuple[str, str]:
+def split_table_name(table: str) -> tuple[str, str]:
     """Split `schema.table` (or `table`, in public); double quotes keep dots and capitals.
 
     Raises:
@@ -130,7 +130,7 @@ def _parts(table: str) -> Iterator[str]:
 
 
 @contextmanager
-def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
+def transaction(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
     """One transaction on the database that `variable` names; an error rolls it back.
 
     Raises:
@@ -138,9 +138,9 @@ def begin(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
         DatabaseError: it refused a statement; TransientDatabaseError where it went away or ended a deadlock.
     """
     try:
-        connection = engine(variable).connect()
+        connection = get_engine(variable).connect()
     except sa.exc.OperationalError as error:
-        raise unreachable(variable, error.orig or error) from error
+        raise unreachable_error(variable, error.orig or error) from error
     try:
         with connection, connection.begin():
             yield connection
@@ -158,22 +158,23 @@ def is_transient(error: BaseException) -> bool:
     return _PASSING_WORDS.search(str(error)) is not None
 
 
-def unreachable(variable: str, error: BaseException) -> ConfigurationError:
-    """What to raise for a database that lets nobody in; libpq's words name the host, never the password."""
-    said = f"the database that {variable} names cannot be reached: {one_line(error)}. Is it running, is the URL right?"
-    return UnreachableError(said) if is_transient(error) else ConfigurationError(said)
+def unreachable_error(variable: str, error: BaseException) -> ConfigurationError:
+    """Return the error of a database that cannot be reached; libpq's words name the host, never the password."""
+    words = describe_error(error)
+    message = f"the database that {variable} names cannot be reached: {words}. Is it running, is the URL right?"
+    return UnreachableError(message) if is_transient(error) else ConfigurationError(message)
 
 
-def one_line(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's words in one line, without anything that looks like a URL."""
     return re.sub(r"postgres(ql)?(\+\w+)?://\S+", "the database", " ".join(str(error).split()))
 
 
 def _refused(error: BaseException, *, lost: bool = False) -> DatabaseError:
+    """Return the error of a transaction that the server ended, or refused a statement of."""
+    words = describe_error(error)
     if lost or is_transient(error):
-        said = (
-            f"PostgreSQL ended the transaction: {one_line(error)}. Nothing of this step was kept; run the step again."
-        )
-        return TransientDatabaseError(said)
-    said = f"PostgreSQL refused: {one_line(error)}. Nothing of this step was kept; mend it and run the step again."
-    return DatabaseError(said)
+        message = f"PostgreSQL ended the transaction: {words}. Nothing of this step was kept; run the step again."
+        return TransientDatabaseError(message)
+    message = f"PostgreSQL refused: {words}. Nothing of this step was kept; correct it and run the step again."
+    return DatabaseError(message)

@@ -10,7 +10,11 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.spec import SourceSpec
-from segmentation_pipeline.storage.warehouse.postgres.connection import begin, driver_connection, qualified
+from segmentation_pipeline.storage.warehouse.postgres.connection import (
+    get_driver_connection,
+    split_table_name,
+    transaction,
+)
 from segmentation_pipeline.storage.warehouse.postgres.source import extract_frame
 
 if TYPE_CHECKING:
@@ -62,9 +66,9 @@ def inspect_table(table: str, key: str, *, period: Period, variable: str) -> Ins
         SourceError: no such table or column, or the key is null or there more than once; with what there is instead.
         ConfigurationError: the database cannot be reached.
     """
-    schema_name, name = qualified(table)
-    with begin(variable) as connection:
-        driver = driver_connection(connection)
+    schema_name, name = split_table_name(table)
+    with transaction(variable) as connection:
+        driver = get_driver_connection(connection)
         driver.execute("SET TRANSACTION READ ONLY")
         columns = _columns_of(driver, schema_name, name)
         if not columns:
@@ -91,12 +95,12 @@ def choose_target(inspected: InspectedTable, name: str, *, variable: str, wanted
     Raises:
         SourceError: `wanted` is a table without a column that could be the key.
     """
-    with begin(variable) as connection:
-        driver = driver_connection(connection)
+    with transaction(variable) as connection:
+        driver = get_driver_connection(connection)
         driver.execute("SET TRANSACTION READ ONLY")
         if wanted is not None:
             return _wanted_target(driver, wanted, inspected.key)
-        place = qualified(inspected.table)
+        place = split_table_name(inspected.table)
         columns = _columns_of(driver, *place)
         if columns.get(SEGMENT_COLUMN) in _INTEGERS and _may_update(driver, place):
             return Target(inspected.table, inspected.key, "update")
@@ -110,7 +114,7 @@ def choose_target(inspected: InspectedTable, name: str, *, variable: str, wanted
 
 
 def _wanted_target(driver: psycopg.Connection[Any], wanted: str, key: str) -> Target:
-    place = qualified(wanted)
+    place = split_table_name(wanted)
     columns = _columns_of(driver, *place)
     if not columns:
         return Target(wanted, key, "create")

@@ -14,23 +14,23 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from segmentation_pipeline.errors import SourceError, TransientDatabaseError, UnusableDataError
-from segmentation_pipeline.runtime.home import home
+from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, Artifact
 from segmentation_pipeline.storage.artifacts.store import disk_errors
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 from segmentation_pipeline.storage.warehouse.postgres.connection import (
-    database_url,
+    describe_error,
     is_transient,
-    one_line,
-    qualified,
-    unreachable,
+    resolve_url,
+    split_table_name,
+    unreachable_error,
 )
 from segmentation_pipeline.storage.warehouse.postgres.types import (
     cast_query,
-    key_type_of,
-    numerics_of,
-    stored_schema,
+    find_key_type,
+    find_numerics,
     to_storage_batch,
+    to_storage_schema,
 )
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ class Extracted:
     dated: bool
 
 
-def query_text(source: SourceSpec, folder: Path) -> str:
+def read_query(source: SourceSpec, folder: Path) -> str:
     """The SQL of a source: the `.sql` file beside the defs.yaml in `folder`, the inline query, or the whole table.
 
     Raises:
         SourceError: the file is not there.
     """
     if source.table is not None:
-        return sql.SQL("SELECT * FROM {}").format(sql.Identifier(*qualified(source.table))).as_string()
+        return sql.SQL("SELECT * FROM {}").format(sql.Identifier(*split_table_name(source.table))).as_string()
     query = (source.query or "").strip()
     if not query.endswith(".sql"):
         return query
@@ -87,7 +87,7 @@ def is_dated(query: str) -> bool:
     return any(match["name"] for match in _TOKENS.finditer(query))
 
 
-def with_dates(query: str, period: Period) -> sql.Composable:
+def insert_dates(query: str, period: Period) -> sql.Composable:
     """Put the period's dates, as quoted timestamptz literals, where `:as_of` and `:window_start` stand.
 
     Literals and not bound parameters: PostgreSQL allows none in COPY, which is twice as fast.
@@ -114,8 +114,8 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
     """
     import psycopg
 
-    url = database_url(source.url_env)
-    dated = with_dates(_without_end(query), period)
+    url = resolve_url(source.url_env)
+    dated = insert_dates(_without_end(query), period)
     try:
         with psycopg.connect(url, client_encoding="UTF8") as connection:
             connection.read_only = True
@@ -124,14 +124,14 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
                 sql.SQL("SET statement_timeout = {}").format(sql.Literal(source.statement_timeout_s * 1000))
             )
             columns = _columns(connection, dated)
-            key_type = key_type_of(columns, source.key)
+            key_type = find_key_type(columns, source.key)
             statement = cast_query(dated, columns).as_string(connection)
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
-            raise unreachable(source.url_env, error) from error
+            raise unreachable_error(source.url_env, error) from error
         raise _failed(error, period) from error
     n_rows, version = _stream(
-        url, statement, destination, numerics=numerics_of(columns), source=source, timezone=timezone, period=period
+        url, statement, destination, numerics=find_numerics(columns), source=source, timezone=timezone, period=period
     )
     if n_rows == 0:
         message = (
@@ -144,7 +144,7 @@ def extract(source: SourceSpec, query: str, period: Period, destination: Path, *
 
 def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: str) -> tuple[Extracted, pd.DataFrame]:
     """Do what `extract` does and read the rows as every stage reads them; the file does not stay."""
-    with disk_errors("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=home()) as folder:
+    with disk_errors("the extracted rows"), tempfile.TemporaryDirectory(prefix=".extract-", dir=make_home()) as folder:
         artifact = Artifact(Path(folder))
         extracted = extract(source, query, period, artifact.folder / "rows.parquet", timezone=timezone)
         return extracted, artifact.frame("rows")
@@ -152,7 +152,7 @@ def extract_frame(source: SourceSpec, query: str, period: Period, *, timezone: s
 
 def describe_query(connection: psycopg.Connection[Any], query: str, period: Period) -> dict[str, str]:
     """Each column that the query gives with its PostgreSQL type, asked of the server without running it."""
-    return dict(_columns(connection, with_dates(_without_end(query), period)))
+    return dict(_columns(connection, insert_dates(_without_end(query), period)))
 
 
 def _without_end(query: str) -> str:
@@ -193,7 +193,7 @@ def _stream(
                 cursor.execute(setting)
             cursor.execute(statement)
             reader = cursor.fetch_record_batch()
-            schema = stored_schema(reader.schema, numerics)
+            schema = to_storage_schema(reader.schema, numerics)
             version, n_rows = RowsVersion(schema), 0
 
             def keep(batch: pa.RecordBatch) -> None:
@@ -248,5 +248,5 @@ def _columns(connection: psycopg.Connection[Any], query: sql.Composable) -> list
 
 def _failed(error: Exception, period: Period) -> SourceError | TransientDatabaseError:
     """What the server said, in one line, without the connection's address."""
-    said = f"the source query failed for {period.partition}: {one_line(error)}"
+    said = f"the source query failed for {period.partition}: {describe_error(error)}"
     return TransientDatabaseError(said) if is_transient(error) else SourceError(said)

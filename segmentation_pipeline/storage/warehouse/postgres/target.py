@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from psycopg import errors, sql
 
 from segmentation_pipeline.errors import TargetError
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection, qualified
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection, split_table_name
 
 if TYPE_CHECKING:
     from segmentation_pipeline.spec import PublishSpec
@@ -22,16 +22,16 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
     Raises:
         TargetError: the table or a column is missing or of a wrong type, or may not be updated.
     """
-    schema_name, table_name = qualified(publish.table)
+    schema_name, table_name = split_table_name(publish.table)
     table = sql.Identifier(schema_name, table_name)
     wanted = {publish.column: "integer"}
     if publish.updated_column:
         wanted[publish.updated_column] = "timestamptz"
-    found = columns_of(connection, schema_name, table_name)
+    found = read_columns(connection, schema_name, table_name)
     # only where something is missing: ALTER TABLE locks out the target's readers even when it has nothing to do
     if publish.mode == "create" and not wanted.keys() <= found.keys():
         _create_target(connection, publish, table, wanted, key_type=key_type)
-        found = columns_of(connection, schema_name, table_name)
+        found = read_columns(connection, schema_name, table_name)
     if not found:
         message = f"the target table {publish.table} is not there; create it, or set publish.mode: create"
         raise TargetError(message)
@@ -54,9 +54,9 @@ def check_target(connection: sa.Connection, publish: PublishSpec, *, key_type: s
     _require_privileges(connection, publish, table)
 
 
-def columns_of(connection: sa.Connection, schema_name: str, table_name: str) -> dict[str, str]:
+def read_columns(connection: sa.Connection, schema_name: str, table_name: str) -> dict[str, str]:
     """Each column of a table with its type; none where there is no such table."""
-    described = driver_connection(connection).execute(
+    described = get_driver_connection(connection).execute(
         "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
@@ -68,8 +68,8 @@ def columns_of(connection: sa.Connection, schema_name: str, table_name: str) -> 
 def _create_target(
     connection: sa.Connection, publish: PublishSpec, table: sql.Identifier, wanted: dict[str, str], *, key_type: str
 ) -> None:
-    schema_name, _ = qualified(publish.table)
-    cursor = driver_connection(connection).cursor()
+    schema_name, _ = split_table_name(publish.table)
+    cursor = get_driver_connection(connection).cursor()
     if cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema_name]).fetchone() is None:
         statement = sql.SQL("CREATE SCHEMA {};").format(sql.Identifier(schema_name)).as_string()
         message = f"the schema of the target {publish.table} is not there. Run:  {statement}"
@@ -89,7 +89,7 @@ def _create_target(
 
 
 def _require_comparable_keys(connection: sa.Connection, publish: PublishSpec, source: str, target: str) -> None:
-    driver = driver_connection(connection)
+    driver = get_driver_connection(connection)
     try:
         with driver.transaction():
             driver.execute(sql.SQL("SELECT NULL::{} = NULL::{}").format(sql.SQL(source), sql.SQL(target)))

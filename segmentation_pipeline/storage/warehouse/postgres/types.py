@@ -33,7 +33,7 @@ _CASTS: Final = {"float4": "{}::float8", "numeric": "{}::text", "money": "{}::nu
                  "timestamptz": _SAYABLE.format("0001-01-02 00:00+00", "9999-12-31 09:59:59+00")}  # fmt: skip
 
 
-def key_type_of(columns: Sequence[tuple[str, str]], key: str) -> str:
+def find_key_type(columns: Sequence[tuple[str, str]], key: str) -> str:
     """The type of the key in the tables that are written, of columns with their PostgreSQL types.
 
     Raises:
@@ -49,7 +49,7 @@ def key_type_of(columns: Sequence[tuple[str, str]], key: str) -> str:
     return KEY_TYPES[found[key]]
 
 
-def numerics_of(columns: Sequence[tuple[str, str]]) -> frozenset[str]:
+def find_numerics(columns: Sequence[tuple[str, str]]) -> frozenset[str]:
     """The columns that leave the server as the text of a `numeric`."""
     return frozenset(name for name, kind in columns if kind == "numeric")
 
@@ -64,7 +64,7 @@ def cast_query(query: sql.Composable, columns: Sequence[tuple[str, str]]) -> sql
     return sql.SQL("SELECT {} FROM (\n{}\n) AS source").format(sql.SQL(", ").join(casts), query)
 
 
-def stored_schema(sent: pa.Schema, numerics: frozenset[str]) -> pa.Schema:
+def to_storage_schema(sent: pa.Schema, numerics: frozenset[str]) -> pa.Schema:
     """The schema of the file, of the one that the driver gives."""
     return pa.schema([(each.name, _stored_type(each, numerics)) for each in sent])
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from segmentation_pipeline.storage.warehouse.postgres.connection import driver_connection, qualified
-from segmentation_pipeline.storage.warehouse.postgres.target import columns_of
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection, split_table_name
+from segmentation_pipeline.storage.warehouse.postgres.target import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def write_segments(
     on one, and has only the rows of that join to look up.
     """
     parts = target_parts(publish, key_name, loaded)
-    cursor = driver_connection(connection).cursor(row_factory=tuple_row)
+    cursor = get_driver_connection(connection).cursor(row_factory=tuple_row)
 
     def run(statement: str) -> int:
         cursor.execute(sql.SQL(statement).format(**parts))
@@ -122,7 +122,7 @@ def _settings_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> It
 
 def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: str) -> int:
     """Empty the segment of one customer in the target, where there is such a table; gives the number of rows."""
-    found = columns_of(connection, *qualified(publish.table))
+    found = read_columns(connection, *split_table_name(publish.table))
     touched = [publish.updated_column] if publish.updated_column else []
     if not {publish.key, publish.column, *touched} <= found.keys():
         return 0
@@ -130,14 +130,14 @@ def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | st
         "UPDATE {target} SET {column} = NULL{touch} WHERE {target_key} = %s::{kind} AND {column} IS NOT NULL"
     )
     parts = target_parts(publish, publish.key, sql.Identifier("none"))
-    return driver_connection(connection).execute(statement.format(**parts, kind=sql.SQL(key_type)), [key]).rowcount
+    return get_driver_connection(connection).execute(statement.format(**parts, kind=sql.SQL(key_type)), [key]).rowcount
 
 
 def target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> dict[str, sql.Composable]:
     """Name the parts of the statements that read the table `loaded` and write to the target."""
     touched = [sql.Identifier(publish.updated_column)] if publish.updated_column else []
     return {
-        "target": sql.Identifier(*qualified(publish.table)),
+        "target": sql.Identifier(*split_table_name(publish.table)),
         "loaded": loaded,
         "key": sql.Identifier(key_name),
         "target_key": sql.Identifier(publish.key),

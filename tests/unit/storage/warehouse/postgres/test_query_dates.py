@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import SourceSpec
-from segmentation_pipeline.storage.warehouse.postgres.source import is_dated, query_text, with_dates
+from segmentation_pipeline.storage.warehouse.postgres.source import insert_dates, is_dated, read_query
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MARCH = Period("2024-03-01", datetime(2024, 3, 1, tzinfo=BERLIN), datetime(2024, 4, 1, tzinfo=BERLIN))
@@ -20,7 +20,7 @@ START = "'2024-03-01T00:00:00+01:00'::timestamptz"
 
 
 def _dated(query: str) -> str:
-    return with_dates(query, MARCH).as_string()
+    return insert_dates(query, MARCH).as_string()
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_a_query_is_inline_or_a_file_beside_the_description(tmp_path: Path) -> N
     """What ends in .sql is a file, a table is all of its columns with its name quoted, anything else is SQL."""
     (tmp_path / "customers.sql").write_text("  SELECT 1\n")
 
-    assert query_text(SourceSpec(query="customers.sql", key="id"), tmp_path) == "SELECT 1"
-    assert query_text(SourceSpec(query=" SELECT 2 ", key="id"), tmp_path) == "SELECT 2"
-    assert query_text(SourceSpec(table="public.Odd name", key="id"), tmp_path) == 'SELECT * FROM "public"."Odd name"'
+    assert read_query(SourceSpec(query="customers.sql", key="id"), tmp_path) == "SELECT 1"
+    assert read_query(SourceSpec(query=" SELECT 2 ", key="id"), tmp_path) == "SELECT 2"
+    assert read_query(SourceSpec(table="public.Odd name", key="id"), tmp_path) == 'SELECT * FROM "public"."Odd name"'
 
 
 def test_a_query_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A missing .sql file is named together with the folder where it was looked for."""
     with pytest.raises(SourceError) as refused:
-        query_text(SourceSpec(query="gone.sql", key="id"), tmp_path)
+        read_query(SourceSpec(query="gone.sql", key="id"), tmp_path)
 
     assert str(refused.value) == f"source.query names gone.sql, which is not beside the defs.yaml in {tmp_path}"
