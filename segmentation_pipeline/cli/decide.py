@@ -62,6 +62,7 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
     Example:
       segmentation decline shop 7 --reason "the import was wrong"
     """
+    from segmentation_pipeline.model.commands import run_command
     from segmentation_pipeline.orchestration.decisions import decline
     from segmentation_pipeline.orchestration.runs.execute import dagster_instance
     from segmentation_pipeline.storage.registry.decisions import label
@@ -69,10 +70,7 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
     segmentation = segmentation_named(name)
     with dagster_instance() as instance:
         declined = decline(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
-    click.echo(
-        f"{name}: {label(declined)} is declined. For a new version:  "
-        f"segmentation run {name} --partition {declined.partition}"
-    )
+    click.echo(f"{name}: {label(declined)} is declined. For a new version:  {run_command(name, declined.partition)}")
 
 
 @main.command()

@@ -43,6 +43,7 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     """Each check as it is made, with the segmentation it is of."""
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.model.commands import init_command
     from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
 
     for check in _machine():
@@ -53,7 +54,7 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
         yield "defs", health.Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
         found = {}
     else:
-        empty = "none yet: segmentation init NAME --table SCHEMA.TABLE --key COLUMN"
+        empty = f"none yet: {init_command()}"
         yield "defs", health.Check("segmentations", ok=True, found=", ".join(sorted(found)) or empty)
     variables = {each.spec.source.url_env: True for each in found.values()}
     variables |= {each.spec.publish.url_env: True for each in found.values()}
@@ -90,6 +91,7 @@ def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
 
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.model.commands import demo_command
     from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
     from segmentation_pipeline.orchestration.partitions import scoring_period
 
@@ -101,7 +103,7 @@ def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
         spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
     )
     if spec.name == DEMO and not os.environ.get(DEFS_VARIABLE) and not source.ok and "does not exist" in source.found:
-        yield health.Check("the demo", ok=True, found="is not seeded, and need not be; `segmentation demo` does it")
+        yield health.Check("the demo", ok=True, found=f"is not seeded, and need not be; `{demo_command()}` does it")
         return
     yield source
     yield from privileges.check_target(spec.publish, key_type=key_type)

@@ -8,6 +8,14 @@ from rich.console import Console
 from rich.text import Text
 
 from segmentation_pipeline.cli.console import console, plain_table
+from segmentation_pipeline.model.commands import (
+    approve_command,
+    backfill_command,
+    decline_command,
+    doctor_command,
+    run_command,
+    status_command,
+)
 
 if TYPE_CHECKING:
     from segmentation_pipeline.demo.truth import IdentityStability
@@ -30,7 +38,7 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
     out = console()
     out.print(f"[bold]{status['segmentation']}[/bold]")
     if not status["snapshots"]:
-        out.print(f"  no snapshot yet; start with: segmentation run {status['segmentation']}")
+        out.print(f"  no snapshot yet; start with: {run_command(status['segmentation'])}")
         return
     table = plain_table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
     for each in status["snapshots"]:
@@ -53,11 +61,8 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
     _show_segments(out, status["segments"])
     _show_decisions(out, decided)
     if stale:
-        first, last = stale[0], stale[-1]
-        out.print(
-            f"{', '.join(stale)} built on an older parent. Rebuild:  "
-            f"[bold]segmentation backfill {status['segmentation']} --from {first} --to {last}[/bold]"
-        )
+        rebuild = backfill_command(status["segmentation"], stale[0], stale[-1])
+        out.print(f"{', '.join(stale)} built on an older parent. Rebuild:  [bold]{rebuild}[/bold]")
 
 
 def show_draft(draft: "Draft", path: str) -> None:
@@ -74,9 +79,9 @@ def show_draft(draft: "Draft", path: str) -> None:
     place = f"{draft.target}, which it makes" if draft.mode == "create" else draft.target
     out.print("Next:")
     for command, what in (
-        (f"segmentation run {draft.name}", f"the customers as they are, into {place}"),
-        (f"segmentation status {draft.name}", "the segments and how many customers are in each"),
-        ("segmentation doctor", "if something is in the way"),
+        (run_command(draft.name), f"the customers as they are, into {place}"),
+        (status_command(draft.name), "the segments and how many customers are in each"),
+        (doctor_command(), "if something is in the way"),
     ):
         out.print(f"  {command.ljust(24 + len(draft.name))}# {what}", markup=False, soft_wrap=True)
 
@@ -199,9 +204,10 @@ def _show_decisions(out: Console, decided: "Json") -> None:
 
 def _waiting_lines(snapshot: "Snapshot") -> list[str]:
     """Why a snapshot waits and the commands that decide."""
-    from segmentation_pipeline.storage.registry.decisions import commands, reasons_of
+    from segmentation_pipeline.storage.registry.decisions import reasons_of
 
-    return [*reasons_of(snapshot), *commands(snapshot.segmentation, snapshot.snapshot_id)]
+    name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
+    return [*reasons_of(snapshot), approve_command(name, snapshot_id), decline_command(name, snapshot_id)]
 
 
 def _show_stability(out: Console, stability: "IdentityStability") -> None:

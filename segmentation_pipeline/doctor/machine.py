@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 
 from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.model.commands import gc_command
 from segmentation_pipeline.runtime.memory import measure_memory
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def check_home(
         "disk",
         ok=room >= LEAST_DISK,
         found=f"{_size(room)} free for artifacts",
-        fix="`segmentation gc NAME` after setting `retention:` in its defs.yaml removes what is older; or name a "
+        fix=f"`{gc_command()}` after setting `retention:` in its defs.yaml removes what is older; or name a "
         "folder on a larger disk in SEGMENTATION_HOME",
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError
+from segmentation_pipeline.model.commands import approve_command, run_command
 from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 from segmentation_pipeline.storage.warehouse.postgres.target import check_target
@@ -131,7 +132,7 @@ def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
         return
     what = f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is {candidate.status}"
     gates = f"Its blocking gates failed: {'; '.join(failed)}"
-    wait = f"It waits for a person: segmentation approve {candidate.segmentation} {candidate.snapshot_id}"
+    wait = f"It waits for a person: {approve_command(candidate.segmentation, candidate.snapshot_id)}"
     advice = {
         "candidate": gates,
         "rejected": gates,
@@ -162,6 +163,6 @@ def _require_same_parent(connection: sa.Connection, candidate: Snapshot) -> None
     message = (
         f"snapshot {candidate.snapshot_id} ({candidate.partition}) was aligned with parent "
         f"{candidate.parent_snapshot_id}, but the parent is now {now}. Materialize aligned_segments of "
-        f"{candidate.partition} again: segmentation run {candidate.segmentation} --partition {candidate.partition}"
+        f"{candidate.partition} again: {run_command(candidate.segmentation, candidate.partition)}"
     )
     raise ParentChangedError(message)

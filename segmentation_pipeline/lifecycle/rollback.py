@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.errors import DecisionRefusedError
 from segmentation_pipeline.lifecycle.publish import rewrite_target
+from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
 from segmentation_pipeline.storage.registry.decisions import label
 from segmentation_pipeline.storage.warehouse.postgres import target
@@ -95,13 +96,13 @@ def _require_restorable(connection: sa.Connection, snapshot: Snapshot, *, curren
     if snapshot.status not in {"published", "superseded"}:
         message = (
             f"{label(snapshot)} is {snapshot.status}; only what was published and not rolled back can be made current "
-            f"again. For a new version:  segmentation run {snapshot.segmentation} --partition {snapshot.partition}"
+            f"again. For a new version:  {run_command(snapshot.segmentation, snapshot.partition)}"
         )
         raise DecisionRefusedError(message)
     table = assignments.assignment_table(snapshot.segmentation, snapshot.snapshot_id)
     if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is None:
         message = (
             f"the customers of {label(snapshot)} are gone (retention.assignments), so it cannot be made current again. "
-            f"Run the partition again:  segmentation run {snapshot.segmentation} --partition {snapshot.partition}"
+            f"Run the partition again:  {run_command(snapshot.segmentation, snapshot.partition)}"
         )
         raise DecisionRefusedError(message)

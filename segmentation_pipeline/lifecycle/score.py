@@ -9,6 +9,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import ScoringError, SnapshotChangedError
 from segmentation_pipeline.model import Reach
+from segmentation_pipeline.model.commands import run_command, score_command
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import target
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
@@ -88,7 +89,7 @@ def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> Sco
     """
     ledger = snapshots.lock(connection, name)
     if ledger is None or ledger.current_snapshot_id is None:
-        message = f"{name} has no published snapshot to score by. Publish one first: segmentation run {name}"
+        message = f"{name} has no published snapshot to score by. Publish one first: {run_command(name)}"
         raise ScoringError(message)
     snapshot = snapshots.snapshot(connection, ledger.current_snapshot_id)
     assert snapshot is not None  # noqa: S101  snapshots are never deleted
@@ -126,7 +127,7 @@ def write_scores(
         now = ledger.current_snapshot_id if ledger is not None else None
         message = (
             f"the customers of {name} were scored by snapshot {snapshot_id}, and now snapshot {now} is the current "
-            f"one: nothing was written. Score again: segmentation score {name}"
+            f"one: nothing was written. Score again: {score_command(name)}"
         )
         raise SnapshotChangedError(message)
     target.check_target(connection, publish, key_type=ledger.key_type)

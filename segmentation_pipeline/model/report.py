@@ -73,7 +73,7 @@ class SnapshotReport:
     """A snapshot as the database knows it.
 
     `periods` are the published ones before it, in order, and itself as the last; `names` those of every segment that
-    was ever in one of them; `reasons` and `commands` (approve, decline) say why it waits and what can be done.
+    was ever in one of them; `reasons` say why it waits for a person.
     """
 
     snapshot: Snapshot
@@ -87,7 +87,6 @@ class SnapshotReport:
     gates: tuple[GateResult, ...]
     decisions: tuple[Decided, ...]
     reasons: tuple[str, ...]
-    commands: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

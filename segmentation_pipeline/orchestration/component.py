@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.model.commands import init_command
 from segmentation_pipeline.orchestration.jobs import definitions_of
 from segmentation_pipeline.orchestration.scaffolding import SegmentationScaffolder
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -29,7 +30,7 @@ class Segmentation(dg.Component):
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Build the component from checked attributes."""
         if not isinstance(attributes, SegmentationSpec):
-            message = f"{context.path}: a Segmentation needs `attributes`; `segmentation init` writes them"
+            message = f"{context.path}: a Segmentation needs `attributes`; `{init_command()}` writes them"
             raise SpecError(message)
         return cls(SegmentationContext(attributes, context.path))
 

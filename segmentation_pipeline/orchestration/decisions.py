@@ -10,6 +10,7 @@ from segmentation_pipeline.errors import DecisionRefusedError, SegmentationError
 from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
 from segmentation_pipeline.lifecycle.rollback import rollback as roll_back
 from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.model.commands import status_command
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.checks.approval import tell_decided
@@ -96,7 +97,7 @@ def rename(segmentation: SegmentationContext, segment_id: int, *, text: str, des
     with _begin(segmentation) as connection:
         named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
     if not named:
-        message = f"{name} has no segment {segment_id}; `segmentation status {name}` lists them"
+        message = f"{name} has no segment {segment_id}; `{status_command(name)}` lists them"
         raise DecisionRefusedError(message)
 
 

@@ -3,9 +3,11 @@
 import dagster as dg
 from pydantic import Field
 
+from segmentation_pipeline.model.commands import status_command
+
 WAITING = "0 is the one that waits, if it is the only one."
-NAMED = "It has to be named: `segmentation status` lists the published ones."
-SNAPSHOT = "The number of the snapshot, as the check `approval` and `segmentation status` give it."
+NAMED = f"It has to be named: `{status_command()}` lists the published ones."
+SNAPSHOT = f"The number of the snapshot, as the check `approval` and `{status_command()}` give it."
 
 
 class Decide(dg.Config):

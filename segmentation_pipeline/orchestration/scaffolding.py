@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from segmentation_pipeline.drafting.defs_yaml import Draft, defs_yaml
 from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.model.commands import init_command
 from segmentation_pipeline.orchestration.partitions import latest_partition
 from segmentation_pipeline.spec import PartitionsSpec
 
@@ -58,7 +59,7 @@ def _text(folder: str, params: SegmentationParams) -> str:
             mode="create",
             remarks=(
                 "Name your table and key below. Or remove this folder, and let a look at the table list its columns:",
-                f"  segmentation init {name} --table SCHEMA.TABLE --key COLUMN",
+                f"  {init_command(name)}",
                 "SEGMENTATION_DATABASE_URL names the database (postgresql://...).",
             ),
         )

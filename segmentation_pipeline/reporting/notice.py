@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from segmentation_pipeline.model.commands import approve_command, decline_command, run_command
+
 if TYPE_CHECKING:
     from segmentation_pipeline.model.report import Decided, SnapshotReport
 
@@ -23,8 +25,9 @@ class Notice:
 def notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each status
     """What the status means for a reader."""
     snapshot = reported.snapshot
-    again = f"segmentation run {snapshot.segmentation} --partition {snapshot.partition}"
-    approve, decline = reported.commands
+    name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
+    again = run_command(name, snapshot.partition)
+    approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
     approved, declined = _last(reported, "approve"), _last(reported, "decline")
     if snapshot.status == "waiting" and approved is not None:
         title = f"{approved.who} approved these segments, and they are not published yet."

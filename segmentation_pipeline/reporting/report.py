@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from segmentation_pipeline.model.commands import name_command
 from segmentation_pipeline.reporting import svg as shapes
 from segmentation_pipeline.reporting.movement import Movement, movement
 from segmentation_pipeline.reporting.notice import Notice, notice
@@ -75,6 +76,7 @@ def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
     environment.filters |= {"number": number, "percent": percent, "mark": mark, "plain": plain}
     environment.globals |= {
         "colour": segment_colour,
+        "name_command": name_command,
         "ink": segment_ink,
         "width": shapes.WIDTH,
         "bars_height": BARS_HEIGHT,

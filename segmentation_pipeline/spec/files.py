@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from segmentation_pipeline.errors import SpecError
+from segmentation_pipeline.model.commands import init_command
 from segmentation_pipeline.spec.mistakes import unknown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _faults(path: Path) -> Iterator[str]:
         yield f"{path}:1: this is no YAML in UTF-8: {' '.join(str(error).split())}"
         return
     if not any(documents):
-        yield f"{path}:1: the file is empty. Write one with:  segmentation init NAME --table SCHEMA.TABLE --key COLUMN"
+        yield f"{path}:1: the file is empty. Write one with:  {init_command()}"
     for document in documents:
         if isinstance(document, yaml.MappingNode):
             yield from _of_document(path, document)

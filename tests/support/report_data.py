@@ -100,7 +100,6 @@ def reported(
         ),
         decisions=(),
         reasons=reasons,
-        commands=("segmentation approve shop 3", "segmentation decline shop 3"),
     )  # fmt: skip
     return replace(found, **changes)
 

@@ -50,7 +50,7 @@ TABLE = {
     "errors": _layer(set(), set()),
     "model": _layer({"errors"}, {"numpy"}, OUTSIDE_WORLD),
     "spec": _layer({"errors"}, {"pydantic", "pydantic_core"}, OUTSIDE_WORLD),
-    "spec/files": _layer({"errors", "spec"}, {"yaml"}),
+    "spec/files": _layer({"errors", "model", "spec"}, {"yaml"}),
     "runtime": _layer(BOTTOM, {"pyarrow"}),
     "analysis": _layer(set(), set()),
     # scikit-learn and diptest are loaded there to know their thread pools

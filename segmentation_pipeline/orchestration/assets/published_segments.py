@@ -8,6 +8,7 @@ from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.errors import NotAcceptedError
 from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.retention import retain
+from segmentation_pipeline.model.commands import approve_command, decline_command
 from segmentation_pipeline.orchestration.checks.parentage import parentage_check, parentage_result
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -95,7 +96,7 @@ def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext,
         pending = {each.snapshot_id: each for each in decisions.waiting(connection, name)}.get(snapshot_id)
         if pending is None or decisions.approval_of(connection, snapshot_id) is not None:
             return False
-    approve, decline = decisions.commands(name, snapshot_id)
+    approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
     reasons = "; ".join(decisions.reasons_of(pending))
     context.log.warning(f"{decisions.label(pending)} waits for a person: {reasons}. Decide:  {approve}  or  {decline}")
     return True

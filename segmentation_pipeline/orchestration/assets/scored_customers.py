@@ -13,6 +13,7 @@ from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, 
 from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.model import Period
+from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
 from segmentation_pipeline.orchestration.metadata.values import readable
 from segmentation_pipeline.orchestration.partitions import scoring_period
@@ -96,7 +97,7 @@ def _require(segmentation: SegmentationContext, fit: scoring.ScoringModel, no_lo
     name, snapshot = segmentation.spec.name, fit.snapshot
     message = (
         f"the features no longer match snapshot {snapshot.snapshot_id} ({snapshot.partition}), which customers of "
-        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: segmentation run {name}; or give "
+        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: {run_command(name)}; or give "
         "the source and the defs.yaml their features back."
     )
     raise FeaturesChangedError(message)
@@ -161,9 +162,7 @@ def _rows(key: str, scored: Scored) -> pa.Table:
 
 
 def _check_result(segmentation: SegmentationContext, drift: DistanceDrift) -> dg.AssetCheckResult:
-    advice = (
-        f". The segments are out of date; refit: segmentation run {segmentation.spec.name}" if drift.drifted else ""
-    )
+    advice = f". The segments are out of date; refit: {run_command(segmentation.spec.name)}" if drift.drifted else ""
     return dg.AssetCheckResult(
         check_name=DRIFT_CHECK,
         asset_key=segmentation.key(SCORING),

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.errors import ArtifactError, ReportError
 from segmentation_pipeline.model import Finding, Snapshot, SweepResult
+from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.model.report import Rule, RunDetails
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -86,10 +87,9 @@ def latest_report(segmentation: SegmentationContext, partition: str | None) -> R
         snapshot = reports.choose(connection, name, partition)
         if snapshot is None:
             what = f"{name} has no snapshot" if partition is None else f"{partition} of {name} has no snapshot"
-            run = f"segmentation run {name}" + (f" --partition {partition}" if partition is not None else "")
             there = sorted({each.partition for each in snapshots.snapshots(connection, name)})
             others = f"; there is {there[0]} to {there[-1]}" if there else ""
-            message = f"{what}, so there is nothing to report{others}. Make one:  {run}"
+            message = f"{what}, so there is nothing to report{others}. Make one:  {run_command(name, partition)}"
             raise ReportError(message)
         return _render(segmentation, connection, snapshot)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.model.commands import approve_command, decline_command
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.storage.registry.decisions import commands, label
+from segmentation_pipeline.storage.registry.decisions import label
 
 CHECK = "approval"
 
@@ -28,7 +29,8 @@ def approval_result(
     segmentation: SegmentationContext, snapshot_id: int, status: str, reasons: Sequence[str]
 ) -> dg.AssetCheckResult:
     """What the check says of a new snapshot."""
-    approve, decline = commands(segmentation.spec.name, snapshot_id)
+    name = segmentation.spec.name
+    approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
     said = {
         "candidate": "nobody needs to look at it",
         "rejected": "its gates failed: there is nothing to approve",

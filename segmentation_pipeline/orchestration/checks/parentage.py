@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from segmentation_pipeline.model.commands import backfill_command
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
@@ -27,7 +28,7 @@ def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
         stale = [each.partition for each in snapshots.built_on_older_parent(connection, name)]
     said = "every published month was aligned with the published month before it"
     if stale:
-        said = f"{', '.join(stale)} built on an older parent. Rebuild:  {rebuild_command(name, stale)}"
+        said = f"{', '.join(stale)} built on an older parent. Rebuild:  {backfill_command(name, stale[0], stale[-1])}"
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=segmentation.key("published_segments"),
@@ -36,8 +37,3 @@ def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
         description=said,
         metadata={"partitions": ", ".join(stale) or "none"},
     )
-
-
-def rebuild_command(name: str, partitions: list[str]) -> str:
-    """The command that aligns these months, in order, and all between them again."""
-    return f"segmentation backfill {name} --from {partitions[0]} --to {partitions[-1]}"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from segmentation_pipeline.model.commands import report_command, status_command
+
 EVERYWHERE: Final[Mapping[str, str]] = {
     "artifact": "the folder of the files that this run wrote, below `artifacts/` in the home folder",
     "bytes": "the size of these files",
@@ -56,7 +58,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "notes": "what a person should know of this algorithm's result",
     },
     "aligned_segments": {
-        "snapshot": "the number of this model in `segmentation status` and in the database",
+        "snapshot": f"the number of this model in `{status_command()}` and in the database",
         "status": "`candidate` may be published, `waiting` needs a person, `rejected` failed a gate",
         "parent_snapshot": "the published snapshot it was matched with: the latest of an earlier period",
         "parent_run": "the run that made the parent",
@@ -73,7 +75,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "evidence": "what the matching went by",
     },
     "segment_report": {
-        "report": "the HTML file; `segmentation report NAME -o FILE` writes the same anywhere",
+        "report": f"the HTML file; `{report_command()}` writes the same anywhere",
         "snapshot": "the number of the snapshot that it shows",
         "status": "whether that one is published, waits for a person, or failed a gate",
         "segments": "how many segments it has",

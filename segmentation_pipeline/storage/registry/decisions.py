@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import sqlalchemy as sa
 
 from segmentation_pipeline.errors import DecisionPendingError, DecisionRefusedError
+from segmentation_pipeline.model.commands import (
+    approve_command,
+    decline_command,
+    rollback_command,
+    run_command,
+    status_command,
+)
 from segmentation_pipeline.storage.registry import schema, snapshots
 
 if TYPE_CHECKING:
@@ -52,11 +59,6 @@ def reasons_of(snapshot: Snapshot) -> list[str]:
     return list(snapshot.metrics.get("approval", ()))
 
 
-def commands(name: str, snapshot_id: int) -> tuple[str, str]:
-    """The two commands that decide about a waiting snapshot."""
-    return f"segmentation approve {name} {snapshot_id}", f"segmentation decline {name} {snapshot_id}"
-
-
 def require_none_pending(connection: sa.Connection, name: str, period: Period) -> None:
     """See that no snapshot of an earlier partition waits (rule 10): a newcomer would get two ids.
 
@@ -66,7 +68,7 @@ def require_none_pending(connection: sa.Connection, name: str, period: Period) -
     pending = next((each for each in waiting(connection, name) if each.as_of < period.as_of), None)
     if pending is None:
         return
-    approve_it, decline_it = commands(name, pending.snapshot_id)
+    approve_it = approve_command(name, pending.snapshot_id)
     if (decision := approval_of(connection, pending.snapshot_id)) is not None:
         message = (
             f"{label(pending)} was approved by {decision.who} and is not published yet, so {period.partition} cannot "
@@ -75,7 +77,8 @@ def require_none_pending(connection: sa.Connection, name: str, period: Period) -
         raise DecisionPendingError(message)
     message = (
         f"{label(pending)} waits for a person, so {period.partition} cannot be aligned: "
-        f"{'; '.join(reasons_of(pending))}. Decide:  {approve_it}  or  {decline_it}"
+        f"{'; '.join(reasons_of(pending))}. Decide:  {approve_it}  or  "
+        f"{decline_command(name, pending.snapshot_id)}"
     )
     raise DecisionPendingError(message)
 
@@ -108,7 +111,7 @@ def approve(connection: sa.Connection, name: str, snapshot_id: int, *, who: str,
     if (now := parent.snapshot_id if parent is not None else None) != snapshot.parent_snapshot_id:
         message = (
             f"{label(snapshot)} was aligned with the parent {snapshot.parent_snapshot_id}, and the parent is now {now}."
-            f" Run the partition again:  segmentation run {name} --partition {snapshot.partition}"
+            f" Run the partition again:  {run_command(name, snapshot.partition)}"
         )
         raise DecisionRefusedError(message)
     before = approval_of(connection, snapshot_id)
@@ -168,11 +171,11 @@ def require_snapshot(connection: sa.Connection, name: str, snapshot_id: int) -> 
 def _mine(connection: sa.Connection, name: str, snapshot_id: int) -> Snapshot:
     snapshot = snapshots.snapshot(connection, snapshot_id)
     if snapshot is None:
-        message = f"{name} has no snapshot {snapshot_id}; `segmentation status {name}` lists them"
+        message = f"{name} has no snapshot {snapshot_id}; `{status_command(name)}` lists them"
         raise DecisionRefusedError(message)
     if snapshot.segmentation != name:
         message = (
-            f"snapshot {snapshot_id} is of {snapshot.segmentation}; `segmentation status {name}` lists those of {name}"
+            f"snapshot {snapshot_id} is of {snapshot.segmentation}; `{status_command(name)}` lists those of {name}"
         )
         raise DecisionRefusedError(message)
     return snapshot
@@ -182,11 +185,11 @@ def _waiting(connection: sa.Connection, name: str, snapshot_id: int, *, doing: s
     snapshot = require_snapshot(connection, name, snapshot_id)
     if snapshot.status == "waiting":
         return snapshot
-    again = f"For a new version:  segmentation run {name} --partition {snapshot.partition}"
+    again = f"For a new version:  {run_command(name, snapshot.partition)}"
     advice = {
         "candidate": "It waits for nobody: a run publishes it by itself. " + again,
         "rejected": f"Its blocking gates failed: {'; '.join(snapshots.failed_gates(connection, snapshot_id))}. {again}",
-        "published": f"To undo it, make an earlier one current:  segmentation rollback {name} SNAPSHOT_ID",
+        "published": f"To undo it, make an earlier one current:  {rollback_command(name)}",
         "declined": f"{_declined_by(connection, snapshot_id)}. {again}",
         "superseded": "A newer version of its partition was published.",
         "rolled_back": again,

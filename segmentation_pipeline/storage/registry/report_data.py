@@ -61,7 +61,6 @@ def read(connection: sa.Connection, snapshot: Snapshot) -> SnapshotReport:
             if each.snapshot_id == snapshot.snapshot_id
         ),
         reasons=tuple(decisions.reasons_of(snapshot)),
-        commands=decisions.commands(name, snapshot.snapshot_id),
     )
 
 

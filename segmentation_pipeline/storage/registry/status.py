@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from segmentation_pipeline.model.commands import approve_command, decline_command
 from segmentation_pipeline.storage.registry import decisions, schema
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def decided(connection: sa.Connection, name: str) -> Json:
             {
                 "label": decisions.label(each),
                 "reasons": decisions.reasons_of(each),
-                "commands": list(decisions.commands(name, each.snapshot_id)),
+                "commands": [approve_command(name, each.snapshot_id), decline_command(name, each.snapshot_id)],
                 "approved_by": approved.get(each.snapshot_id),
             }
             for each in decisions.waiting(connection, name)
