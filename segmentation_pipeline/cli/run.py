@@ -40,7 +40,7 @@ def demo() -> None:
     with transaction(segmentation.spec.publish.url_env) as connection:
         current = {
             each.partition
-            for each in snapshots.snapshots(connection, DEMO)
+            for each in snapshots.list_snapshots(connection, DEMO)
             if each.status == "published" and each.code_version == segmentation.chain_version
         }
     months = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))

@@ -21,7 +21,7 @@ def status(name: str | None, as_json: bool) -> None:
     from segmentation_pipeline.cli.views import show_status
     from segmentation_pipeline.storage.registry import schema, snapshots
     from segmentation_pipeline.storage.registry.status import decided
-    from segmentation_pipeline.storage.registry.status import status as read
+    from segmentation_pipeline.storage.registry.status import read_status as read
     from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
     shown = [segmentation_named(name)] if name else list(segmentations().values())
@@ -31,7 +31,7 @@ def status(name: str | None, as_json: bool) -> None:
         with transaction(segmentation.spec.publish.url_env) as connection:
             found.append((read(connection, segmentation.spec.name), decided(connection, segmentation.spec.name)))
             stale.append(
-                [each.partition for each in snapshots.built_on_older_parent(connection, segmentation.spec.name)]
+                [each.partition for each in snapshots.list_built_on_older_parent(connection, segmentation.spec.name)]
             )
     if as_json:
         objects = [each for each, _ in found]

@@ -105,13 +105,13 @@ def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed
     """Print what the demo found: the months, the segments, how stable they are, and the way to the UI."""
     from segmentation_pipeline.demo.showing import demo_stability
     from segmentation_pipeline.storage.registry import snapshots
-    from segmentation_pipeline.storage.registry.status import events_of, status
+    from segmentation_pipeline.storage.registry.status import read_events, read_status
     from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
     out, name = console(), segmentation.spec.name
     table = plain_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
     with transaction(segmentation.spec.publish.url_env) as connection:
-        for snapshot in snapshots.snapshots(connection, name):
+        for snapshot in snapshots.list_snapshots(connection, name):
             if snapshot.status != "published":
                 continue
             metrics = snapshot.metrics
@@ -121,10 +121,10 @@ def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed
                 f"{snapshot.n_assigned:,}",
                 str(snapshot.k),
                 f"{metrics['silhouette']:.2f}",
-                describe_events(events_of(connection, snapshot.snapshot_id)),
+                describe_events(read_events(connection, snapshot.snapshot_id)),
                 moved,
             )
-        found = status(connection, name)
+        found = read_status(connection, name)
         stability = demo_stability(connection, name, segmentation.store)
     out.print(table)
     _show_segments(out, found["segments"])

@@ -21,7 +21,7 @@ def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -
     """
     ledger = snapshots.lock(connection, name)
     months = []
-    for snapshot in snapshots.snapshots(connection, name):
+    for snapshot in snapshots.list_snapshots(connection, name):
         if ledger is None or snapshot.status != "published":
             continue
         segments = assignments.segments_in(connection, ledger, snapshot.snapshot_id)

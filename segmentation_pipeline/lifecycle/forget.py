@@ -64,7 +64,7 @@ def forget(connection: sa.Connection, publish: PublishSpec, store: ArtifactStore
     ledger = snapshots.lock(connection, name)
     if ledger is None:
         return Forgotten()
-    key = key_value(ledger, text)
+    key = parse_key(ledger, text)
     erased = _in_tables(connection, ledger, key)
     target = clear_segment(connection, publish, key, key_type=_cast(ledger))
     with disk_errors("the artifacts without the customer"):
@@ -72,7 +72,7 @@ def forget(connection: sa.Connection, publish: PublishSpec, store: ArtifactStore
     return replace(erased, target=target, rewritten=tuple(rewritten), removed=tuple(removed))
 
 
-def key_value(ledger: Ledger, text: str) -> int | str:
+def parse_key(ledger: Ledger, text: str) -> int | str:
     """The key as it is stored: an integer, a uuid in its usual spelling, or the text itself.
 
     Raises:

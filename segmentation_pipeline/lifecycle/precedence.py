@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SEEN = ("published", "superseded")
 
 
-def earlier_snapshots(
+def list_earlier_snapshots(
     connection: sa.Connection, name: str, period: Period, parent: Snapshot | None
 ) -> list[EarlierSnapshot]:
     """Who is asked, in order, which segment a cluster of `period` is.
@@ -28,7 +28,7 @@ def earlier_snapshots(
     latest earlier one. Versions that nobody can see come last: what other months have called a persona since goes
     before an id that was never published, or was taken back.
     """
-    versions = snapshots.earlier_versions(connection, name, period.partition)
+    versions = snapshots.list_versions(connection, name, period.partition)
     parent_id = parent.snapshot_id if parent is not None else None
     twin = next(
         (each for each in versions if each.status == "published" and each.parent_snapshot_id == parent_id), None
@@ -37,16 +37,16 @@ def earlier_snapshots(
     found += [_all_segments(connection, "parent", parent)] if parent is not None else []
     others = [each for each in versions if each is not twin]
     found += [_all_segments(connection, "earlier_version", each) for each in others if each.status in SEEN]
-    alive = set(snapshots.sizes(connection, parent_id)) if parent_id is not None else set()
-    later = snapshots.first_seen_after(connection, name, period.as_of)
+    alive = set(snapshots.read_sizes(connection, parent_id)) if parent_id is not None else set()
+    later = snapshots.find_first_seen_after(connection, name, period.as_of)
     found += _some_segments(connection, "later_snapshot", {each: at for each, at in later.items() if each not in alive})
-    retired = snapshots.last_seen(connection, name, period.as_of)
+    retired = snapshots.find_last_seen(connection, name, period.as_of)
     found += _some_segments(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
     return found + [_all_segments(connection, "earlier_version", each) for each in others if each.status not in SEEN]
 
 
 def _all_segments(connection: sa.Connection, through: str, snapshot: Snapshot) -> EarlierSnapshot:
-    sizes = snapshots.sizes(connection, snapshot.snapshot_id)
+    sizes = snapshots.read_sizes(connection, snapshot.snapshot_id)
     return EarlierSnapshot(through, snapshot, tuple(sorted(sizes)), sizes)  # type: ignore[arg-type]  # the literals above
 
 
@@ -57,9 +57,9 @@ def _some_segments(connection: sa.Connection, through: str, segments: Mapping[in
         by_snapshot.setdefault(snapshot_id, []).append(segment)
     found = []
     for snapshot_id, ids in by_snapshot.items():
-        snapshot = snapshots.snapshot(connection, snapshot_id)
+        snapshot = snapshots.find_snapshot(connection, snapshot_id)
         if snapshot is not None:
-            sizes = snapshots.sizes(connection, snapshot_id)
+            sizes = snapshots.read_sizes(connection, snapshot_id)
             found.append(EarlierSnapshot(through, snapshot, tuple(sorted(ids)), sizes))  # type: ignore[arg-type]
     near_first = [each.snapshot.as_of for each in found]
     ordered = sorted(range(len(found)), key=near_first.__getitem__, reverse=through == "retired")

@@ -53,7 +53,7 @@ def publish(
         TargetError: the target cannot take the segments.
     """
     ledger = snapshots.lock(connection, name)
-    candidate = snapshots.snapshot(connection, snapshot_id)
+    candidate = snapshots.find_snapshot(connection, snapshot_id)
     if ledger is None or candidate is None or candidate.segmentation != name:
         message = f"{name} has no snapshot {snapshot_id}; materialize aligned_segments again"
         raise NotAcceptedError(message)
@@ -73,12 +73,14 @@ def publish(
     _require_same_parent(connection, candidate)
     check_target(connection, publish_spec, key_type=ledger.key_type)
     loaded = assignments.load(connection, ledger, snapshot_id, rows)
-    for other in snapshots.earlier_versions(connection, name, candidate.partition):
+    for other in snapshots.list_versions(connection, name, candidate.partition):
         if other.status == "published":
             snapshots.set_status(connection, other.snapshot_id, "superseded")
     snapshots.set_status(connection, snapshot_id, "published")
     current = (
-        snapshots.snapshot(connection, ledger.current_snapshot_id) if ledger.current_snapshot_id is not None else None
+        snapshots.find_snapshot(connection, ledger.current_snapshot_id)
+        if ledger.current_snapshot_id is not None
+        else None
     )
     if current is not None and current.as_of > candidate.as_of:
         return PublicationReceipt(
@@ -127,7 +129,7 @@ def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
     failed = snapshots.failed_gates(connection, candidate.snapshot_id)
     if candidate.status == "candidate" and not failed:
         return
-    approved = decisions.approval_of(connection, candidate.snapshot_id) is not None
+    approved = decisions.find_approval(connection, candidate.snapshot_id) is not None
     if candidate.status == "waiting" and approved and not failed:
         return
     what = f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is {candidate.status}"
@@ -146,7 +148,7 @@ def _require_accepted(connection: sa.Connection, candidate: Snapshot) -> None:
 
 
 def _require_newest(connection: sa.Connection, candidate: Snapshot) -> None:
-    for other in snapshots.earlier_versions(connection, candidate.segmentation, candidate.partition):
+    for other in snapshots.list_versions(connection, candidate.segmentation, candidate.partition):
         if other.status == "published" and other.version > candidate.version:
             message = (
                 f"snapshot {candidate.snapshot_id} ({candidate.partition} v{candidate.version}) is not published: the "
@@ -156,7 +158,7 @@ def _require_newest(connection: sa.Connection, candidate: Snapshot) -> None:
 
 
 def _require_same_parent(connection: sa.Connection, candidate: Snapshot) -> None:
-    parent = snapshots.parent(connection, candidate.segmentation, candidate.as_of)
+    parent = snapshots.find_parent(connection, candidate.segmentation, candidate.as_of)
     now = parent.snapshot_id if parent is not None else None
     if now == candidate.parent_snapshot_id:
         return

@@ -20,7 +20,7 @@ from segmentation_pipeline.analysis.quality.drift import describe
 from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
 from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
 from segmentation_pipeline.errors import AlignmentError
-from segmentation_pipeline.lifecycle.precedence import earlier_snapshots
+from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.model import (
     EarlierSnapshot,
     FittedModel,
@@ -119,7 +119,7 @@ def align_and_record(
         message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
         raise AlignmentError(message)
     decisions.require_none_pending(connection, spec.name, period)
-    parent = snapshots.parent(connection, spec.name, period.as_of)
+    parent = snapshots.find_parent(connection, spec.name, period.as_of)
     found = identify(
         FittedCustomers(
             rows=inputs.rows,
@@ -130,18 +130,18 @@ def align_and_record(
             features=inputs.features,
             outcomes=spec.outcomes,
         ),
-        _remembered(connection, ledger, earlier_snapshots(connection, spec.name, period, parent)),
+        _remembered(connection, ledger, list_earlier_snapshots(connection, spec.name, period, parent)),
         parent=parent,
-        parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
+        parent_profiles=snapshots.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
         next_segment_id=ledger.next_segment_id,
-        seen_before=snapshots.last_seen(connection, spec.name, period.as_of).keys(),
+        seen_before=snapshots.find_last_seen(connection, spec.name, period.as_of).keys(),
     )
     gates = evaluate(_gate_evidence(inputs, found, parent, spec.outcomes), spec.gates)
     accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
     change = _change(connection, spec.name, period, parent, found)
     reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
     status: Status = "rejected" if not accepted else "waiting" if reasons else "candidate"
-    known = snapshots.segment_names(connection, spec.name)
+    known = snapshots.read_segment_names(connection, spec.name)
     made = new_segments(found.alignment, found.profiles, known)
     n_assigned = int((found.segments != UNASSIGNED).sum())
     snapshot_id = snapshots.record(
@@ -217,10 +217,10 @@ def _change(connection: sa.Connection, name: str, period: Period, parent: Snapsh
     """What publishing would change: against the parent or, without one, the published version of the partition."""
     before = parent
     if before is None:
-        versions = snapshots.earlier_versions(connection, name, period.partition)
+        versions = snapshots.list_versions(connection, name, period.partition)
         before = next((each for each in versions if each.status == "published"), None)
     return Change(
-        is_first=not snapshots.ever_accepted(connection, name),
+        is_first=not snapshots.was_ever_accepted(connection, name),
         has_parent=parent is not None,
         events=found.alignment.events,
         k=found.model.k,

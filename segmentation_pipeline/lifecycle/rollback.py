@@ -55,7 +55,7 @@ def rollback(
     target.check_target(connection, publish, key_type=ledger.key_type)
     newer = [
         each
-        for each in snapshots.snapshots(connection, name)
+        for each in snapshots.list_snapshots(connection, name)
         if (each.as_of, each.version) > (restored.as_of, restored.version)
     ]
     rolled_back = [each.snapshot_id for each in newer if each.status == "published"]

@@ -81,7 +81,7 @@ class ScoringReceipt:
         return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
 
 
-def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> ScoringModel:
+def read_scoring_model(connection: sa.Connection, name: str, *, quantile: float) -> ScoringModel:
     """The current snapshot, with the `quantile` of the fit's distances in each segment.
 
     Raises:
@@ -91,7 +91,7 @@ def current_fit(connection: sa.Connection, name: str, *, quantile: float) -> Sco
     if ledger is None or ledger.current_snapshot_id is None:
         message = f"{name} has no published snapshot to score by. Publish one first: {run_command(name)}"
         raise ScoringError(message)
-    snapshot = snapshots.snapshot(connection, ledger.current_snapshot_id)
+    snapshot = snapshots.find_snapshot(connection, ledger.current_snapshot_id)
     assert snapshot is not None  # noqa: S101  snapshots are never deleted
     rows = get_driver_connection(connection).execute(
         sql.SQL(

@@ -181,7 +181,7 @@ def _chosen(segmentation: SegmentationContext, form: Decide) -> int:
         return form.snapshot_id
     name = segmentation.spec.name
     with _begin(segmentation) as connection:
-        waiting = decisions.waiting(connection, name)
+        waiting = decisions.list_waiting(connection, name)
     if len(waiting) != 1:
         found = f"{', '.join(map(label, waiting))} wait; say which in snapshot_id" if waiting else "no snapshot waits"
         message = f"{name}: {found}"
@@ -196,7 +196,7 @@ def _named(segmentation: SegmentationContext, form: RollBack) -> int:
         return form.snapshot_id
     name = segmentation.spec.name
     with _begin(segmentation) as connection:
-        published = [each for each in snapshots.snapshots(connection, name) if each.status == "published"]
+        published = [each for each in snapshots.list_snapshots(connection, name) if each.status == "published"]
     message = f"{name}: say in snapshot_id which one becomes current; there is {', '.join(map(label, published))}"
     raise DecisionRefusedError(message)
 

@@ -12,7 +12,7 @@ from support.books import Books, month
 from segmentation_pipeline.errors import DecisionPendingError, DecisionRefusedError, NotAcceptedError
 from segmentation_pipeline.model import GateResult, Period
 from segmentation_pipeline.storage.registry import decisions
-from segmentation_pipeline.storage.registry.status import decided, status
+from segmentation_pipeline.storage.registry.status import decided, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +232,7 @@ def test_status_tells_what_waits_and_who_decided(books: Books, waiting: int) -> 
     _approve(books, march, who="ben")
     with books.engine.begin() as connection:
         found = decided(connection, "shop")
-        assert set(status(connection, "shop")) == {"segmentation", "current_snapshot_id", "snapshots", "segments"}
+        assert set(read_status(connection, "shop")) == {"segmentation", "current_snapshot_id", "snapshots", "segments"}
     assert [(each["label"], each["action"], each["who"], each["reason"]) for each in found["decisions"]] == [
         (f"snapshot {waiting} (2024-02-01 v1)", "decline", "anna", "wrong import"),
         (f"snapshot {march} (2024-03-01 v1)", "approve", "ben", None),

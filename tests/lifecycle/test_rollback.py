@@ -103,7 +103,7 @@ def test_the_restored_snapshot_is_the_parent_of_the_next_month(books: Books) -> 
     books.publish(books.align(2), ALL | {1: 2})
     _rollback(books, january)
     with books.engine.begin() as connection:
-        parent = snapshots.parent(connection, "shop", snapshots.snapshots(connection, "shop")[-1].as_of)
+        parent = snapshots.find_parent(connection, "shop", snapshots.list_snapshots(connection, "shop")[-1].as_of)
     assert parent is not None
     assert parent.snapshot_id == january
     again = books.align(2)

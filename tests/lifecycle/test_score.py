@@ -342,7 +342,7 @@ def test_the_fit_is_read_with_the_reach_of_every_segment(books: Books) -> None:
     rows = rows.set_column(2, "distance", pa.array([0.0, 1.0, 2.0, 7.0, 99.0]))
     with books.engine.begin() as connection:
         publish(connection, PUBLISH, "shop", snapshot_id, rows)
-        fit = scoring.current_fit(connection, "shop", quantile=0.75)
+        fit = scoring.read_scoring_model(connection, "shop", quantile=0.75)
     assert fit.reaches == {1: Reach(3, 1.5), 2: Reach(1, 7.0)}
     assert fit.n_unassigned == 1
     assert fit.snapshot.snapshot_id == snapshot_id
@@ -353,7 +353,7 @@ def test_without_a_publication_nobody_is_scored(books: Books, name: str) -> None
     """The message says what to run first, when there is no snapshot and when there is only a candidate."""
     books.align(1)
     with books.engine.begin() as connection, pytest.raises(ScoringError, match=f"segmentation run {name}"):
-        scoring.current_fit(connection, name, quantile=0.99)
+        scoring.read_scoring_model(connection, name, quantile=0.99)
 
 
 def test_rejected_rows_of_the_last_scoring_replace_those_before(books: Books) -> None:

@@ -41,8 +41,8 @@ def test_a_segmentation_that_never_ran_has_no_ledger(books: Books) -> None:
     """Locking an unknown segmentation gives nothing rather than an error."""
     with books.engine.begin() as connection:
         assert snapshots.lock(connection, "unknown") is None
-        assert snapshots.snapshot(connection, 99) is None
-        assert snapshots.snapshots(connection, "unknown") == []
+        assert snapshots.find_snapshot(connection, 99) is None
+        assert snapshots.list_snapshots(connection, "unknown") == []
 
 
 def test_the_lock_is_held_until_the_transaction_ends(books: Books) -> None:
@@ -74,8 +74,8 @@ def test_what_is_recorded_is_what_is_read(books: Books) -> None:
     snapshot_id = books.align(2, (1, 2), gates=(GateResult("min", passed=True, severity="warn", value=float("inf"),
                                                            threshold=0.1, message="fine"),))  # fmt: skip
     with books.engine.begin() as connection:
-        found = snapshots.snapshot(connection, snapshot_id)
-        assert snapshots.sizes(connection, snapshot_id) == {1: 4, 2: 4}
+        found = snapshots.find_snapshot(connection, snapshot_id)
+        assert snapshots.read_sizes(connection, snapshot_id) == {1: 4, 2: 4}
     assert found is not None
     partition, as_of = month(2)
     assert (found.partition, found.as_of, found.version, found.status) == (partition, as_of, 1, "candidate")
@@ -112,9 +112,11 @@ def test_the_parent_is_the_latest_earlier_published_snapshot(books: Books) -> No
         books.align(2, status=status)  # type: ignore[arg-type]  # the literals
     later = books.align(4, status="published")
     with books.engine.begin() as connection:
-        parents = {number: _id(snapshots.parent(connection, "shop", month(number)[1])) for number in (1, 2, 3, 4, 5)}
+        parents = {
+            number: _id(snapshots.find_parent(connection, "shop", month(number)[1])) for number in (1, 2, 3, 4, 5)
+        }
         assert parents == {1: None, 2: published, 3: published, 4: published, 5: later}
-        assert _id(snapshots.parent(connection, "other", month(5)[1])) is None
+        assert _id(snapshots.find_parent(connection, "other", month(5)[1])) is None
 
 
 def test_a_segment_is_first_seen_in_the_nearest_later_published_snapshot_that_has_it(books: Books) -> None:
@@ -123,9 +125,9 @@ def test_a_segment_is_first_seen_in_the_nearest_later_published_snapshot_that_ha
     fourth = books.align(4, (1, 3), status="published")
     books.align(2, (4,), status="rejected")
     with books.engine.begin() as connection:
-        assert snapshots.first_seen_after(connection, "shop", month(1)[1]) == {1: third, 2: third, 3: fourth}
-        assert snapshots.first_seen_after(connection, "shop", month(3)[1]) == {1: fourth, 3: fourth}
-        assert snapshots.first_seen_after(connection, "shop", month(4)[1]) == {}
+        assert snapshots.find_first_seen_after(connection, "shop", month(1)[1]) == {1: third, 2: third, 3: fourth}
+        assert snapshots.find_first_seen_after(connection, "shop", month(3)[1]) == {1: fourth, 3: fourth}
+        assert snapshots.find_first_seen_after(connection, "shop", month(4)[1]) == {}
 
 
 def test_earlier_versions_begin_with_the_published_one(books: Books) -> None:
@@ -134,7 +136,7 @@ def test_earlier_versions_begin_with_the_published_one(books: Books) -> None:
     third, fourth = books.align(1, status="rejected"), books.align(1)
     books.align(2)
     with books.engine.begin() as connection:
-        found = snapshots.earlier_versions(connection, "shop", month(1)[0])
+        found = snapshots.list_versions(connection, "shop", month(1)[0])
     assert [each.snapshot_id for each in found] == [second, fourth, third, first]
 
 
@@ -145,8 +147,8 @@ def test_a_segment_was_last_seen_in_the_latest_published_snapshot_that_has_it(bo
     books.align(3, (3, 4), status="rejected")
     april = books.align(4, (1, 5), status="published")
     with books.engine.begin() as connection:
-        assert snapshots.last_seen(connection, "shop", month(3)[1]) == {1: february, 2: february, 3: january}
-        assert snapshots.last_seen(connection, "shop", month(5)[1])[1] == april
+        assert snapshots.find_last_seen(connection, "shop", month(3)[1]) == {1: february, 2: february, 3: january}
+        assert snapshots.find_last_seen(connection, "shop", month(5)[1])[1] == april
 
 
 def test_a_person_s_name_stays(books: Books) -> None:
@@ -203,7 +205,7 @@ def test_what_a_person_or_a_publication_saw_was_accepted(books: Books, status: S
     other.align(1, status="published")
     books.align(1, status=status)
     with books.engine.begin() as connection:
-        assert snapshots.ever_accepted(connection, "shop") is accepted
+        assert snapshots.was_ever_accepted(connection, "shop") is accepted
 
 
 def test_the_snapshot_of_a_run_is_the_one_it_recorded_last(books: Books) -> None:
@@ -212,9 +214,9 @@ def test_the_snapshot_of_a_run_is_the_one_it_recorded_last(books: Books) -> None
     again = books.align(1)
     books.align(2)
     with books.engine.begin() as connection:
-        assert _id(snapshots.of_run(connection, "shop", "run-1")) == again
-        assert snapshots.of_run(connection, "other", "run-1") is None
-        assert snapshots.of_run(connection, "shop", "run-9") is None
+        assert _id(snapshots.find_by_run(connection, "shop", "run-1")) == again
+        assert snapshots.find_by_run(connection, "other", "run-1") is None
+        assert snapshots.find_by_run(connection, "shop", "run-9") is None
 
 
 def test_months_built_on_an_older_parent_are_known(books: Books) -> None:
@@ -224,7 +226,7 @@ def test_months_built_on_an_older_parent_are_known(books: Books) -> None:
     third = books.align(3, status="published", parent=first)
     books.align(4, status="published", parent=third)
     with books.engine.begin() as connection:
-        assert snapshots.built_on_older_parent(connection, "shop") == []
+        assert snapshots.list_built_on_older_parent(connection, "shop") == []
     books.align(2, status="published", parent=first)
     with books.engine.begin() as connection:
-        assert [each.partition for each in snapshots.built_on_older_parent(connection, "shop")] == [month(3)[0]]
+        assert [each.partition for each in snapshots.list_built_on_older_parent(connection, "shop")] == [month(3)[0]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segmentation_pipeline.storage.registry.status import events_of, segments_of, status
+from segmentation_pipeline.storage.registry.status import read_events, read_segments, read_status
 
 if TYPE_CHECKING:
     from support.books import Books
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _status(books: Books, name: str = "shop") -> dict:
     with books.engine.begin() as connection:
-        return json.loads(json.dumps(status(connection, name)))
+        return json.loads(json.dumps(read_status(connection, name)))
 
 
 def test_a_segmentation_that_never_ran_has_an_empty_status(books: Books) -> None:
@@ -82,8 +82,8 @@ def test_prototypes_of_one_segment_are_summed(books: Books) -> None:
     books.execute("INSERT INTO segmentation.centroid SELECT snapshot_id, segment_id, 1, 6, 0.25, radius, center, profile "
                   "FROM segmentation.centroid WHERE segment_id = 2")  # fmt: skip
     with books.engine.begin() as connection:
-        found = segments_of(connection, snapshot_id)
-        events = events_of(connection, snapshot_id)
+        found = read_segments(connection, snapshot_id)
+        events = read_events(connection, snapshot_id)
     assert [(each["segment_id"], each["n_customers"]) for each in found] == [(1, 4), (2, 10)]
     assert found[1]["share"] == pytest.approx(0.75)
     assert [(each["segment_id"], each["event"]) for each in events] == [(1, "born"), (2, "born")]

@@ -101,8 +101,8 @@ class Ledger:
         """Parents are earlier, the newest month is current, the target is what it says, older parents are told."""
         name = self.published.name
         with self.published.engine.begin() as connection:
-            all_of_them = {each.snapshot_id: each for each in snapshots.snapshots(connection, name)}
-            stale = {each.partition for each in snapshots.built_on_older_parent(connection, name)}
+            all_of_them = {each.snapshot_id: each for each in snapshots.list_snapshots(connection, name)}
+            stale = {each.partition for each in snapshots.list_built_on_older_parent(connection, name)}
         now = [each for each in all_of_them.values() if each.status == "published"]
         assert [each.partition for each in now] == [self.months.starts[month] for month in sorted(self.done)]
         for each in all_of_them.values():
@@ -162,7 +162,7 @@ def test_months_over_and_over(published: Published, months: Months, seed: int) -
     for month in sorted(ledger.done):
         ledger.run(month, months.fits[month])
     with published.engine.begin() as connection:
-        assert snapshots.built_on_older_parent(connection, published.name) == []
+        assert snapshots.list_built_on_older_parent(connection, published.name) == []
 
 
 @pytest.mark.parametrize("order", [(0, 2, 3), (1, 2, 3), (3, 0, 2), (2, 3, 0)], ids=str)
@@ -191,7 +191,7 @@ def test_a_persona_of_a_month_that_was_rolled_back_has_its_id_again(
     for month in (0, 2):
         ledger.run(month, months.fits[month])
     with published.engine.begin() as connection:
-        first = snapshots.snapshots(connection, published.name)[0]
+        first = snapshots.list_snapshots(connection, published.name)[0]
         rollback(connection, published.target, published.name, first.snapshot_id, who="anna", reason=None)
     ledger.done = {0}
     for month in order:

@@ -58,7 +58,7 @@ class Books:
         with self.engine.begin() as connection:
             ledger = snapshots.lock(connection, self.name)
             assert ledger is not None
-            latest = snapshots.parent(connection, self.name, as_of)
+            latest = snapshots.find_parent(connection, self.name, as_of)
             born = [each for each in segments if each >= ledger.next_segment_id]
             return snapshots.record(
                 connection,

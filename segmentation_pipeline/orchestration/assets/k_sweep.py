@@ -37,7 +37,7 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         period = segmentation.period(context.partition_key)
         with transaction(spec.publish.url_env) as connection:
             decisions.require_none_pending(connection, spec.name, period)
-            parent = snapshots.parent(connection, spec.name, period.as_of)
+            parent = snapshots.find_parent(connection, spec.name, period.as_of)
         parent_k = parent.k if parent is not None else None
         sweep = run_sweep(matrix, spec.sweep, spec.fit, seed=seed, parent_k=parent_k)
         findings = _diagnosis(matrix, encoded, sweep, parent, k_max=spec.sweep.k_max)

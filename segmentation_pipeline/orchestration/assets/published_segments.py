@@ -77,7 +77,7 @@ def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContex
     if named is None:
         return segmentation.latest(context, "aligned_segments")
     with transaction(segmentation.spec.publish.url_env) as connection:
-        snapshot = snapshots.snapshot(connection, int(named))
+        snapshot = snapshots.find_snapshot(connection, int(named))
     if snapshot is None or (snapshot.segmentation, snapshot.partition) != (
         segmentation.spec.name,
         context.partition_key,
@@ -93,8 +93,8 @@ def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext,
     """Whether the snapshot of this very run waits for a person; that ends the run well, with nothing published."""
     name = segmentation.spec.name
     with transaction(segmentation.spec.publish.url_env) as connection:
-        pending = {each.snapshot_id: each for each in decisions.waiting(connection, name)}.get(snapshot_id)
-        if pending is None or decisions.approval_of(connection, snapshot_id) is not None:
+        pending = {each.snapshot_id: each for each in decisions.list_waiting(connection, name)}.get(snapshot_id)
+        if pending is None or decisions.find_approval(connection, snapshot_id) is not None:
             return False
     approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
     reasons = "; ".join(decisions.reasons_of(pending))

@@ -51,7 +51,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         period = scoring_period(spec.partitions, datetime.now(tz=UTC))
         schema.migrate(spec.publish.url_env)
         with transaction(spec.publish.url_env) as connection:
-            fit = scoring.current_fit(connection, spec.name, quantile=FAR_QUANTILE)
+            fit = scoring.read_scoring_model(connection, spec.name, quantile=FAR_QUANTILE)
         _require(segmentation, fit, redefined(fit.snapshot, spec.features))
         extracted, frame = extract_frame(spec.source, segmentation.query, period, timezone=spec.partitions.timezone)
         _require_same_key(segmentation, fit, extracted)

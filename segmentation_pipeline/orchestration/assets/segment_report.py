@@ -84,10 +84,10 @@ def latest_report(segmentation: SegmentationContext, partition: str | None) -> R
     schema.migrate(variable)
     with transaction(variable) as connection:
         reports.hold_still(connection)
-        snapshot = reports.choose(connection, name, partition)
+        snapshot = reports.choose_snapshot(connection, name, partition)
         if snapshot is None:
             what = f"{name} has no snapshot" if partition is None else f"{partition} of {name} has no snapshot"
-            there = sorted({each.partition for each in snapshots.snapshots(connection, name)})
+            there = sorted({each.partition for each in snapshots.list_snapshots(connection, name)})
             others = f"; there is {there[0]} to {there[-1]}" if there else ""
             message = f"{what}, so there is nothing to report{others}. Make one:  {run_command(name, partition)}"
             raise ReportError(message)
@@ -102,7 +102,7 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
     """
     with transaction(segmentation.spec.publish.url_env) as connection:
         reports.hold_still(connection)
-        snapshot = snapshots.snapshot(connection, snapshot_id)
+        snapshot = snapshots.find_snapshot(connection, snapshot_id)
         if snapshot is None:
             message = f"{segmentation.spec.name} has no snapshot {snapshot_id}, so there is nothing to report"
             raise ReportError(message)
@@ -110,7 +110,7 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
 
 
 def _render(segmentation: SegmentationContext, connection: sa.Connection, snapshot: Snapshot) -> Report:
-    reported, workings = reports.read(connection, snapshot), _workings(segmentation, snapshot)
+    reported, workings = reports.read_report(connection, snapshot), _workings(segmentation, snapshot)
     return Report(snapshot, render(reported, workings), int(snapshot.metrics.get("n_moved", 0)), workings.missing)
 
 

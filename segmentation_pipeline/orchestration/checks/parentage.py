@@ -25,7 +25,7 @@ def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
     """What the check says of all published months now."""
     name = segmentation.spec.name
     with transaction(segmentation.spec.publish.url_env) as connection:
-        stale = [each.partition for each in snapshots.built_on_older_parent(connection, name)]
+        stale = [each.partition for each in snapshots.list_built_on_older_parent(connection, name)]
     said = "every published month was aligned with the published month before it"
     if stale:
         said = f"{', '.join(stale)} built on an older parent. Rebuild:  {backfill_command(name, stale[0], stale[-1])}"

@@ -93,7 +93,7 @@ def run_partition(
         receipt = segmentation.store.open(STAGES[-1], partition, result.run_id).json("receipt")
     elif result.success:
         with transaction(segmentation.spec.publish.url_env) as connection:
-            waiting = snapshots.of_run(connection, segmentation.spec.name, result.run_id)
+            waiting = snapshots.find_by_run(connection, segmentation.spec.name, result.run_id)
     return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
 
 

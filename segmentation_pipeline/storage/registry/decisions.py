@@ -65,11 +65,11 @@ def require_none_pending(connection: sa.Connection, name: str, period: Period) -
     Raises:
         DecisionPendingError: one does; the message names it, its reasons and the commands.
     """
-    pending = next((each for each in waiting(connection, name) if each.as_of < period.as_of), None)
+    pending = next((each for each in list_waiting(connection, name) if each.as_of < period.as_of), None)
     if pending is None:
         return
     approve_it = approve_command(name, pending.snapshot_id)
-    if (decision := approval_of(connection, pending.snapshot_id)) is not None:
+    if (decision := find_approval(connection, pending.snapshot_id)) is not None:
         message = (
             f"{label(pending)} was approved by {decision.who} and is not published yet, so {period.partition} cannot "
             f"be aligned. Publish it:  {approve_it}"
@@ -86,7 +86,7 @@ def require_none_pending(connection: sa.Connection, name: str, period: Period) -
 def replace_waiting(connection: sa.Connection, name: str, partition: str, *, by: int, who: str) -> None:
     """Decline the waiting snapshots of a partition in favour of the newer version `by`."""
     newer = _mine(connection, name, by)
-    for other in waiting(connection, name):
+    for other in list_waiting(connection, name):
         if other.partition == partition and other.snapshot_id != by:
             decline_one(connection, other.snapshot_id, who=who, reason=f"replaced by version {newer.version}")
 
@@ -100,21 +100,21 @@ def approve(connection: sa.Connection, name: str, snapshot_id: int, *, who: str,
         DecisionRefusedError: it does not wait, was replaced, or was aligned with what is no longer its parent.
     """
     snapshot = _waiting(connection, name, snapshot_id, doing="approved")
-    for other in snapshots.earlier_versions(connection, name, snapshot.partition):
+    for other in snapshots.list_versions(connection, name, snapshot.partition):
         if other.version > snapshot.version and other.status != "rejected":
             message = (
                 f"{label(snapshot)} is not the newest: version {other.version} (snapshot {other.snapshot_id}) is "
                 f"{other.status}. Decide about that one."
             )
             raise DecisionRefusedError(message)
-    parent = snapshots.parent(connection, name, snapshot.as_of)
+    parent = snapshots.find_parent(connection, name, snapshot.as_of)
     if (now := parent.snapshot_id if parent is not None else None) != snapshot.parent_snapshot_id:
         message = (
             f"{label(snapshot)} was aligned with the parent {snapshot.parent_snapshot_id}, and the parent is now {now}."
             f" Run the partition again:  {run_command(name, snapshot.partition)}"
         )
         raise DecisionRefusedError(message)
-    before = approval_of(connection, snapshot_id)
+    before = find_approval(connection, snapshot_id)
     if before is not None:
         return Approved(snapshot, before, already=True)
     return Approved(snapshot, _write(connection, snapshot_id, "approve", who=who, reason=reason), already=False)
@@ -128,7 +128,7 @@ def decline(connection: sa.Connection, name: str, snapshot_id: int, *, who: str,
     """
     snapshot = _waiting(connection, name, snapshot_id, doing="declined")
     decline_one(connection, snapshot_id, who=who, reason=reason)
-    return snapshots.snapshot(connection, snapshot_id) or snapshot
+    return snapshots.find_snapshot(connection, snapshot_id) or snapshot
 
 
 def decline_one(connection: sa.Connection, snapshot_id: int, *, who: str, reason: str | None) -> None:
@@ -142,17 +142,17 @@ def record_rollback(connection: sa.Connection, snapshot_id: int, *, who: str, re
     return _write(connection, snapshot_id, "rollback", who=who, reason=reason)
 
 
-def waiting(connection: sa.Connection, name: str) -> list[Snapshot]:
+def list_waiting(connection: sa.Connection, name: str) -> list[Snapshot]:
     """The snapshots that wait for a person, the earliest first."""
-    return [each for each in snapshots.snapshots(connection, name) if each.status == "waiting"]
+    return [each for each in snapshots.list_snapshots(connection, name) if each.status == "waiting"]
 
 
-def approval_of(connection: sa.Connection, snapshot_id: int) -> Decision | None:
+def find_approval(connection: sa.Connection, snapshot_id: int) -> Decision | None:
     """The decision that approved a snapshot, if there is one."""
     return next((each for each in _decisions(connection, snapshot_id) if each.action == "approve"), None)
 
 
-def decisions_of(connection: sa.Connection, name: str) -> list[Decision]:
+def list_decisions(connection: sa.Connection, name: str) -> list[Decision]:
     """All decisions about a segmentation's snapshots, in order of time."""
     mine = sa.select(_SNAPSHOT.snapshot_id).where(_SNAPSHOT.segmentation == name)
     return _decisions(connection, mine)
@@ -169,7 +169,7 @@ def require_snapshot(connection: sa.Connection, name: str, snapshot_id: int) -> 
 
 
 def _mine(connection: sa.Connection, name: str, snapshot_id: int) -> Snapshot:
-    snapshot = snapshots.snapshot(connection, snapshot_id)
+    snapshot = snapshots.find_snapshot(connection, snapshot_id)
     if snapshot is None:
         message = f"{name} has no snapshot {snapshot_id}; `{status_command(name)}` lists them"
         raise DecisionRefusedError(message)

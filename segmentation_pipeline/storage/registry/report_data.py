@@ -23,12 +23,12 @@ def hold_still(connection: sa.Connection) -> None:
     connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
 
 
-def choose(connection: sa.Connection, name: str, partition: str | None) -> Snapshot | None:
+def choose_snapshot(connection: sa.Connection, name: str, partition: str | None) -> Snapshot | None:
     """The snapshot that a report of `partition` (None: the latest that was run) is about; None if there is none.
 
     Of several versions it is the newest that is published or waits for a person, or else the newest.
     """
-    mine = snapshots.snapshots(connection, name)
+    mine = snapshots.list_snapshots(connection, name)
     wanted = partition if partition is not None else (mine[-1].partition if mine else None)
     versions = [each for each in mine if each.partition == wanted]
     accepted = [each for each in versions if each.status in {"published", "waiting"}]
@@ -36,28 +36,28 @@ def choose(connection: sa.Connection, name: str, partition: str | None) -> Snaps
     return found[-1] if found else None
 
 
-def read(connection: sa.Connection, snapshot: Snapshot) -> SnapshotReport:
+def read_report(connection: sa.Connection, snapshot: Snapshot) -> SnapshotReport:
     """Everything the database knows that a report of `snapshot` shows."""
     name = snapshot.segmentation
     parent_id = snapshot.parent_snapshot_id
     before = [
         each
-        for each in snapshots.snapshots(connection, name)
+        for each in snapshots.list_snapshots(connection, name)
         if each.status == "published" and each.as_of < snapshot.as_of
     ]
     return SnapshotReport(
         snapshot=snapshot,
         making=_making(connection, snapshot.snapshot_id),
-        parent=snapshots.snapshot(connection, parent_id) if parent_id is not None else None,
+        parent=snapshots.find_snapshot(connection, parent_id) if parent_id is not None else None,
         is_current=_is_current(connection, snapshot),
         segments=_segments(connection, snapshot),
-        names=snapshots.segment_names(connection, name),
+        names=snapshots.read_segment_names(connection, name),
         periods=_periods(connection, [*before, snapshot]),
         transitions=tuple(Transition(**each) for each in snapshot.metrics.get("transitions", ())),
         gates=_gates(connection, snapshot.snapshot_id),
         decisions=tuple(
             Decided(each.action, each.who, each.at, each.reason)
-            for each in decisions.decisions_of(connection, name)
+            for each in decisions.list_decisions(connection, name)
             if each.snapshot_id == snapshot.snapshot_id
         ),
         reasons=tuple(decisions.reasons_of(snapshot)),
@@ -86,7 +86,7 @@ def _segments(connection: sa.Connection, snapshot: Snapshot) -> tuple[ReportedSe
         .order_by(segment.segment_id)
     )
     (now,) = _periods(connection, [snapshot])
-    profiles = snapshots.profiles(connection, snapshot.snapshot_id)
+    profiles = snapshots.read_profiles(connection, snapshot.snapshot_id)
     return tuple(
         ReportedSegment(
             segment_id=row.segment_id,

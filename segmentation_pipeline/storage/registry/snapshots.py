@@ -96,12 +96,12 @@ def lock(connection: sa.Connection, name: str) -> Ledger | None:
     return Ledger(**row._mapping) if row is not None else None
 
 
-def snapshot(connection: sa.Connection, snapshot_id: int) -> Snapshot | None:
+def find_snapshot(connection: sa.Connection, snapshot_id: int) -> Snapshot | None:
     """One snapshot by its id."""
     return _one(connection, _SNAPSHOT.c.snapshot_id == snapshot_id)
 
 
-def snapshots(connection: sa.Connection, name: str) -> list[Snapshot]:
+def list_snapshots(connection: sa.Connection, name: str) -> list[Snapshot]:
     """All snapshots of a segmentation, by (as_of, version)."""
     rows = connection.execute(
         sa.select(*_COLUMNS).where(_SNAPSHOT.c.segmentation == name).order_by(_SNAPSHOT.c.as_of, _SNAPSHOT.c.version)
@@ -109,7 +109,7 @@ def snapshots(connection: sa.Connection, name: str) -> list[Snapshot]:
     return [Snapshot(**row._mapping) for row in rows]
 
 
-def parent(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | None:
+def find_parent(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | None:
     """The latest published snapshot with an earlier `as_of` (rule 1)."""
     return _one(
         connection,
@@ -118,14 +118,14 @@ def parent(connection: sa.Connection, name: str, as_of: datetime) -> Snapshot | 
     )
 
 
-def built_on_older_parent(connection: sa.Connection, name: str) -> list[Snapshot]:
+def list_built_on_older_parent(connection: sa.Connection, name: str) -> list[Snapshot]:
     """The published snapshots whose parent is not the latest published one before them, by as_of (rule 9)."""
-    published = [each for each in snapshots(connection, name) if each.status == "published"]
+    published = [each for each in list_snapshots(connection, name) if each.status == "published"]
     before = [None, *(each.snapshot_id for each in published)]
     return [each for each, expected in zip(published, before, strict=False) if each.parent_snapshot_id != expected]
 
 
-def earlier_versions(connection: sa.Connection, name: str, partition: str) -> list[Snapshot]:
+def list_versions(connection: sa.Connection, name: str, partition: str) -> list[Snapshot]:
     """The snapshots of the same partition, the published one first, then the newest (rule 8)."""
     rows = connection.execute(
         sa.select(*_COLUMNS)
@@ -135,7 +135,7 @@ def earlier_versions(connection: sa.Connection, name: str, partition: str) -> li
     return [Snapshot(**row._mapping) for row in rows]
 
 
-def last_seen(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
+def find_last_seen(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
     """For each segment ever published before `as_of`: the latest snapshot that holds it.
 
     One that was rolled back is named only for what no other holds: people have seen its ids, and names stick to ids.
@@ -155,7 +155,7 @@ def last_seen(connection: sa.Connection, name: str, as_of: datetime) -> dict[int
     return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
 
 
-def first_seen_after(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
+def find_first_seen_after(connection: sa.Connection, name: str, as_of: datetime) -> dict[int, int]:
     """For each segment of a published snapshot after `as_of`: the first such snapshot that holds it (rule 9)."""
     rows = connection.execute(
         sa.select(schema.centroid.c.segment_id, _SNAPSHOT.c.snapshot_id)
@@ -167,14 +167,14 @@ def first_seen_after(connection: sa.Connection, name: str, as_of: datetime) -> d
     return {int(segment_id): int(snapshot_id) for segment_id, snapshot_id in rows}
 
 
-def ever_accepted(connection: sa.Connection, name: str) -> bool:
+def was_ever_accepted(connection: sa.Connection, name: str) -> bool:
     """Whether a snapshot was ever published or laid before a person."""
     accepted = ("waiting", "published", "declined", "superseded", "rolled_back")
     where = (_SNAPSHOT.c.segmentation == name) & _SNAPSHOT.c.status.in_(accepted)
     return connection.scalar(sa.select(sa.exists().where(where))) is True
 
 
-def of_run(connection: sa.Connection, name: str, run_id: str) -> Snapshot | None:
+def find_by_run(connection: sa.Connection, name: str, run_id: str) -> Snapshot | None:
     """The snapshot that a run recorded last."""
     return _one(
         connection,
@@ -183,7 +183,7 @@ def of_run(connection: sa.Connection, name: str, run_id: str) -> Snapshot | None
     )
 
 
-def sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
+def read_sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
     """The customers of each segment of a snapshot."""
     centroid = schema.centroid.c
     rows = connection.execute(
@@ -194,7 +194,7 @@ def sizes(connection: sa.Connection, snapshot_id: int) -> dict[int, int]:
     return {int(segment_id): int(n_customers) for segment_id, n_customers in rows}
 
 
-def profiles(connection: sa.Connection, snapshot_id: int) -> dict[int, Json]:
+def read_profiles(connection: sa.Connection, snapshot_id: int) -> dict[int, Json]:
     """The profile of each segment of a snapshot, in original units."""
     centroid = schema.centroid.c
     rows = connection.execute(
@@ -205,7 +205,7 @@ def profiles(connection: sa.Connection, snapshot_id: int) -> dict[int, Json]:
     return {int(segment_id): profile for segment_id, profile in rows}
 
 
-def segment_names(connection: sa.Connection, name: str) -> dict[int, str]:
+def read_segment_names(connection: sa.Connection, name: str) -> dict[int, str]:
     """The name of every segment that a segmentation ever had."""
     segment = schema.segment.c
     rows = connection.execute(sa.select(segment.segment_id, segment.name).where(segment.segmentation == name))

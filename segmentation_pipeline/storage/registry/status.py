@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Json
 
 
-def status(connection: sa.Connection, name: str) -> Json:
+def read_status(connection: sa.Connection, name: str) -> Json:
     """The contract's object: current snapshot, snapshots by (partition, version), segments."""
     ledger = connection.execute(sa.select(schema.segmentation).where(schema.segmentation.c.name == name)).one_or_none()
     current = ledger.current_snapshot_id if ledger is not None else None
@@ -53,7 +53,7 @@ def decided(connection: sa.Connection, name: str) -> Json:
             sa.select(versions.snapshot_id, versions.partition, versions.version).where(versions.segmentation == name)
         )
     }
-    made = decisions.decisions_of(connection, name)
+    made = decisions.list_decisions(connection, name)
     approved = {each.snapshot_id: each.who for each in made if each.action == "approve"}
     return {
         "waiting": [
@@ -63,7 +63,7 @@ def decided(connection: sa.Connection, name: str) -> Json:
                 "commands": [approve_command(name, each.snapshot_id), decline_command(name, each.snapshot_id)],
                 "approved_by": approved.get(each.snapshot_id),
             }
-            for each in decisions.waiting(connection, name)
+            for each in decisions.list_waiting(connection, name)
         ],
         "decisions": [
             {
@@ -78,7 +78,7 @@ def decided(connection: sa.Connection, name: str) -> Json:
     }
 
 
-def segments_of(connection: sa.Connection, snapshot_id: int) -> list[Json]:
+def read_segments(connection: sa.Connection, snapshot_id: int) -> list[Json]:
     """The segments of one snapshot with names, sizes and what happened to them, by id."""
     centroid, segment, snapshot = schema.centroid.c, schema.segment.c, schema.snapshot.c
     rows = connection.execute(
@@ -101,7 +101,7 @@ def segments_of(connection: sa.Connection, snapshot_id: int) -> list[Json]:
     return [{**row._mapping, "n_customers": int(row.n_customers)} for row in rows]
 
 
-def events_of(connection: sa.Connection, snapshot_id: int) -> list[Json]:
+def read_events(connection: sa.Connection, snapshot_id: int) -> list[Json]:
     """The lineage of one snapshot."""
     rows = connection.execute(
         sa.select(schema.lineage)
@@ -113,7 +113,7 @@ def events_of(connection: sa.Connection, snapshot_id: int) -> list[Json]:
 
 def _segments(connection: sa.Connection, name: str, current: int | None) -> list[Json]:
     """Every segment that ever lived in a published snapshot; size and share are today's, 0 for the retired."""
-    live = {each["segment_id"]: each for each in segments_of(connection, current)} if current is not None else {}
+    live = {each["segment_id"]: each for each in read_segments(connection, current)} if current is not None else {}
     segment = schema.segment.c
     published = (
         sa.select(schema.centroid.c.segment_id)

@@ -15,7 +15,7 @@ from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Id
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
 from segmentation_pipeline.analysis.quality.drift import describe
-from segmentation_pipeline.lifecycle.precedence import earlier_snapshots
+from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import PublishSpec
@@ -49,7 +49,7 @@ class Published:
     def parent_k(self, start: str) -> int | None:
         """The K of the snapshot that would be the parent of the month that begins at `start`."""
         with self.engine.begin() as connection:
-            parent = snapshots.parent(connection, self.name, period_of(start).as_of)
+            parent = snapshots.find_parent(connection, self.name, period_of(start).as_of)
         return parent.k if parent is not None else None
 
     def month(
@@ -70,8 +70,8 @@ class Published:
             assignments.ensure_tables(connection, self.name, key_name=KEY, key_type="bigint")
             ledger = snapshots.lock(connection, self.name)
             assert ledger is not None
-            parent = snapshots.parent(connection, self.name, period.as_of)
-            earlier = earlier_snapshots(connection, self.name, period, parent)
+            parent = snapshots.find_parent(connection, self.name, period.as_of)
+            earlier = list_earlier_snapshots(connection, self.name, period, parent)
             found = identify(
                 FittedCustomers(
                     frame, frame[KEY], fit.labels.astype(np.int32), fit.assigned.distance, fit.model, list(features)
@@ -81,9 +81,9 @@ class Published:
                     for past in earlier
                 ),
                 parent=parent,
-                parent_profiles=snapshots.profiles(connection, parent.snapshot_id) if parent is not None else {},
+                parent_profiles=snapshots.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
                 next_segment_id=ledger.next_segment_id,
-                seen_before=snapshots.last_seen(connection, self.name, period.as_of).keys(),
+                seen_before=snapshots.find_last_seen(connection, self.name, period.as_of).keys(),
             )
             snapshot_id = snapshots.record(
                 connection,
@@ -99,7 +99,7 @@ class Published:
                 next_segment_id=found.alignment.next_segment_id,
                 centroids=centroids_of(found.model, found.profiles, fit.matrix, found.segments),
                 new_segments=new_segments(
-                    found.alignment, found.profiles, snapshots.segment_names(connection, self.name)
+                    found.alignment, found.profiles, snapshots.read_segment_names(connection, self.name)
                 ),
                 events=found.alignment.events,
                 gates=(),
