@@ -122,12 +122,12 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
     """The figures of the page are those by which a run is refused."""
-    from segmentation_pipeline.analysis.clustering.algorithms.resolve import needed_bytes
+    from segmentation_pipeline.analysis.clustering.algorithms.resolve import estimate_bytes
 
     (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])]
     for size, *told in rows:
         n_rows, n_columns = (int(part.replace(",", "")) for part in size.split(" × "))
         needed = [
-            needed_bytes(name, n_rows=n_rows, n_columns=n_columns) / 2**30 for name in ("kmeans", "minibatch_kmeans")
+            estimate_bytes(name, n_rows=n_rows, n_columns=n_columns) / 2**30 for name in ("kmeans", "minibatch_kmeans")
         ]
         assert told == [f"{each:.1f} GiB" for each in needed]

@@ -1,4 +1,4 @@
-"""How many threads a fit is worth: on few rows they wait for each other longer than they work."""
+"""How many threads a fit is worth: on few rows, threads wait for each other longer than they work."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
-# Up to it an iteration of K-Means takes a millisecond, as long as a thread takes to wake up on a busy machine.
+# Up to this many rows an iteration of K-Means takes a millisecond, as long as a thread takes to wake up on a busy
+# machine.
 ONE_THREAD_ROWS: Final = 5_000
-# Up to it a fit holds the interpreter most of its time: two of them at once take longer than one after the other.
+# Up to this many rows a fit holds the interpreter lock most of its time: two fits at once take longer than one after
+# the other.
 ONE_FIT_ROWS: Final = 2_000
 
 
 @contextmanager
-def threads_for(n_rows: int) -> Iterator[None]:
-    """One thread for whatever is fitted inside on `n_rows` rows, where that is few; else as many as there are."""
+def limit_threads(n_rows: int) -> Iterator[None]:
+    """Limit numerical libraries to one thread inside the context where `n_rows` is at most ONE_THREAD_ROWS."""
     if n_rows > ONE_THREAD_ROWS:
         yield
         return
-    with _libraries().limit(limits=1):
+    with _load_libraries().limit(limits=1):
         yield
 
 
 @contextmanager
-def side_by_side(n_rows: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool for many small fits on finite samples of `n_rows` rows or fewer, each on one thread.
+def open_fit_pool(n_rows: int) -> Iterator[ThreadPoolExecutor]:
+    """Open a pool for many small fits on finite samples of `n_rows` rows or fewer, each on one thread.
 
-    As many at once as one large fit would take threads: a fit on a sample takes as long on two of them as on one. Where
-    the rows are few, one after the other. scikit-learn does not look again at what it is given, which takes an eighth
-    of the time of a sweep of 1,000 rows.
+    The pool runs as many fits at once as one large fit would take threads, because a fit on a sample takes as long on
+    two threads as on one. Up to ONE_FIT_ROWS rows it runs one fit after the other. scikit-learn's checks of its input
+    are off: they take an eighth of the time of a sweep of 1,000 rows.
     """
     from sklearn.exceptions import ConvergenceWarning
 
-    libraries = _libraries()
-    n_threads = 1 if n_rows <= ONE_FIT_ROWS else _n_threads(libraries)
-    with warnings.catch_warnings():  # as in `in_order`
+    libraries = _load_libraries()
+    n_threads = 1 if n_rows <= ONE_FIT_ROWS else _count_threads(libraries)
+    with warnings.catch_warnings():  # here and not in the threads, as in `map_in_order`
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # OpenMP's limit is that of the thread that sets it, BLAS' that of all
+        # OpenMP's limit holds for the thread that sets it, that of BLAS for all threads
         with libraries.limit(limits=1), ThreadPoolExecutor(n_threads, initializer=_begin_small_fits) as pool:
             yield pool
 
@@ -55,25 +57,26 @@ def side_by_side(n_rows: int) -> Iterator[ThreadPoolExecutor]:
 def _begin_small_fits() -> None:
     import sklearn
 
-    _libraries().limit(limits=1)
+    _load_libraries().limit(limits=1)
     sklearn.set_config(assume_finite=True, skip_parameter_validation=True)  # of this thread
 
 
-def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What `work` makes of each of `items`, in their order, by as many threads as a library would take.
+def map_in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield what `work` returns for each of `items`, in their order, computed by as many threads as a library takes.
 
-    An item is drawn only when there is a thread for it, so that few of them are in memory. Drawing is this thread's.
+    An item is drawn only when a thread is free for it, so that few items are in memory at once. The calling thread
+    draws them.
     """
     from threadpoolctl import ThreadpoolController
 
     # looking for libraries takes milliseconds; loading scikit-learn for it would take a second
-    libraries = _libraries() if _libraries.cache_info().currsize else ThreadpoolController()
-    if (n_threads := _n_threads(libraries)) == 1:
+    libraries = _load_libraries() if _load_libraries.cache_info().currsize else ThreadpoolController()
+    if (n_threads := _count_threads(libraries)) == 1:
         yield from map(work, items)
         return
-    # filters are the process's: threads that each set and restore their own would leave somebody else's behind
+    # warning filters belong to the process: threads that each set and restore them would leave another thread's behind
     with warnings.catch_warnings(), libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
-        running: deque[Future[Made]] = deque()
+        running: deque[Future[Result]] = deque()
         for item in items:
             running.append(pool.submit(work, item))
             if len(running) == n_threads:
@@ -83,8 +86,8 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
 
 
 @functools.cache
-def _libraries() -> ThreadpoolController:
-    """The libraries that fits and dip tests use; they are loaded for it, as a limit holds for those that are."""
+def _load_libraries() -> ThreadpoolController:
+    """Return the controller of the libraries that fits and dip tests use; loads them, as it sees loaded ones only."""
     import diptest  # noqa: F401
     import sklearn.cluster  # noqa: F401
     from threadpoolctl import ThreadpoolController
@@ -92,6 +95,6 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _n_threads(libraries: ThreadpoolController) -> int:
-    """As many as a numerical library would take: a container's quota and somebody's limit are in it."""
-    return max((int(each["num_threads"]) for each in libraries.info()), default=1)
+def _count_threads(libraries: ThreadpoolController) -> int:
+    """Return how many threads a numerical library would take: a container's quota and earlier limits count."""
+    return max((int(library["num_threads"]) for library in libraries.info()), default=1)

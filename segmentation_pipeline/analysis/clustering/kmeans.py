@@ -10,7 +10,7 @@ import numpy as np
 
 from segmentation_pipeline.analysis.arrays.distances import inertia
 from segmentation_pipeline.analysis.clustering.labelling import BLOCK_ROWS
-from segmentation_pipeline.analysis.clustering.seeding import starting_from
+from segmentation_pipeline.analysis.clustering.seeding import init_from_seeds
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 
@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FIRST_BLOCK_ROWS: Final = 1_024
-
-
 MAX_ITER: Final = 300
-
-
 TOLERANCE: Final = 1e-4
+# Counting distinct rows usually ends within this first block; each next block is twice as long.
+FIRST_BLOCK_ROWS: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
 class KMeansFit:
-    """One K-Means fit: centers (K, D) float64, inertia over all n rows, and how it got there."""
+    """A K-Means fit: centers (K, D) float64, inertia over all n rows, and which start won after how many iterations."""
 
     centers: NDArray[np.float64]
     inertia: float
@@ -57,14 +54,14 @@ def fit_kmeans(
     seed: int,
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
     seeds: NDArray[np.intp] | None = None,
-    changeable: Callable[[], NDArray[np.float32]] | None = None,
+    load_writable: Callable[[], NDArray[np.float32]] | None = None,
 ) -> KMeansFit:
-    """Fit K-Means on `matrix`, shape (n, D): the lowest inertia of k-means++ starts and of the given named ones.
+    """Fit K-Means on `matrix`, shape (n, D), from k-means++ and the given named starts; the lowest inertia wins.
 
-    `starts` are centers of shape (K, D), such as the sweep's; others are ignored. `n_init` counts the k-means++ starts:
-    scikit-learn's `n_init="auto"` would be a single one. 0 takes the given starts alone. `seeds`, those of `seed_rows`
-    for `matrix`, are starts that were drawn before. scikit-learn centres the rows in place: `changeable` gives the
-    matrix anew for that, a copy unless somebody knows a cheaper way.
+    `starts` are centers of shape (K, D), such as the sweep's; those of another shape are ignored. `n_init` counts the
+    k-means++ starts (scikit-learn's `n_init="auto"` would be a single one); with 0 only the given starts are used.
+    `seeds` are starts that `seed_rows` drew before for `matrix`. scikit-learn centres the rows in place, so it needs a
+    writable matrix: `load_writable` returns one where that is cheaper than a copy of `matrix`.
 
     Raises:
         UnusableDataError: fewer distinct rows than K.
@@ -80,7 +77,7 @@ def fit_kmeans(
         if n_init:
             candidates.append(("k-means++", "k-means++", n_init))
         if seeds is not None:
-            candidates.append(("k-means++", starting_from(seeds), len(seeds)))
+            candidates.append(("k-means++", init_from_seeds(seeds), len(seeds)))
         candidates += [
             (name, start.astype(np.float32), 1) for name, start in starts if start.shape == (k, matrix.shape[1])
         ]
@@ -88,8 +85,8 @@ def fit_kmeans(
             estimator = KMeans(
                 k, init=init, n_init=runs, max_iter=MAX_ITER, tol=TOLERANCE, random_state=seed, copy_x=False
             )
-            fits.append((name, estimator.fit(np.array(matrix) if changeable is None else changeable())))
-    name, best = min(fits, key=lambda each: float(each[1].inertia_))
+            fits.append((name, estimator.fit(np.array(matrix) if load_writable is None else load_writable())))
+    name, best = min(fits, key=lambda fit: float(fit[1].inertia_))
     centers = np.asarray(best.cluster_centers_, dtype=np.float64)
     return KMeansFit(
         centers=centers,
@@ -101,10 +98,10 @@ def fit_kmeans(
 
 
 def require_distinct_rows(matrix: NDArray[np.float32], k: int) -> None:
-    """Refuse a matrix, shape (n, D), with fewer distinct rows than `k`.
+    """Require at least `k` distinct rows in a matrix of shape (n, D).
 
     Raises:
-        UnusableDataError: with both numbers.
+        UnusableDataError: fewer; the message has both numbers.
     """
     n_distinct = count_distinct_rows(matrix, enough=k)
     if n_distinct < k:
@@ -116,7 +113,7 @@ def require_distinct_rows(matrix: NDArray[np.float32], k: int) -> None:
 
 
 def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
-    """Count distinct rows in blocks, the first ones small, and stop once there are `enough`."""
+    """Count distinct rows in blocks, the first ones small, and stop at `enough` of them."""
     seen: set[bytes] = set()
     start, size = 0, FIRST_BLOCK_ROWS
     while start < len(matrix) and len(seen) < enough:

@@ -1,7 +1,7 @@
-"""What a saved model says of rows: by the nearest prototype, the likeliest component or the interval.
+"""Labelling rows by a saved model: by the nearest prototype, the likeliest component or the interval.
 
-Nothing here adds up over rows or leaves the order of a sum to a library: the numbers of a row must not depend on the
-rows around it.
+The numbers of a row must not depend on the rows around it. So nothing here adds up over rows or leaves the order of a
+sum to a library.
 """
 
 from __future__ import annotations
@@ -11,33 +11,31 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.threads import in_order
-from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from segmentation_pipeline.model import FittedModel
 
 UNASSIGNED: Final = -1
-# so few rows and their differences stay in the cache
+BLOCK_ROWS: Final = 65_536
+# Rows times prototypes in one block: 64 MB of distances.
+BLOCK_VALUES: Final = 2**23
+# This many rows and their differences stay in the cache.
 CACHED_ROWS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Per row, shape (n,): label, distance to its prototype, the second-best label, and the margin.
+    """Of each row, shape (n,): the label, the distance to its prototype, the second-best label, and the margin.
 
     The margin is 0 on the border and near 1 deep inside: `1 - distance / second distance`, for a mixture `1 - odds of
-    the second component`. The second label is the best of any other segment; without one it is -1 and the margin 1. A
-    row beyond the radius has label -1; its second label is the nearest segment, its margin 0. The distance within a
-    mixture is Mahalanobis'.
+    the second component`. The second label is the best one of another segment; where there is no other segment it is
+    -1 and the margin 1. A row beyond the radius has the label -1, the nearest segment as its second label, and the
+    margin 0. The distance within a mixture is the Mahalanobis distance.
     """
 
     labels: NDArray[np.int64]
@@ -47,23 +45,25 @@ class Assignment:
 
 
 def label_rows(block: NDArray[np.float32], model: FittedModel) -> Assignment:
-    """Label the rows of `block`, shape (b, D)."""
+    """Label the rows of `block`, shape (b, D), by what is saved of a model (ties: the first prototype)."""
     names = np.asarray(model.labels, dtype=np.int64)
     if model.edges is not None:
-        return _by_interval(block, model.centers, model.edges, names)
+        return _label_by_interval(block, model.centers, model.edges, names)
     if model.weights is not None and model.precisions is not None:
-        return _by_component(block, model.centers, model.weights, model.precisions, names)
-    return _by_prototype(block, model.centers, model.radii, names)
+        return _label_by_component(block, model.centers, model.weights, model.precisions, names)
+    return _label_by_prototype(block, model.centers, model.radii, names)
 
 
 def squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shape (b, P); one difference at a time rather than the Gram form, whose rounding depends on the batch."""
+    """Return the squared distances of the rows of `block`, shape (b, D), to `centers`, shape (P, D): shape (b, P).
+
+    It takes one difference at a time rather than the Gram form, whose rounding depends on the batch.
+    """
     squared = np.empty((len(block), len(centers)), dtype=np.float64)
     for start in range(0, len(block), CACHED_ROWS):
         part = slice(start, start + CACHED_ROWS)
-        wide = block[part].astype(
-            np.float64, order="C"
-        )  # einsum adds up in another order where the memory lies otherwise
+        # in C order, because the order in which einsum adds up depends on the memory layout
+        wide = block[part].astype(np.float64, order="C")
         difference = np.empty_like(wide)
         for index, center in enumerate(centers):
             np.subtract(wide, center, out=difference)
@@ -71,10 +71,10 @@ def squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) 
     return squared
 
 
-def mahalanobis_squared(
+def squared_mahalanobis_distances(
     block: NDArray[np.float32], centers: NDArray[np.float64], precisions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Shape (b, P): `(x - m)' P (x - m)` for each component, columns of the product one at a time."""
+    """Return `(x - m)' P (x - m)` for each row and component, shape (b, P), one column of the product at a time."""
     squared = np.empty((len(block), len(centers)), dtype=np.float64)
     wide = block.astype(np.float64, order="C")
     for index, (center, precision) in enumerate(zip(centers, precisions, strict=True)):
@@ -86,14 +86,14 @@ def mahalanobis_squared(
     return np.maximum(squared, 0.0)
 
 
-def _by_prototype(
+def _label_by_prototype(
     block: NDArray[np.float32],
     centers: NDArray[np.float64],
     radii: NDArray[np.float64] | None,
     names: NDArray[np.int64],
 ) -> Assignment:
     squared = squared_distances(block, centers)
-    best, second = _best_two(squared, names)
+    best, second = _find_best_two(squared, names)
     rows = np.arange(len(block))
     distance = np.sqrt(squared[rows, best])
     labels, second_labels = names[best], np.where(second >= 0, names[second], UNASSIGNED)
@@ -107,17 +107,17 @@ def _by_prototype(
     return Assignment(labels, distance, second_labels, margin)
 
 
-def _by_component(
+def _label_by_component(
     block: NDArray[np.float32],
     centers: NDArray[np.float64],
     weights: NDArray[np.float64],
     precisions: NDArray[np.float64],
     names: NDArray[np.int64],
 ) -> Assignment:
-    squared = mahalanobis_squared(block, centers, precisions)
+    squared = squared_mahalanobis_distances(block, centers, precisions)
     constant = np.log(weights) + np.linalg.slogdet(precisions).logabsdet / 2
     cost = squared / 2 - constant  # minus the log of weight times density, up to what all components share
-    best, second = _best_two(cost, names)
+    best, second = _find_best_two(cost, names)
     rows = np.arange(len(block))
     margin = 1 - np.exp(np.minimum(cost[rows, best] - cost[rows, second], 0.0))
     margin[second < 0] = 1.0
@@ -129,10 +129,10 @@ def _by_component(
     )
 
 
-def _by_interval(
+def _label_by_interval(
     block: NDArray[np.float32], centers: NDArray[np.float64], edges: NDArray[np.float64], names: NDArray[np.int64]
 ) -> Assignment:
-    """An edge belongs to the interval above it; the margin falls to 0 towards the nearest edge."""
+    """Label by the interval; an edge belongs to the interval above it, and the margin is 0 at the nearest edge."""
     values = block[:, 0].astype(np.float64)
     place = np.searchsorted(edges, values, side="right")
     borders = np.concatenate([[-np.inf], edges, [np.inf]])
@@ -143,8 +143,8 @@ def _by_interval(
     return Assignment(names[place], distance, names[np.where(below < above, place - 1, place + 1)], margin)
 
 
-def _best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Per row the column of the lowest cost, and of the lowest with another name, -1 where there is none."""
+def _find_best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return of each row the column of the lowest cost, and of the lowest with another name, -1 where none has one."""
     best = cost.argmin(axis=1)
     if len(set(names.tolist())) == 1:
         return best, np.full(len(cost), -1, dtype=np.intp)
@@ -152,19 +152,12 @@ def _best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple[NDAr
     return best, second
 
 
-BLOCK_ROWS: Final = 65_536
-
-
-# Rows times prototypes in one block: 64 MB of distances.
-BLOCK_VALUES: Final = 2**23
-
-
 def assign_blocks(matrix: NDArray[np.float32], model: FittedModel) -> Iterator[tuple[slice, Assignment]]:
-    """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block with their places."""
-    return in_order(lambda here: (here, label_rows(matrix[here], model)), _places(len(matrix), model))
+    """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block; yield each block with its place."""
+    return map_in_order(lambda here: (here, label_rows(matrix[here], model)), _split_into_places(len(matrix), model))
 
 
-def _places(n_rows: int, model: FittedModel) -> Iterator[slice]:
+def _split_into_places(n_rows: int, model: FittedModel) -> Iterator[slice]:
     rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
     return (slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows))
 
@@ -172,13 +165,13 @@ def _places(n_rows: int, model: FittedModel) -> Iterator[slice]:
 def assign(matrix: NDArray[np.float32], model: FittedModel) -> Assignment:
     """Label every row of `matrix`, shape (n, D), by what is saved of a model (ties: the first prototype).
 
-    Each row is labelled by itself in float64, so a customer gets the same answer alone, in another order and in any
+    Each row is labelled on its own in float64, so a customer gets the same answer alone, in another order and in any
     batch.
     """
     n_rows = len(matrix)
     labels, second_labels = np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
     distance, margin = np.empty(n_rows), np.empty(n_rows)
-    for here in _places(n_rows, model):
+    for here in _split_into_places(n_rows, model):
         block = label_rows(matrix[here], model)
         labels[here], second_labels[here] = block.labels, block.second_labels
         distance[here], margin[here] = block.distance, block.margin

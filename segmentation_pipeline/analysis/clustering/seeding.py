@@ -1,4 +1,4 @@
-"""Seeds for every K at once: k-means++ adds one after the other, so the first k of them are seeds for K = k."""
+"""Seeds for every K at once: k-means++ adds one seed after the other, so the first k seeds serve K = k."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ def seed_rows(
     rng: np.random.Generator,
     weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.intp]:
-    """Which rows of `points`, shape (n, D), greedy k-means++ takes for seeds: shape (n_starts, k), in their order.
+    """Return which rows of `points`, shape (n, D), greedy k-means++ takes as seeds: shape (n_starts, k), in order.
 
-    The algorithm is that of Arthur and Vassilvitskii (2007) as scikit-learn has it. A row counts as often as its weight
-    says. Where there are fewer than `k` distinct rows, the last ones repeat.
+    The algorithm is that of Arthur and Vassilvitskii (2007) as implemented in scikit-learn. A row counts as often as
+    its weight says. Where there are fewer than `k` distinct rows, the last seeds repeat.
 
     Raises:
         ValueError: fewer rows than `k`.
     """
     from sklearn.cluster import kmeans_plusplus
 
-    wide = np.asarray(points, dtype=np.float64)  # of float32 scikit-learn makes it anew for every seed
+    wide = np.asarray(points, dtype=np.float64)  # scikit-learn would convert float32 again for every seed
     states = rng.integers(2**32, size=n_starts).tolist()
     seeds = [kmeans_plusplus(wide, k, sample_weight=weights, random_state=state)[1] for state in states]
     return np.asarray(seeds, dtype=np.intp)
 
 
-def starting_from(seeds: NDArray[np.intp]) -> Callable[..., NDArray[np.floating[Any]]]:
-    """What scikit-learn's `init` takes with `n_init=len(seeds)`: it starts from the first rows of one after the other.
+def init_from_seeds(seeds: NDArray[np.intp]) -> Callable[..., NDArray[np.floating[Any]]]:
+    """Return a callable for scikit-learn's `init`, with `n_init=len(seeds)`: each start takes its seeds' first rows.
 
-    `seeds` are those of `seed_rows` for the same points and for as many clusters or more.
+    `seeds` are those of `seed_rows` for the same points and for at least as many clusters.
     """
     starts = iter(seeds)
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.rows import blocks, placed_blocks
-from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.arrays.rows import iter_blocks, iter_placed_blocks
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import (
     CATEGORY_WEIGHT,
     MISSING_CATEGORY,
@@ -107,7 +107,7 @@ def fit_encoding(rows: Rows, features: Sequence[FeatureSpec], *, pca: float | No
     usual = ~outside if outside.any() else slice(None)
     columns = ((each, rows[each.column]) for each in features)
     encoding = Encoding(
-        tuple(in_order(lambda it: _fit(it[1].loc[usual], it[0], limits.get(it[0].column, Limits())), columns))
+        tuple(map_in_order(lambda it: _fit(it[1].loc[usual], it[0], limits.get(it[0].column, Limits())), columns))
     )
     if pca is None:
         return encoding
@@ -160,7 +160,7 @@ def transform_to_fit(rows: Rows, encoding: Encoding, *, into: NDArray[np.float32
         matrix[here], outliers[here] = encoded.matrix, encoded.outliers
         return encoded
 
-    for encoded in in_order(encode, placed_blocks(rows)):
+    for encoded in map_in_order(encode, iter_placed_blocks(rows)):
         unknown.update(encoded.unknown)
         missing.update(encoded.missing)
     return Encoded(matrix, dict(unknown), dict(missing), outliers)
@@ -193,7 +193,7 @@ def variance_shares(rows: Rows, encoding: Encoding) -> dict[str, float]:
     """The share of each source column in the variance of the encoded rows, before a PCA: its share in the distances."""
     plain = replace(encoding, pca=None)
     n, mean, total = 0, np.zeros(len(plain.names)), np.zeros(len(plain.names))
-    for block in blocks(rows):
+    for block in iter_blocks(rows):
         encoded = transform(block, plain)
         inside = encoded.matrix[~encoded.outliers].astype(np.float64)
         if not len(inside):
@@ -246,7 +246,7 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
 
 def _encode_all_into(matrix: NDArray[np.float64], rows: Rows, encoding: Encoding) -> None:
     """Fill `matrix`, shape (n, D), without the PCA."""
-    for here, block in placed_blocks(rows):
+    for here, block in iter_placed_blocks(rows):
         _encode_into(matrix[here], block, encoding)
 
 

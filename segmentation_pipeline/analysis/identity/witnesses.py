@@ -11,8 +11,8 @@ import numpy as np
 from pandas.api.types import is_integer_dtype
 
 from segmentation_pipeline.analysis.arrays.grouping import Groups
-from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS, placed_blocks
-from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS, iter_placed_blocks
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.dates import is_date
 from segmentation_pipeline.analysis.features.encoding import transform
@@ -112,7 +112,7 @@ def _by_model(
         labels[here][usable] = assign(matrix[usable], model).labels
         return spreads_of(matrix[usable], own[usable])
 
-    spreads = functools.reduce(Spreads.plus, in_order(label, placed_blocks(rows)), nobody)
+    spreads = functools.reduce(Spreads.plus, map_in_order(label, iter_placed_blocks(rows)), nobody)
     return labels, likeness_by_place(spreads, model, everyone)
 
 

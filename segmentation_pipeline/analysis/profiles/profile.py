@@ -10,7 +10,7 @@ import pandas as pd
 
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
-from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import categories_of
 from segmentation_pipeline.analysis.features.numeric import drop_nan
 
@@ -72,7 +72,7 @@ def profile_segments(
         return column, _of_categories(here, groups) if column in categorical else _of_numbers(here, groups)
 
     columns = [*numeric, *categorical]
-    for column, found in in_order(figures_of, ((column, rows[column]) for column in columns)):
+    for column, found in map_in_order(figures_of, ((column, rows[column]) for column in columns)):
         for segment, figure in found.items():
             figures[segment][column] = figure
     named = [column for column in columns if column not in outcomes]

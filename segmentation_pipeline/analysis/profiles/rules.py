@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.rows import placed_blocks
-from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import Categories, categories_of
 from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
 
@@ -189,7 +189,7 @@ def _counts(
         )
         return found.reshape(shape)
 
-    return functools.reduce(np.add, in_order(count, placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
+    return functools.reduce(np.add, map_in_order(count, iter_placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
 
 
 def _paths(

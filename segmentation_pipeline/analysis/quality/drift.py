@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.threads import in_order
+from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import categories_of
 from segmentation_pipeline.analysis.features.numeric import drop_nan
 from segmentation_pipeline.model import CentroidShift, Drift
@@ -41,7 +41,7 @@ def describe(rows: Rows, features: Sequence[FeatureSpec]) -> Json:
     category: the count of each of the 50 most frequent values, and of the rest.
     """
     named = ((feature, rows[feature.column]) for feature in features)
-    return dict(in_order(lambda each: (each[0].column, _described(each[1], is_number=each[0].is_number)), named))
+    return dict(map_in_order(lambda each: (each[0].column, _described(each[1], is_number=each[0].is_number)), named))
 
 
 def drift(
@@ -64,7 +64,7 @@ def drift(
         for column, then in described.items()
         if column in is_number and is_number[column] == ("edges" in then)
     )
-    indices = dict(in_order(lambda each: (each[0], stability_index(*_paired(each[1], each[2]))), comparable))
+    indices = dict(map_in_order(lambda each: (each[0], stability_index(*_paired(each[1], each[2]))), comparable))
     every = sorted({*sizes_before, *sizes_now})
     shares = stability_index([sizes_before.get(each, 0) for each in every], [sizes_now.get(each, 0) for each in every])
     shifts = [

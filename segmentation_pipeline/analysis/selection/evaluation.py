@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.distances import centred_blocks, partial_distances
+from segmentation_pipeline.analysis.arrays.distances import iter_centred_blocks, partial_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
     own_scores = [np.zeros(len(each)) for each in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
-    for start, block, norms in centred_blocks(matrix, middle):
+    for start, block, norms in iter_centred_blocks(matrix, middle):
         distances = partial_distances(block, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
         members = np.empty(distances.shape)
@@ -131,7 +131,7 @@ def _mean_distances(
 ) -> NDArray[np.float64]:
     """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
-    for start, block, norms in centred_blocks(matrix, middle):
+    for start, block, norms in iter_centred_blocks(matrix, middle):
         distances = partial_distances(block, means)
         rows = np.arange(len(block))
         for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.seeding import seed_rows, starting_from
+from segmentation_pipeline.analysis.clustering.seeding import init_from_seeds, seed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,5 +162,5 @@ def _fit(
         # a bootstrap sample may hold fewer distinct rows than K; the clusters it lacks then score as they should
         warnings.simplefilter("ignore", ConvergenceWarning)
         # nothing is drawn where the start is given
-        estimator = KMeans(k, init=starting_from(seeds), n_init=len(seeds), max_iter=_MAX_ITER, tol=_TOLERANCE)
+        estimator = KMeans(k, init=init_from_seeds(seeds), n_init=len(seeds), max_iter=_MAX_ITER, tol=_TOLERANCE)
         return estimator.fit(points, sample_weight=weights)

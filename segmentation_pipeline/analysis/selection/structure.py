@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.analysis.clustering.seeding import seed_rows, starting_from
+from segmentation_pipeline.analysis.clustering.seeding import init_from_seeds, seed_rows
 from segmentation_pipeline.analysis.selection.dip import neighbour_dips
 from segmentation_pipeline.analysis.selection.silhouette import simplified_silhouette
 
@@ -186,7 +186,7 @@ def _fits(points: Points, ks: Sequence[int], rng: np.random.Generator, *, n_star
         narrow = points.astype(np.float32)  # takes two thirds of the time, and no score shows it
         return [
             # nothing is drawn where the start is given
-            KMeans(k, init=starting_from(seeds), n_init=n_starts, max_iter=100, tol=_TOLERANCE).fit(narrow)
+            KMeans(k, init=init_from_seeds(seeds), n_init=n_starts, max_iter=100, tol=_TOLERANCE).fit(narrow)
             for k in ks
         ]
 

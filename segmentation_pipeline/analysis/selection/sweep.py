@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.threads import side_by_side
+from segmentation_pipeline.analysis.arrays.threads import open_fit_pool
 from segmentation_pipeline.analysis.clustering.kmeans import KMeansFit, count_distinct_rows, fit_kmeans
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.clustering.seeding import seed_rows
@@ -100,7 +100,7 @@ def run_sweep(
     ks = _feasible(matrix, sweep, fit)
     sample = matrix[_drawn(len(matrix), FIT_ROWS, rng)]
     looked_at = _drawn(len(matrix), DIP_ROWS, rng)
-    with side_by_side(len(sample)) as pool:
+    with open_fit_pool(len(sample)) as pool:
         seeds = seed_rows(sample, ks[-1], n_starts=fit.n_init, rng=of_fits)
         fresh = [pool.submit(fit_kmeans, sample, k, n_init=0, seed=0, seeds=seeds) for k in ks]
         judged = pool.submit(_structure, matrix, of_structure) if judge else None

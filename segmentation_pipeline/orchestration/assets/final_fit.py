@@ -41,7 +41,7 @@ def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             seed=sweep.seed,
             encoding=encoding,
             starts=[("the sweep's centers", start)],
-            changeable=encoded.changeable_matrix if not encoded.manifest.get("outliers") else None,
+            load_writable=encoded.changeable_matrix if not encoded.manifest.get("outliers") else None,
         )
         # labelled by what was saved, read back: one model, one answer
         model = FittedModel.from_json(fit.model.to_json())

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import sqlalchemy as sa
 
-from segmentation_pipeline.analysis.arrays.rows import placed_blocks
+from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
 from segmentation_pipeline.analysis.features.inference import InferredFeatures, infer_features
 from segmentation_pipeline.analysis.features.validation import Validated, repeated_keys, require_columns, validate
 from segmentation_pipeline.errors import UnusableDataError
@@ -109,7 +109,7 @@ def _validated(
     assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id)
     as_of = segmentation.period(context.partition_key).as_of
     repeated = repeated_keys(rows[key])
-    for here, block in placed_blocks(rows):
+    for here, block in iter_placed_blocks(rows):
         valid = validate(block, features, key=key, as_of=as_of, repeated=repeated[here])
         assignments.record_rejected(
             connection,

@@ -82,7 +82,7 @@ class Artifact:
     def frame(self, name: str) -> pd.DataFrame:
         """Read `<name>.parquet` as a whole; integers stay integers, of a nullable type in a column with nulls."""
         stored = self.stored(name)
-        return next(stored.blocks(max(len(stored), 1)), pd.DataFrame(columns=list(stored.columns)))
+        return next(stored.iter_blocks(max(len(stored), 1)), pd.DataFrame(columns=list(stored.columns)))
 
     def table(self, name: str) -> pa.Table:
         """Read `<name>.parquet` as Arrow."""

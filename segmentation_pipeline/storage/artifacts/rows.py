@@ -54,7 +54,7 @@ class ParquetRows:
             self._kept[column], self._room = values, self._room - size
         return values
 
-    def blocks(self, size: int, /) -> Iterator[pd.DataFrame]:
+    def iter_blocks(self, size: int, /) -> Iterator[pd.DataFrame]:
         """Read all columns, at most `size` rows at a time, in order."""
         for batch in self.batches(size):
             yield self._frame(pa.Table.from_batches([batch]))

@@ -43,7 +43,7 @@ def kmeans(
     n_init: int,
     seed: int,
     starts: Starts,
-    changeable: Callable[[], NDArray[np.float32]] | None = None,
+    load_writable: Callable[[], NDArray[np.float32]] | None = None,
 ) -> Fit:
     """K-Means on all rows, by `fit_kmeans`.
 
@@ -52,7 +52,7 @@ def kmeans(
     """
     usable = _fitting(starts, k, matrix.shape[1])
     fresh = 0 if usable and len(matrix) > MANY_ROWS else n_init
-    fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable, changeable=changeable)
+    fit = fit_kmeans(matrix, k, n_init=fresh, seed=seed, starts=usable, load_writable=load_writable)
     return Fit(fit.model, fit.inertia, fit.n_iter, fit.converged, fit.won_by, len(matrix))
 
 

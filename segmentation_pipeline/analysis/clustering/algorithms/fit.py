@@ -34,13 +34,13 @@ def fit_model(
     seed: int,
     encoding: Encoding,
     starts: Sequence[tuple[str, NDArray[np.float64]]] = (),
-    changeable: Callable[[], NDArray[np.float32]] | None = None,
+    load_writable: Callable[[], NDArray[np.float32]] | None = None,
 ) -> Fit:
     """Fit `algorithm` on `matrix`, shape (n, D), the rows of `encoding`; `auto` is resolved before.
 
     `starts` are centers of shape (k, D) that algorithms with centers also start from; others are ignored. `hdbscan`
     finds its own number of clusters. A cluster that no row ends up in is dropped and noted, and what remains is
-    numbered 0, 1, ... `changeable` gives the same matrix anew, to be changed, where that is cheaper than a copy.
+    numbered 0, 1, ... `load_writable` returns the same matrix as a writable one, where that is cheaper than a copy.
 
     Raises:
         SpecError: the features are not what the algorithm is for.
@@ -48,7 +48,7 @@ def fit_model(
     """
     require_distinct_rows(matrix, k if algorithm != "hdbscan" else 2)
     if algorithm == "kmeans":
-        return centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts, changeable=changeable)
+        return centers.kmeans(matrix, k, n_init=n_init, seed=seed, starts=starts, load_writable=load_writable)
     fitted = _fit(matrix, algorithm, k, n_init=n_init, seed=seed, encoding=encoding, starts=starts)
     fitted, labels = _without_empty(matrix, fitted)
     return _finished(fitted, _inertia_within(matrix, labels, fitted.model.k))

@@ -33,7 +33,7 @@ class Resolved:
     needed_bytes: int = 0
 
 
-def needed_bytes(algorithm: str, *, n_rows: int, n_columns: int, pca: bool = False, text_keys: bool = False) -> int:
+def estimate_bytes(algorithm: str, *, n_rows: int, n_columns: int, pca: bool = False, text_keys: bool = False) -> int:
     """What the stages need at their peak for a matrix of `n_rows` x `n_columns`, beyond what the process holds now.
 
     `text_keys`: the customers' keys are text or uuids, not integers. A PCA holds the encoded rows once in float64, and
@@ -62,7 +62,7 @@ def resolve_algorithm(
     """
     wanted = "kmeans" if algorithm == "auto" else algorithm
     needed, least = (
-        needed_bytes(each, n_rows=n_rows, n_columns=n_columns, pca=pca, text_keys=text_keys)
+        estimate_bytes(each, n_rows=n_rows, n_columns=n_columns, pca=pca, text_keys=text_keys)
         for each in (wanted, "minibatch_kmeans")
     )
     if memory is None or needed <= memory.available:

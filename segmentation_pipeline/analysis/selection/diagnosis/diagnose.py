@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.threads import threads_for
+from segmentation_pipeline.analysis.arrays.threads import limit_threads
 from segmentation_pipeline.analysis.clustering.kmeans import count_distinct_rows
 from segmentation_pipeline.analysis.selection.diagnosis import clusters
 from segmentation_pipeline.analysis.selection.diagnosis.features import judge_columns
@@ -66,7 +66,7 @@ def diagnose(
     anchors = np.asarray(centers, dtype=np.float64)
     sample = clusters.Clusters(points, labels[rows], anchors, encoding.names)
     shares = np.bincount(labels, minlength=len(centers)) / max(len(labels), 1)
-    with threads_for(len(points)):
+    with limit_threads(len(points)):
         if encoding.pca is None:  # a principal component is no feature that anybody could change
             findings += judge_columns(points, encoding)
         findings += clusters.judge_outliers(sample, shares)

@@ -1,4 +1,4 @@
-"""Rows by their group: what a mask for each group gives, in the same order."""
+"""Rows sorted by their group equal those that a mask for each group selects, in the same order."""
 
 import numpy as np
 import pytest
@@ -15,15 +15,15 @@ def test_each_group_has_its_rows_in_their_order(labels: list[int], n_groups: int
 
     groups = Groups.of(own, n_groups)
 
-    assert groups.sizes.tolist() == [labels.count(each) for each in range(n_groups)]
-    for each, (rows, part) in enumerate(zip(groups.rows, groups.split(values), strict=True)):
-        np.testing.assert_array_equal(rows, np.flatnonzero(own == each))
-        np.testing.assert_array_equal(part, values[own == each])
+    assert groups.sizes.tolist() == [labels.count(group) for group in range(n_groups)]
+    for group, (rows, part) in enumerate(zip(groups.rows, groups.split(values), strict=True)):
+        np.testing.assert_array_equal(rows, np.flatnonzero(own == group))
+        np.testing.assert_array_equal(part, values[own == group])
 
 
 @pytest.mark.parametrize("n_groups", [MOST_COUNTED, MOST_COUNTED + 1, 70_000])
 def test_there_may_be_many_groups(n_groups: int) -> None:
-    """More than a number of 16 bits can tell apart."""
+    """There may be more groups than a 16-bit number can distinguish."""
     labels = np.array([n_groups - 1, 0, -1, n_groups - 2, 0])
 
     groups = Groups.of(labels, n_groups)
@@ -33,7 +33,7 @@ def test_there_may_be_many_groups(n_groups: int) -> None:
 
 
 def test_there_may_be_no_group() -> None:
-    """And then there is nothing to split."""
+    """Without any group there is nothing to split."""
     groups = Groups.of(np.array([-1, -1]), 0)
 
     assert groups.rows == groups.split(np.zeros(2)) == []

@@ -1,4 +1,4 @@
-"""Tables that are read a column or a block at a time: the same answers as from all rows in memory."""
+"""Tables that are read one column or one block at a time have the same results as rows in memory."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_pipeline.analysis.arrays.rows import blocks
+from segmentation_pipeline.analysis.arrays.rows import iter_blocks
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform, transform_to_fit, variance_shares
 from segmentation_pipeline.analysis.features.validation import repeated_keys, validate
 from segmentation_pipeline.analysis.profiles.rules import imitate
@@ -21,11 +21,11 @@ FEATURES = [
 
 
 class InBlocks:
-    """A frame that is only read as a stored table may be: never as a whole."""
+    """A frame that is read only as a stored table may be read: never as a whole."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
-        self.columns = [str(each) for each in frame.columns]
+        self.columns = [str(column) for column in frame.columns]
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -33,7 +33,7 @@ class InBlocks:
     def __getitem__(self, column: str, /) -> pd.Series:
         return self._frame[column]
 
-    def blocks(self, _size: int, /) -> Iterator[pd.DataFrame]:
+    def iter_blocks(self, _size: int, /) -> Iterator[pd.DataFrame]:
         for start in range(0, len(self._frame), 77):
             yield self._frame.iloc[start : start + 77].reset_index(drop=True)
 
@@ -54,14 +54,14 @@ def frame() -> pd.DataFrame:
 @pytest.mark.parametrize("size", [1, 7, N_ROWS, 5_000])
 def test_blocks_are_all_rows_in_order(frame: pd.DataFrame, size: int) -> None:
     """The blocks of a frame put together are the frame, none larger than asked for."""
-    found = list(blocks(frame.head(20), size=size))
+    found = list(iter_blocks(frame.head(20), size=size))
 
-    assert max(len(each) for each in found) <= size
+    assert max(len(block) for block in found) <= size
     pd.testing.assert_frame_equal(pd.concat(found), frame.head(20))
 
 
 def test_an_encoding_does_not_depend_on_the_blocks(frame: pd.DataFrame) -> None:
-    """Fitted and applied block by block, encoding, floats, outliers and counts are those of the whole frame."""
+    """An encoding fitted and applied block by block has the floats, outliers and counts of the whole frame."""
     whole, parts = fit_encoding(frame, FEATURES), fit_encoding(InBlocks(frame), FEATURES)
     encoded = transform_to_fit(InBlocks(frame), parts)
     expected = transform(frame, whole)
@@ -86,7 +86,7 @@ def test_a_matrix_is_written_where_it_is_wanted(frame: pd.DataFrame) -> None:
 
 
 def test_principal_axes_do_not_depend_on_the_blocks(frame: pd.DataFrame) -> None:
-    """With a PCA, too, blocks give what the whole frame gives."""
+    """An encoding with a PCA is the same from blocks as from the whole frame."""
     assert fit_encoding(InBlocks(frame), FEATURES, pca=0.9) == fit_encoding(frame, FEATURES, pca=0.9)
 
 
@@ -113,7 +113,7 @@ def test_the_rules_of_a_tree_are_counted_on_every_block(frame: pd.DataFrame) -> 
 
 
 def test_a_key_that_two_blocks_share_is_rejected_in_both() -> None:
-    """Duplicates are those of the whole table: each block is told which of its keys are repeated elsewhere."""
+    """Duplicates are those of the whole table: each block learns which of its keys are repeated elsewhere."""
     frame = pd.DataFrame({"id": [1, 2, 3, 2, 4, None], "x": [1.0] * 6})
     repeated = repeated_keys(frame["id"])
 
@@ -123,8 +123,8 @@ def test_a_key_that_two_blocks_share_is_rejected_in_both() -> None:
         validate(frame.iloc[part], [feature], key="id", repeated=repeated[part])
         for part in (slice(0, 3), slice(3, 6))
     ]  # fmt: skip
-    assert [each.rows["id"].tolist() for each in parts] == [[1.0, 3.0], [4.0]]
-    assert [each.reason_counts for each in parts] == [
+    assert [part.rows["id"].tolist() for part in parts] == [[1.0, 3.0], [4.0]]
+    assert [part.reason_counts for part in parts] == [
         {"key is duplicated": 1},
         {"key is duplicated": 1, "key is null": 1},
     ]

@@ -1,4 +1,4 @@
-"""Work in threads: the order stays, few items are drawn ahead, and a failure comes at its place."""
+"""Work in threads keeps its order, draws few items ahead, and raises a failure at its place."""
 
 from collections.abc import Iterator
 from threading import get_ident
@@ -9,23 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from segmentation_pipeline.analysis.arrays.threads import in_order, side_by_side, threads_for
+from segmentation_pipeline.analysis.arrays.threads import limit_threads, map_in_order, open_fit_pool
 
 A_FIT = 1_000
 
 
 def _most_threads() -> int:
-    return max(each["num_threads"] for each in threadpool_info())
+    return max(library["num_threads"] for library in threadpool_info())
 
 
 @given(st.lists(st.integers(), max_size=30))
 def test_what_is_made_comes_in_the_order_of_the_items(items: list[int]) -> None:
-    """Whichever thread is done first."""
-    assert list(in_order(lambda item: item * 2, items)) == [item * 2 for item in items]
+    """Results come in the order of the items, whichever thread finishes first."""
+    assert list(map_in_order(lambda item: item * 2, items)) == [item * 2 for item in items]
 
 
 def test_an_item_is_drawn_only_when_there_is_a_thread_for_it() -> None:
-    """No more items are in memory than there are threads: blocks of a table that is larger than it."""
+    """No more items are in memory than there are threads: they may be blocks of a table larger than memory."""
     drawn: list[int] = []
 
     def items() -> Iterator[int]:
@@ -33,20 +33,20 @@ def test_an_item_is_drawn_only_when_there_is_a_thread_for_it() -> None:
             drawn.append(item)
             yield item
 
-    for taken, _ in enumerate(in_order(lambda item: item, items()), start=1):
+    for taken, _ in enumerate(map_in_order(lambda item: item, items()), start=1):
         assert len(drawn) <= taken + _most_threads()
     assert len(drawn) == 100
 
 
-def test_one_processor_does_it_itself() -> None:
-    """Where a library would take one thread, no other is started."""
+def test_one_processor_starts_no_thread() -> None:
+    """Where a library would take one thread, the calling thread does the work."""
     with threadpool_limits(1):
-        assert set(in_order(lambda _: get_ident(), range(5))) == {get_ident()}
+        assert set(map_in_order(lambda _: get_ident(), range(5))) == {get_ident()}
 
 
 def test_a_failure_comes_at_its_place() -> None:
-    """What was made before it is given first, and nothing after it."""
-    made = in_order(lambda item: 6 // item, [1, 2, 0, 3])
+    """Results before a failure are yielded first, and none after it."""
+    made = map_in_order(lambda item: 6 // item, [1, 2, 0, 3])
 
     assert [next(made), next(made)] == [6, 3]
     with pytest.raises(ZeroDivisionError):
@@ -54,9 +54,9 @@ def test_a_failure_comes_at_its_place() -> None:
 
 
 def test_fits_side_by_side_have_one_thread_each() -> None:
-    """As many workers as one large fit would take threads, and none of them starts more."""
+    """There are as many workers as one large fit would take threads, and none of them starts more threads."""
     wanted = _most_threads()
-    with side_by_side(100 * A_FIT) as pool:
+    with open_fit_pool(100 * A_FIT) as pool:
         limits = list(pool.map(lambda _: _most_threads(), range(4)))
         workers = pool._max_workers
 
@@ -66,15 +66,15 @@ def test_fits_side_by_side_have_one_thread_each() -> None:
 
 
 def test_fits_on_few_rows_come_one_after_the_other() -> None:
-    """Two of them at once would wait for the interpreter longer than they work."""
-    with side_by_side(A_FIT) as pool:
+    """Fits on few rows run in one worker: two at once would wait for the interpreter longer than they work."""
+    with open_fit_pool(A_FIT) as pool:
         assert len(set(pool.map(lambda _: get_ident(), range(8)))) == 1
 
 
 def test_small_fits_are_not_checked_and_others_still_are() -> None:
-    """What scikit-learn leaves out is of the pool's threads alone."""
+    """Only in the pool's threads does scikit-learn leave out its checks of the input."""
     before = sklearn.get_config()
-    with side_by_side(A_FIT) as pool:
+    with open_fit_pool(A_FIT) as pool:
         inside = pool.submit(sklearn.get_config).result()
         assert sklearn.get_config() == before
 
@@ -83,9 +83,9 @@ def test_small_fits_are_not_checked_and_others_still_are() -> None:
 
 
 def test_few_rows_are_worth_one_thread() -> None:
-    """And afterwards there are as many as before."""
+    """Few rows get one thread, and afterwards there are as many threads as before."""
     before = _most_threads()
-    with threads_for(A_FIT):
+    with limit_threads(A_FIT):
         assert _most_threads() == 1
-    with threads_for(100 * A_FIT):
+    with limit_threads(100 * A_FIT):
         assert _most_threads() == before

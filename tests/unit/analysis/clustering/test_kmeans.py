@@ -1,4 +1,4 @@
-"""Fitting K-Means, and labelling rows the same way whatever company they come in."""
+"""K-Means is fitted well, and rows are labelled the same way whatever rows come with them."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def _blobs(seed: int = 0) -> NDArray[np.float32]:
 
 def _rows(assignment: Assignment, rows: Any) -> tuple[NDArray[Any], ...]:
     return tuple(
-        each[rows] for each in (assignment.labels, assignment.distance, assignment.second_labels, assignment.margin)
+        values[rows] for values in (assignment.labels, assignment.distance, assignment.second_labels, assignment.margin)
     )
 
 
@@ -64,13 +64,13 @@ def test_assignment_is_brute_force(n: int, k: int, width: int, seed: int) -> Non
 def test_a_row_gets_the_same_answer_in_any_batch(rows: list[int], width: int, block: int) -> None:
     """Alone, repeated, in another order and in blocks of any size, a row has bit for bit the same assignment."""
     matrix, model = _matrix(width=width), _model(width=width)
-    everybody = assign(matrix, model)
+    together = assign(matrix, model)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labelling, "BLOCK_ROWS", block)
         some = assign(matrix[rows], model)
 
-    for ours, theirs in zip(_rows(some, slice(None)), _rows(everybody, rows), strict=True):
+    for ours, theirs in zip(_rows(some, slice(None)), _rows(together, rows), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -88,7 +88,7 @@ def test_the_layout_of_the_matrix_does_not_matter(width: int) -> None:
 
 
 def test_a_model_labels_the_same_after_json() -> None:
-    """Saved as JSON text and read again, a model gives bit for bit the same assignment."""
+    """Saved as JSON text and read again, a model returns bit for bit the same assignment."""
     matrix = _matrix()
     model = fit_kmeans(matrix, 4, n_init=10, seed=3).model
 
@@ -102,7 +102,7 @@ def test_a_model_labels_the_same_after_json() -> None:
 
 
 def test_labels_are_the_models_own() -> None:
-    """The model's labels are given out, segment ids for instance, not the positions of its prototypes."""
+    """Rows get the model's own labels, such as segment ids, not the positions of its prototypes."""
     model = FittedModel("kmeans", np.array([[0.0], [10.0], [20.0]]), (7, 3, 12))
 
     assignment = assign(np.array([[1], [12], [19]], dtype=np.float32), model)
@@ -147,7 +147,7 @@ def test_one_prototype_has_no_second() -> None:
 
 
 def test_no_rows_have_no_labels() -> None:
-    """Zero rows give zero labels."""
+    """Zero rows have zero labels."""
     assert assign(_matrix(n=0), _model()).labels.shape == (0,)
 
 
@@ -194,7 +194,7 @@ def test_the_matrix_is_not_changed() -> None:
     frozen = matrix.copy()
     frozen.flags.writeable = False
 
-    writable, read_only = (fit_kmeans(each, 3, n_init=10, seed=0) for each in (matrix, frozen))
+    writable, read_only = (fit_kmeans(rows, 3, n_init=10, seed=0) for rows in (matrix, frozen))
 
     np.testing.assert_array_equal(matrix, before)
     np.testing.assert_array_equal(writable.centers, read_only.centers)
@@ -266,14 +266,14 @@ def test_minus_zero_is_zero() -> None:
 
 
 def test_counting_stops_when_there_are_enough() -> None:
-    """A count that has reached what is wanted does not read on."""
+    """A count that has reached what is wanted stops reading."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kmeans, "FIRST_BLOCK_ROWS", 10)
         assert count_distinct_rows(_matrix(n=300), enough=5) == 10
 
 
 def test_enough_distinct_rows_are_not_refused() -> None:
-    """Exactly as many distinct rows as wanted pass, one less does not."""
+    """Exactly as many distinct rows as wanted pass; one row less does not."""
     matrix = np.repeat(_matrix(n=3), 2, axis=0)
 
     require_distinct_rows(matrix, 3)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from segmentation_pipeline.analysis.clustering.seeding import seed_rows, starting_from
+from segmentation_pipeline.analysis.clustering.seeding import init_from_seeds, seed_rows
 
 K_MAX = 8
 
@@ -19,7 +19,7 @@ def _groups(seed: int) -> np.ndarray:
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 6), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_seeds_are_rows_apart_as_long_as_there_are_some(seed: int, n: int, k: int, n_starts: int) -> None:
-    """No two seeds of a start lie in one place until every place has one."""
+    """No two seeds of a start lie in the same place while some place has none."""
     rng = np.random.default_rng(seed)
     points = rng.integers(0, 2, size=(max(n, k), 3)).astype(np.float32)
 
@@ -50,7 +50,7 @@ def test_the_first_seeds_are_as_good_as_seeds_of_their_own(seed: int) -> None:
     seeds = seed_rows(points, K_MAX, n_starts=10, rng=np.random.default_rng(seed))
 
     for k in range(2, K_MAX + 1):
-        ours = KMeans(k, init=starting_from(seeds), n_init=10).fit(points).inertia_
+        ours = KMeans(k, init=init_from_seeds(seeds), n_init=10).fit(points).inertia_
         theirs = [KMeans(k, n_init=10, random_state=other).fit(points).inertia_ for other in range(3)]
         assert ours <= max(theirs) * 1.005
 
@@ -58,7 +58,7 @@ def test_the_first_seeds_are_as_good_as_seeds_of_their_own(seed: int) -> None:
 def test_each_start_is_taken_once() -> None:
     """Scikit-learn asks for one start after the other, for the points it has centred."""
     points, seeds = np.arange(10.0).reshape(5, 2), np.array([[4, 0, 1], [2, 3, 0]])
-    init = starting_from(seeds)
+    init = init_from_seeds(seeds)
 
     np.testing.assert_array_equal(init(points, 2, random_state=None), points[[4, 0]])
     np.testing.assert_array_equal(init(points, 3, random_state=None), points[[2, 3, 0]])
@@ -67,6 +67,6 @@ def test_each_start_is_taken_once() -> None:
 
 
 def test_more_seeds_than_rows_are_refused() -> None:
-    """With the numbers."""
+    """More seeds than rows are refused with both numbers."""
     with pytest.raises(ValueError, match="n_samples=3 should be >= n_clusters=4"):
         seed_rows(np.eye(3), 4, n_starts=1, rng=np.random.default_rng(0))

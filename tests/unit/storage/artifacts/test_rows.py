@@ -53,7 +53,7 @@ def test_blocks_hold_what_the_columns_hold(tmp_path: Path, size: int) -> None:
     table = pa.table({"key": pa.array(BEYOND_DOUBLES), "text": TEXT, "key.text": TEXT})
     rows = ParquetRows(_written(tmp_path, table), categories=["text"])
 
-    blocks = list(rows.blocks(size))
+    blocks = list(rows.iter_blocks(size))
 
     assert all(0 < len(block) <= size for block in blocks)
     assert sum(map(len, blocks)) == len(rows) == 8
