@@ -1,11 +1,12 @@
 """The `segmentation` command; each module holds the commands of one purpose."""
 
-import os
+from segmentation_pipeline.runtime.settings import disable_dagster_telemetry
 
 # Dagster writes to its own telemetry file otherwise, before our dagster.yaml is read
-os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+disable_dagster_telemetry()
 
-from segmentation_pipeline.cli import decide, doctor, forget, init, run, status  # noqa: F401 importing adds the commands
-from segmentation_pipeline.cli.group import main
+# importing a module adds its commands
+from segmentation_pipeline.cli import decide, doctor, forget, init, run, status  # noqa: E402, F401
+from segmentation_pipeline.cli.group import main  # noqa: E402
 
 __all__ = ["main"]

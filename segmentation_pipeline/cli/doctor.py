@@ -1,6 +1,5 @@
 """The command that says what is wrong and what to do about it."""
 
-import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -44,7 +43,7 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.model.commands import init_command
-    from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
+    from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 
     for check in _machine():
         yield "machine", check
@@ -59,7 +58,7 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     variables = {each.spec.source.url_env: True for each in found.values()}
     variables |= {each.spec.publish.url_env: True for each in found.values()}
     reached = {}
-    for variable in variables or {DEFAULT_VARIABLE: True}:
+    for variable in variables or {DATABASE_VARIABLE: True}:
         check = privileges.check_server(variable)
         reached[variable] = check.ok
         yield "database", check
@@ -72,8 +71,8 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
 
 def _machine() -> "Iterator[Check]":
     from segmentation_pipeline.doctor import machine as health
-    from segmentation_pipeline.orchestration.runs.execute import HOME_VARIABLE as DAGSTER_HOME
     from segmentation_pipeline.runtime.home import find_home
+    from segmentation_pipeline.runtime.settings import read_dagster_home
 
     yield health.check_python()
     pins = PINS.read_text() if PINS.is_file() else ""
@@ -82,7 +81,7 @@ def _machine() -> "Iterator[Check]":
     home = find_home()
     yield from health.check_home(home)
     yield health.check_artifacts(home / "artifacts")
-    named = os.environ.get(DAGSTER_HOME)
+    named = read_dagster_home()
     yield from health.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
 
 
@@ -92,8 +91,8 @@ def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.model.commands import demo_command
-    from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
     from segmentation_pipeline.orchestration.partitions import scoring_period
+    from segmentation_pipeline.runtime.settings import read_defs_folder
 
     spec = segmentation.spec
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
@@ -102,7 +101,7 @@ def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
     source, key_type = privileges.check_source(
         spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
     )
-    if spec.name == DEMO and not os.environ.get(DEFS_VARIABLE) and not source.ok and "does not exist" in source.found:
+    if spec.name == DEMO and read_defs_folder() is None and not source.ok and "does not exist" in source.found:
         yield health.Check("the demo", ok=True, found=f"is not seeded, and need not be; `{demo_command()}` does it")
         return
     yield source

@@ -1,6 +1,5 @@
 """The command that starts a segmentation: it looks at a table and writes a first defs.yaml."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,15 +59,15 @@ def _draft(name: str, table: str, key: str, target: str | None) -> "Draft":
     from segmentation_pipeline.drafting.columns import plan_columns
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.orchestration.partitions import latest_partition, period_of
+    from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
     from segmentation_pipeline.spec import PartitionsSpec
     from segmentation_pipeline.storage.warehouse.postgres import inspection
-    from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
 
     now = datetime.now(tz=UTC)
     since = PartitionsSpec(start="2000-01-01")
     start = latest_partition(since, now) or since.start
     period = period_of(since, start)
-    variable = DEFAULT_VARIABLE
+    variable = DATABASE_VARIABLE
     found = inspection.inspect_table(table, key, period=period, variable=variable)
     place = inspection.choose_target(found, name, variable=variable, wanted=target)
     columns = plan_columns(
@@ -101,9 +100,9 @@ def _smallest(name: str, table: str, key: str, target: str | None) -> dict[str, 
 
 def _new_folder(name: str) -> Path:
     """The folder that the new segmentation gets; wrong usage where there is one already, or no place for it."""
-    from segmentation_pipeline.orchestration.discovery import DEFS_VARIABLE
+    from segmentation_pipeline.runtime.settings import DEFS_VARIABLE, read_defs_folder
 
-    named = os.environ.get(DEFS_VARIABLE)
+    named = read_defs_folder()
     if not named and not (ROOT / "pyproject.toml").is_file():
         message = (
             f"{DEFS_VARIABLE} is not set, and the package is installed, so its own folder is no place for yours. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +11,9 @@ from psycopg import errors, sql
 
 from segmentation_pipeline.doctor.machine import Check
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError, SegmentationError
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE, read_database_url
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.postgres.connection import (
-    DEFAULT_VARIABLE,
     describe_error,
     get_driver_connection,
     split_table_name,
@@ -38,7 +37,7 @@ _DENIED: Final = re.compile(r"permission denied for (?P<kind>[a-z ]+?) (?P<name>
 
 def check_server(variable: str) -> Check:
     """Whether the database that `variable` names answers, and is new enough."""
-    embedded = variable == DEFAULT_VARIABLE and not os.environ.get(variable, "").strip()
+    embedded = variable == DATABASE_VARIABLE and read_database_url(variable) is None
     what = "embedded" if embedded else variable
     try:
         with transaction(variable) as connection:

@@ -1,7 +1,6 @@
 """Finding the segmentations: the defs folder, its component tree and its mistakes."""
 
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from pydantic import ValidationError
 from segmentation_pipeline.errors import ConfigurationError, SpecError
 from segmentation_pipeline.orchestration.component import Segmentation
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.runtime.settings import DEFS_VARIABLE, read_defs_folder
 from segmentation_pipeline.spec.files import require_readable
-
-DEFS_VARIABLE = "SEGMENTATION_DEFS"
 
 
 def defs_folder() -> Path:
@@ -27,7 +25,7 @@ def defs_folder() -> Path:
     Raises:
         ConfigurationError: SEGMENTATION_DEFS names no folder.
     """
-    folder = os.environ.get(DEFS_VARIABLE)
+    folder = read_defs_folder()
     if not folder:
         return Path(__file__).parents[1] / "defs"
     path = Path(folder).expanduser().resolve()
@@ -48,7 +46,7 @@ def component_tree() -> ComponentTree | None:
     require_readable(path)
     if not any(path.rglob("*.yaml")) and not any(path.rglob("*.py")):
         return None
-    if not os.environ.get(DEFS_VARIABLE):
+    if not read_defs_folder():
         module = importlib.import_module("segmentation_pipeline.defs")
         return ComponentTree.from_module(module, path.parent.parent)
     module = ModuleType("segmentation_defs")

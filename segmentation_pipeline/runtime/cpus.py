@@ -1,21 +1,16 @@
-"""How many threads this process may keep busy: a container's CPU quota is not what the machine shows."""
+"""How many threads this process may keep busy: a container's CPU quota may be below the machine's processors."""
 
 from __future__ import annotations
 
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
-# OpenMP's is read by scikit-learn's loops and by Arrow, OpenBLAS's by numpy and scipy; each when it is first loaded
-THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+from segmentation_pipeline.runtime import settings
 
 
 def count_cpus(*, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The processors this process may use, no more than its container's quota (cgroup v1 and v2), at least one."""
+    """Return how many processors this process may use: at most its container's quota (cgroup v1 and v2), at least 1."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for quota, period in (_v2(cgroup), _v1(cgroup)):
         if quota > 0 and period > 0:
@@ -23,15 +18,14 @@ def count_cpus(*, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return usable
 
 
-def keep_to_quota(environ: MutableMapping[str, str] = os.environ, *, cgroup: Path = Path("/sys/fs/cgroup")) -> None:
-    """Where the quota is below what the machine has, tell the numerical libraries, before any is loaded.
+def keep_to_quota(*, cgroup: Path = Path("/sys/fs/cgroup")) -> None:
+    """Limit the threads of the numerical libraries to the quota, where it is below the machine's processors.
 
-    With a thread for each processor of the machine they would be throttled most of the time. What the environment says
-    already stays.
+    This must happen before any of them is loaded. With a thread for each processor of the machine they would be
+    throttled most of the time. A variable that is set already stays as it is.
     """
     if (allowed := count_cpus(cgroup=cgroup)) < (os.cpu_count() or 1):
-        for name in THREAD_VARIABLES:
-            environ.setdefault(name, str(allowed))
+        settings.limit_threads(allowed)
 
 
 def _v2(cgroup: Path) -> tuple[int, int]:

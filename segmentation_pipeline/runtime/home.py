@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
-HOME_VARIABLE: Final = "SEGMENTATION_HOME"
+from segmentation_pipeline.runtime.settings import read_home
 
 # Dagster's own settings, written once. Runs of a segmentation wait for each other in orchestration/runs/order.py,
-# so more than one at a time would be right too. The code server ends runs of its own whose process was killed; of those
-# of the command line orchestration/runs/liveness.py knows it, so that none waits for a ghost.
+# so more than one at a time would be right too. The code server ends its own runs whose process was killed; for runs of
+# the command line orchestration/runs/liveness.py finds that out, so that no run waits for a process that is gone.
 DAGSTER_YAML: Final = """\
 telemetry:
   enabled: false
@@ -26,24 +25,24 @@ run_monitoring:
 
 
 def find_home() -> Path:
-    """The absolute home folder, whether it is there or not."""
-    return Path(os.environ.get(HOME_VARIABLE) or ".segmentation").expanduser().resolve()
+    """Return the absolute path of the home folder, which need not exist."""
+    return Path(read_home() or ".segmentation").expanduser().resolve()
 
 
 def make_home() -> Path:
-    """The absolute home folder; made, for the owner only, if it is not there."""
+    """Return the absolute path of the home folder; make it, for the owner only, if it does not exist."""
     folder = find_home()
     make_private(folder)
     return folder
 
 
 def make_dagster_home(folder: Path) -> Path:
-    """The Dagster home inside `folder`, with a `dagster.yaml` if it has none."""
+    """Return the Dagster home inside `folder`; make it and its `dagster.yaml` where they do not exist."""
     dagster = folder / "dagster"
     make_private(dagster)
-    settings = dagster / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(DAGSTER_YAML)
+    dagster_yaml = dagster / "dagster.yaml"
+    if not dagster_yaml.exists():
+        dagster_yaml.write_text(DAGSTER_YAML)
     return dagster
 
 

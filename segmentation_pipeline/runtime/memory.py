@@ -1,12 +1,11 @@
-"""How much memory this process may take: what the machine, its container (cgroup v1 and v2) and the user say.
+"""How much memory this process may take, by the machine, its container (cgroup v1 and v2) and the user's own limit.
 
-A container that takes more than its limit is killed without a word, so the limit is asked before the work is done.
+A container that takes more than its limit is killed without a message, so the limit is read before the work begins.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import sys
 from dataclasses import dataclass
@@ -17,18 +16,18 @@ import pyarrow as pa
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Memory
+from segmentation_pipeline.runtime.settings import MEMORY_VARIABLE, read_memory_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-LIMIT_VARIABLE: Final = "SEGMENTATION_MEMORY_LIMIT"
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?B)?|B)?\s*", re.IGNORECASE)
 _POWERS: Final = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """How a version of cgroups names its files."""
+    """The names that a version of cgroups gives its files."""
 
     folder: str
     limit: str
@@ -42,62 +41,62 @@ _VERSIONS: Final = (
 )
 
 
-def measure_memory(
-    *, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup"), environ: Mapping[str, str] = os.environ
-) -> Memory | None:
-    """The tightest of the limits there are, with what is left below it; None where nobody says.
+def measure_memory(*, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> Memory | None:
+    """Return the limit with the least memory left, in bytes; None where the system does not say.
 
     Raises:
-        ConfigurationError: SEGMENTATION_MEMORY_LIMIT is no size.
+        ConfigurationError: SEGMENTATION_MEMORY_LIMIT is not a size.
     """
-    found = [*_of_user(proc, environ), *_of_containers(proc, cgroup), *_of_machine(proc)]
-    return min(found, key=lambda each: each.available, default=None)
+    limits = [*_read_own_limit(proc), *_read_container_limits(proc, cgroup), *_read_machine_memory(proc)]
+    return min(limits, key=lambda limit: limit.available, default=None)
 
 
 def release_memory() -> None:
-    """Give back what Arrow and the C library keep for later: the next stage's needs are others."""
+    """Return to the system what Arrow and the C library keep for later: the next stage needs other blocks."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 
 
-def _of_user(proc: Path, environ: Mapping[str, str]) -> Iterator[Memory]:
-    text = environ.get(LIMIT_VARIABLE)
-    if not text:
+def _read_own_limit(proc: Path) -> Iterator[Memory]:
+    """Yield what is left of SEGMENTATION_MEMORY_LIMIT, where it is set."""
+    text = read_memory_limit()
+    if text is None:
         return
     match = _SIZE.fullmatch(text)
     if match is None or not float(match[1]):
-        message = f"{LIMIT_VARIABLE} is {text!r}; give a size such as 1.5GiB or 800M, or unset it"
+        message = f"{MEMORY_VARIABLE} is {text!r}; give a size such as 1.5GiB or 800M, or unset it"
         raise ConfigurationError(message)
     limit = int(float(match[1]) * 1024 ** _POWERS.get((match[2] or "").upper(), 0))
-    own = _fields(proc / "self" / "status").get("RssAnon", 0) * 1024
-    yield Memory(LIMIT_VARIABLE, limit, max(0, limit - own))
+    own = _read_numbers(proc / "self" / "status").get("RssAnon", 0) * 1024
+    yield Memory(MEMORY_VARIABLE, limit, max(0, limit - own))
 
 
-def _of_machine(proc: Path) -> Iterator[Memory]:
-    fields = _fields(proc / "meminfo")
+def _read_machine_memory(proc: Path) -> Iterator[Memory]:
+    """Yield what the machine has available."""
+    fields = _read_numbers(proc / "meminfo")
     if {"MemTotal", "MemAvailable"} <= fields.keys():
         yield Memory("this machine", fields["MemTotal"] * 1024, fields["MemAvailable"] * 1024)
 
 
-def _of_containers(proc: Path, cgroup: Path) -> Iterator[Memory]:
-    """Every group that this process is in: inside a container the root of the mount is the container's own."""
+def _read_container_limits(proc: Path, cgroup: Path) -> Iterator[Memory]:
+    """Yield the limit of every group of this process: in a container the root of the mount is the container's own."""
     for version in _VERSIONS:
         mount = cgroup / version.folder
-        for folder in (mount, *_below(proc, mount, version)):
+        for folder in (mount, *_find_groups(proc, mount, version)):
             try:
                 limit = int((folder / version.limit).read_text())
                 used = int((folder / version.used).read_text())
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-                # file pages count as used, a mapped matrix among them, and go as soon as somebody needs the room
+                # file pages, a mapped matrix among them, count as used; the system frees them when memory is needed
                 left = limit - used + sum(int(stat[name]) for name in version.reclaimable)
             except (OSError, KeyError, ValueError):  # not this version, no such group, or "max": no limit
                 continue
             yield Memory("this container", limit, min(limit, max(0, left)))
 
 
-def _below(proc: Path, mount: Path, version: _Version) -> Iterator[Path]:
-    """The folders of this process's group and of the groups around it, where they can be seen."""
+def _find_groups(proc: Path, mount: Path, version: _Version) -> Iterator[Path]:
+    """Yield the folders of this process's group and of the groups around it, where this process can see them."""
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
@@ -106,11 +105,11 @@ def _below(proc: Path, mount: Path, version: _Version) -> Iterator[Path]:
         _, controllers, path = line.split(":", 2)
         if version.folder in controllers.split(","):
             group = mount / path.strip("/")
-            yield from (each for each in (group, *group.parents) if mount in each.parents)
+            yield from (folder for folder in (group, *group.parents) if mount in folder.parents)
 
 
-def _fields(path: Path) -> dict[str, int]:
-    """The numbers of a file of `Name:  123 kB` lines."""
+def _read_numbers(path: Path) -> dict[str, int]:
+    """Return the numbers of a file of `Name:  123 kB` lines."""
     try:
         pairs = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
         return {name: int(parts[0]) for name, value in pairs if (parts := value.split()) and parts[0].isdigit()}

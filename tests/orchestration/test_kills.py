@@ -15,7 +15,7 @@ from support.three_groups import MONTHS, N_CUSTOMERS
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.runs.execute import dagster_instance
-from segmentation_pipeline.orchestration.runs.order import PATIENCE_VARIABLE
+from segmentation_pipeline.runtime.settings import PATIENCE_VARIABLE
 from segmentation_pipeline.storage.artifacts.store import MANIFEST
 
 if TYPE_CHECKING:

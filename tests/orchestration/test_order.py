@@ -17,7 +17,8 @@ from support.three_groups import MONTHS
 from segmentation_pipeline.orchestration.discovery import load_definitions
 from segmentation_pipeline.orchestration.runs import order
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, is_gone, process_tag
-from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG, PATIENCE_VARIABLE
+from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG
+from segmentation_pipeline.runtime.settings import PATIENCE_VARIABLE
 
 if TYPE_CHECKING:
     from support.chain import Chain

@@ -16,8 +16,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine, transaction
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_engine, transaction
 
 if TYPE_CHECKING:
     from support.books import Books
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 CONSTRAINTS = {"remove_fk", "remove_index", "remove_constraint", "add_constraint"}
 IN_A_PROCESS = """
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres import connection
-schema.migrate(connection.DEFAULT_VARIABLE)
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
+schema.migrate(DATABASE_VARIABLE)
 print("migrated")
 """
 
@@ -56,7 +57,7 @@ def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO segmentation.segmentation VALUES ('shop', NULL, 4, 'text', 'id')"))
         oids = connection.execute(sa.text("SELECT oid FROM pg_class ORDER BY oid")).all()
-    schema.migrate(DEFAULT_VARIABLE)
+    schema.migrate(DATABASE_VARIABLE)
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT oid FROM pg_class ORDER BY oid")).all() == oids
         assert connection.scalar(sa.text("SELECT next_segment_id FROM segmentation.segmentation")) == 4
@@ -79,7 +80,7 @@ def test_threads_that_migrate_at_once_all_succeed(database: str) -> None:
     """Eight connections that find an empty database at the same moment leave one migrated schema."""
     engine = get_engine()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: schema.migrate(DEFAULT_VARIABLE), range(8)))
+        list(pool.map(lambda _: schema.migrate(DATABASE_VARIABLE), range(8)))
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM segmentation.alembic_version")).all() == [
             (schema.HEAD,)
@@ -106,7 +107,7 @@ def test_a_migration_that_fails_leaves_nothing(database: str) -> None:
                       "THEN RAISE 'not today'; END IF; END $$")  # fmt: skip
         other.execute("CREATE EVENT TRIGGER refuse ON ddl_command_end EXECUTE FUNCTION refuse()")
     with pytest.raises((sa.exc.DBAPIError, DatabaseError), match="not today"):
-        schema.migrate(DEFAULT_VARIABLE)
+        schema.migrate(DATABASE_VARIABLE)
     assert schema.SCHEMA not in sa.inspect(engine).get_schema_names()
 
 

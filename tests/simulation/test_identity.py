@@ -13,8 +13,9 @@ from support.simulation.truth import score_run
 from support.simulation.world import NUMBERS, simulate
 from threadpoolctl import threadpool_limits
 
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_engine
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -60,7 +61,7 @@ def _live(engine: sa.Engine, name: str, seed: int, **world: Any) -> Life:
 @pytest.fixture
 def engine(database: str) -> sa.Engine:
     """An empty database with the `segmentation` schema."""
-    schema.migrate(DEFAULT_VARIABLE)
+    schema.migrate(DATABASE_VARIABLE)
     return get_engine()
 
 

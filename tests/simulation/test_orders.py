@@ -14,8 +14,9 @@ from support.simulation.published import Published
 from support.simulation.world import simulate
 
 from segmentation_pipeline.lifecycle.rollback import rollback
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema, snapshots
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def months(request: pytest.FixtureRequest) -> Months:
 @pytest.fixture
 def published(database: str) -> Published:
     """A segmentation that never ran."""
-    schema.migrate(DEFAULT_VARIABLE)
+    schema.migrate(DATABASE_VARIABLE)
     return Published(get_engine())
 
 

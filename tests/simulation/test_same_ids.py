@@ -12,8 +12,9 @@ from support.simulation.months import MonthFit, fit_month
 from support.simulation.published import Published
 from support.simulation.world import simulate
 
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_engine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def pounds(request: pytest.FixtureRequest) -> World:
 @pytest.fixture
 def published(database: str) -> Published:
     """A segmentation that never ran."""
-    schema.migrate(DEFAULT_VARIABLE)
+    schema.migrate(DATABASE_VARIABLE)
     return Published(get_engine())
 
 

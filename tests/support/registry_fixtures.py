@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, get_engine
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_engine
 from support.books import Books
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ def emptied_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iter
 @pytest.fixture
 def engine(emptied_url: str, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     """The engine of an empty database with the `segmentation` schema."""
-    monkeypatch.setenv(DEFAULT_VARIABLE, emptied_url)
+    monkeypatch.setenv(DATABASE_VARIABLE, emptied_url)
     with psycopg.connect(emptied_url) as connection:
         for (name,) in connection.execute(OURS).fetchall():
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
         connection.execute("CREATE SCHEMA public")
         connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
-    schema.migrate(DEFAULT_VARIABLE)
+    schema.migrate(DATABASE_VARIABLE)
     return get_engine()
 
 

@@ -1,6 +1,5 @@
 """Running partitions from a program: one run after the other in this process, recorded where the UI sees them."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING, STAGES
+from segmentation_pipeline.runtime import settings
 from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
-HOME_VARIABLE = "DAGSTER_HOME"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -55,12 +54,13 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
     Raises:
         ConfigurationError: DAGSTER_HOME names no folder.
     """
-    if not os.environ.get(HOME_VARIABLE):
-        os.environ[HOME_VARIABLE] = str(make_dagster_home(make_home()))
+    if settings.read_dagster_home() is None:
+        settings.set_dagster_home(str(make_dagster_home(make_home())))
     try:
         instance = dg.DagsterInstance.get()
     except dg.DagsterInvariantViolationError as error:
-        message = f"{HOME_VARIABLE} cannot be used: {' '.join(str(error).split())}. Make that folder, or unset it."
+        words, variable = " ".join(str(error).split()), settings.DAGSTER_HOME_VARIABLE
+        message = f"{variable} cannot be used: {words}. Make that folder, or unset it."
         raise ConfigurationError(message) from error
     with instance:
         yield instance

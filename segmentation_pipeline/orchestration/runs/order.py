@@ -4,7 +4,6 @@ The order cannot be left to the run queue (a user may allow many concurrent runs
 the one before it would tear a month into several runs, in which a blocking check does not hold.
 """
 
-import os
 import time
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import dagster as dg
 
 from segmentation_pipeline.errors import EarlierRunUnfinishedError
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, is_gone
+from segmentation_pipeline.runtime.settings import read_patience
 
 QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
 UNFINISHED = [
@@ -21,7 +21,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 PARTITION_TAG = "dagster/partition"
-PATIENCE_VARIABLE = "SEGMENTATION_PATIENCE_SECONDS"
 PATIENCE_SECONDS = 3600.0
 # a run that came after this one and is still in the queue may have no place before this one ends
 QUEUE_PATIENCE_SECONDS = 60.0
@@ -45,7 +44,7 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
     Raises:
         EarlierRunUnfinishedError: one is still there after SEGMENTATION_PATIENCE_SECONDS (an hour).
     """
-    patience = float(os.environ.get(PATIENCE_VARIABLE, PATIENCE_SECONDS))
+    patience = read_patience(PATIENCE_SECONDS)
     began = time.monotonic()
     told: set[str] = set()
     while earlier := _earlier_runs(context, name):

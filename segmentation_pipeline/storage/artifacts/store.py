@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from segmentation_pipeline.errors import ArtifactError
-from segmentation_pipeline.runtime.home import HOME_VARIABLE, make_private
+from segmentation_pipeline.runtime.home import make_private
+from segmentation_pipeline.runtime.settings import HOME_VARIABLE
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segmentation_pipeline.runtime.cpus import THREAD_VARIABLES, count_cpus, keep_to_quota
+from segmentation_pipeline.runtime.cpus import count_cpus, keep_to_quota
+from segmentation_pipeline.runtime.settings import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_quota_of_one_cpu_or_less_is_one_thread(tmp_path: Path, write: object,
 
 
 def test_without_a_quota_all_processors_count(tmp_path: Path) -> None:
-    """No quota, "max" and -1 leave what this process may run on; more than that is not made up."""
+    """No quota, "max", -1 and a quota above the machine leave the processors this process may run on."""
     assert count_cpus(cgroup=tmp_path) == MINE
     _v2(tmp_path, "max 100000")
     _v1(tmp_path, "-1 100000")
@@ -45,22 +46,26 @@ def test_without_a_quota_all_processors_count(tmp_path: Path) -> None:
     assert count_cpus(cgroup=tmp_path) == MINE
 
 
-def test_the_libraries_are_told_unless_somebody_else_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the quota is below what the machine has, OpenMP and OpenBLAS get it; a variable that is set stays."""
+def test_the_libraries_get_the_quota_unless_their_variable_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the quota is below the machine's processors, OpenMP and OpenBLAS get it; a variable that is set stays."""
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     _v2(tmp_path, "100000 100000")
-    environ = {THREAD_VARIABLES[0]: "3"}
+    monkeypatch.setenv(THREAD_VARIABLES[0], "3")
+    monkeypatch.delenv(THREAD_VARIABLES[1], raising=False)
 
-    keep_to_quota(environ, cgroup=tmp_path)
+    keep_to_quota(cgroup=tmp_path)
 
-    assert environ == {THREAD_VARIABLES[0]: "3", THREAD_VARIABLES[1]: "1"}
+    assert [os.environ[name] for name in THREAD_VARIABLES] == ["3", "1"]
 
 
-def test_without_a_quota_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of one's own is used as the libraries see fit."""
+def test_without_a_quota_no_variable_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without a quota the libraries choose their own number of threads."""
     monkeypatch.setattr(os, "cpu_count", lambda: MINE)
-    environ: dict[str, str] = {}
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
-    keep_to_quota(environ, cgroup=tmp_path)
+    keep_to_quota(cgroup=tmp_path)
 
-    assert environ == {}
+    assert not set(THREAD_VARIABLES) & set(os.environ)

@@ -1,4 +1,4 @@
-"""How much memory is left, by whoever sets a limit."""
+"""How much memory is left below the limits of the machine, the container and the user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Memory
-from segmentation_pipeline.runtime.memory import LIMIT_VARIABLE, measure_memory
+from segmentation_pipeline.runtime.memory import measure_memory
+from segmentation_pipeline.runtime.settings import MEMORY_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,26 +43,26 @@ def _v1(folder: Path, limit: str, *, used: int = GIB, reclaimable: int = GIB // 
     )
 
 
-def _memory(machine: Path, **environ: str) -> Memory | None:
-    return measure_memory(proc=machine / "proc", cgroup=machine / "cgroup", environ=environ)
+def _memory(machine: Path) -> Memory | None:
+    return measure_memory(proc=machine / "proc", cgroup=machine / "cgroup")
 
 
 def test_a_machine_without_limits(machine: Path) -> None:
-    """What the machine has is what there is."""
+    """A machine without limits has its own memory, and what is available of it is left."""
     assert _memory(machine) == Memory("this machine", 8 * GIB, 6 * GIB)
 
 
 @pytest.mark.parametrize("group", ["", "memory"])
 def test_a_containers_limit_counts(machine: Path, group: str) -> None:
-    """Of both versions of cgroups the limit is read, and its file cache is not in the way."""
+    """The limit of both versions of cgroups is read, and its file cache counts as free."""
     (_v1 if group else _v2)(machine / "cgroup" / group, str(2 * GIB))
 
     assert _memory(machine) == Memory("this container", 2 * GIB, GIB + GIB // 2)
 
 
 @pytest.mark.parametrize("group", ["", "memory"])
-def test_no_limit_is_no_limit(machine: Path, group: str) -> None:
-    """Version 2 says "max", version 1 a number no machine has."""
+def test_a_group_without_a_limit_does_not_count(machine: Path, group: str) -> None:
+    """Version 2 writes "max" for no limit, version 1 a number larger than any machine's memory."""
     (_v1 if group else _v2)(machine / "cgroup" / group, UNLIMITED_V1 if group else "max")
 
     assert _memory(machine) == Memory("this machine", 8 * GIB, 6 * GIB)
@@ -86,18 +87,22 @@ def test_more_used_than_allowed_is_nothing_left(machine: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "limit"), [("3GiB", 3 * GIB), ("1.5 GiB", 3 * GIB // 2), ("1536m", 3 * GIB // 2), ("2147483648", 2 * GIB), ("2g", 2 * GIB)])  # fmt: skip
-def test_a_limit_of_ones_own(machine: Path, text: str, limit: int) -> None:
-    """SEGMENTATION_MEMORY_LIMIT is a size; what the process holds already is off it."""
-    assert _memory(machine, **{LIMIT_VARIABLE: text}) == Memory(LIMIT_VARIABLE, limit, limit - GIB)
+def test_a_limit_of_ones_own(machine: Path, text: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEGMENTATION_MEMORY_LIMIT is a size; what the process holds already is subtracted from it."""
+    monkeypatch.setenv(MEMORY_VARIABLE, text)
+
+    assert _memory(machine) == Memory(MEMORY_VARIABLE, limit, limit - GIB)
 
 
 @pytest.mark.parametrize("text", ["a lot", "-1", "0", "1.5 parsecs"])
-def test_a_limit_that_is_no_size_is_refused(machine: Path, text: str) -> None:
+def test_a_limit_that_is_not_a_size_is_refused(machine: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the variable and how a size is written."""
+    monkeypatch.setenv(MEMORY_VARIABLE, text)
+
     with pytest.raises(ConfigurationError, match=r"SEGMENTATION_MEMORY_LIMIT is .* such as 1\.5GiB"):
-        _memory(machine, **{LIMIT_VARIABLE: text})
+        _memory(machine)
 
 
-def test_where_nothing_is_known(tmp_path: Path) -> None:
-    """Another operating system says nothing."""
+def test_memory_is_not_known_without_these_files(tmp_path: Path) -> None:
+    """On a system without these files the memory is not known."""
     assert _memory(tmp_path) is None

@@ -9,7 +9,8 @@ import pytest
 from psycopg import errors
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError, TransientDatabaseError, UnreachableError
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE, is_transient, transaction
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
+from segmentation_pipeline.storage.warehouse.postgres.connection import is_transient, transaction
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -86,7 +87,7 @@ def test_a_statement_that_is_refused_is_not_a_lost_connection(
 ) -> None:
     """A refused statement and an ended connection are errors of their own kinds, and both roll back."""
     with pytest.raises(DatabaseError, match=said) as caught:
-        _run(DEFAULT_VARIABLE, "CREATE TABLE half (id int)", second)
+        _run(DATABASE_VARIABLE, "CREATE TABLE half (id int)", second)
     assert type(caught.value) is kind
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar() is None

@@ -9,8 +9,8 @@ import pytest
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Period
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.warehouse.postgres import inspection
-from segmentation_pipeline.storage.warehouse.postgres.connection import DEFAULT_VARIABLE
 from segmentation_pipeline.storage.warehouse.postgres.inspection import InspectedTable, Target
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def shop(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _look(table: str, key: str = "id") -> InspectedTable:
-    return inspection.inspect_table(table, key, period=PERIOD, variable=DEFAULT_VARIABLE)
+    return inspection.inspect_table(table, key, period=PERIOD, variable=DATABASE_VARIABLE)
 
 
 def test_a_table_is_read_as_every_stage_reads_it(shop: sa.Engine) -> None:
@@ -106,13 +106,13 @@ def test_looking_changes_nothing(shop: sa.Engine) -> None:
     """Neither the look nor the choice of a target writes anything: the server would refuse it."""
     with shop.begin() as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar()
-    inspection.choose_target(_look("crm.customers"), "shop", variable=DEFAULT_VARIABLE)
+    inspection.choose_target(_look("crm.customers"), "shop", variable=DATABASE_VARIABLE)
     with shop.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar() == before
 
 
 def _target(table: str = "crm.customers", wanted: str | None = None) -> Target:
-    return inspection.choose_target(_look(table), "shop", variable=DEFAULT_VARIABLE, wanted=wanted)
+    return inspection.choose_target(_look(table), "shop", variable=DATABASE_VARIABLE, wanted=wanted)
 
 
 def test_segments_go_where_it_works_at_once(shop: sa.Engine) -> None:

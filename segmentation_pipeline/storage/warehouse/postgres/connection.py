@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
 from functools import cache
@@ -20,12 +19,12 @@ from segmentation_pipeline.errors import (
     UnreachableError,
 )
 from segmentation_pipeline.runtime.home import make_home
+from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE, read_database_url
 from segmentation_pipeline.storage.warehouse.postgres.embedded import embedded_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT_VARIABLE: Final = "SEGMENTATION_DATABASE_URL"
 APPLICATION: Final = "segmentation_pipeline"
 # SQLSTATEs after which the same may work a moment later; class 08 too: the connection failed
 _PASSING: Final = {
@@ -42,15 +41,15 @@ _PASSING_WORDS: Final = re.compile(
 )
 
 
-def resolve_url(variable: str = DEFAULT_VARIABLE) -> str:
+def resolve_url(variable: str = DATABASE_VARIABLE) -> str:
     """The libpq URL that the environment `variable` holds; the embedded server's if the default one is unset.
 
     Raises:
         ConfigurationError: the variable is unset or holds no PostgreSQL URL.
     """
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        if variable == DEFAULT_VARIABLE:
+    value = read_database_url(variable)
+    if value is None:
+        if variable == DATABASE_VARIABLE:
             return embedded_url(make_home())
         message = f"the environment variable {variable} is not set; it must hold a postgresql:// URL"
         raise ConfigurationError(message)
@@ -77,7 +76,7 @@ def _readable(url: str) -> bool:
     return "@" not in str(parts.get("host") or "") and all(port.isdigit() or not port for port in ports)
 
 
-def get_engine(variable: str = DEFAULT_VARIABLE) -> sa.Engine:
+def get_engine(variable: str = DATABASE_VARIABLE) -> sa.Engine:
     """The engine of the database that `variable` names.
 
     Raises:
@@ -130,7 +129,7 @@ def _parts(table: str) -> Iterator[str]:
 
 
 @contextmanager
-def transaction(variable: str = DEFAULT_VARIABLE) -> Iterator[sa.Connection]:
+def transaction(variable: str = DATABASE_VARIABLE) -> Iterator[sa.Connection]:
     """One transaction on the database that `variable` names; an error rolls it back.
 
     Raises:
