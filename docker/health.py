@@ -1,7 +1,7 @@
-"""Is this container well? One answer for every role, told by the command that its first process runs.
+"""Check whether this container is healthy. The role of the container follows from the command of its first process.
 
-The check of the code location is light, for it shares the memory of the runs; only the daemon's needs Dagster. A batch
-is well as long as it runs.
+The check of the code location is light, because it shares the memory of the runs. Only the check of the daemon needs
+Dagster. A batch is healthy as long as it runs.
 """
 
 import os
@@ -15,7 +15,7 @@ SECONDS = 10
 
 
 def main() -> int:
-    """Exit code 0 if the role of this container does its work."""
+    """Return exit code 0 if this container does the work of its role."""
     command = Path("/proc/1/cmdline").read_text().split("\0")
     if "grpc" in command:
         return _code_location()

@@ -1,5 +1,5 @@
--- A small club for the tutorial: 900 members, six months of purchases. A third buy little and often, a third seldom and
--- much, a third are in between; in October some of the first kind discover the coffee bar.
+-- A small club for the tutorial: 900 members, six months of purchases. A third buy little but often, a third buy much but
+-- rarely, a third are in between. In October some of the first kind discover the coffee bar.
 DROP SCHEMA IF EXISTS club CASCADE;
 CREATE SCHEMA club;
 SELECT setseed(0.25);
@@ -17,7 +17,7 @@ FROM (
     FROM generate_series(1001, 1900) AS m, generate_series(0, 5) AS month
 ) AS life, generate_series(1, greatest(1, round(visits)::integer));
 
--- one row a member, as things stand today
+-- one row per member, as of today
 CREATE TABLE club.members AS
 SELECT member_id,
        DATE '2025-12-31' - (100 + (member_id * 37) % 900)::integer AS joined_on,
