@@ -38,7 +38,7 @@ def init(name: str, table: str, key: str, target: str | None) -> None:
     from pydantic import ValidationError
 
     from segmentation_pipeline.cli.views import show_draft
-    from segmentation_pipeline.drafting.defs_yaml import defs_yaml
+    from segmentation_pipeline.drafting.defs_yaml import write_defs_yaml
     from segmentation_pipeline.orchestration.discovery import explained
     from segmentation_pipeline.spec import SegmentationSpec
 
@@ -48,7 +48,7 @@ def init(name: str, table: str, key: str, target: str | None) -> None:
         raise click.UsageError(explained(error)) from None
     folder = _new_folder(name)
     draft = _draft(name, table, key, target)
-    text = defs_yaml(draft)
+    text = write_defs_yaml(draft)
     SegmentationSpec.model_validate(yaml.safe_load(text)["attributes"])
     folder.mkdir(parents=True)
     (folder / "defs.yaml").write_text(text, encoding="utf-8")

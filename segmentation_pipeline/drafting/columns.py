@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from segmentation_pipeline.analysis.features.dates import days_before, is_date
+from segmentation_pipeline.analysis.features.dates import count_days_before, is_date
 from segmentation_pipeline.analysis.features.inference import MAX_CATEGORIES, infer_feature
-from segmentation_pipeline.analysis.features.numeric import skewness
+from segmentation_pipeline.analysis.features.numeric import compute_skewness
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -92,7 +92,7 @@ def _plan(values: pd.Series, kind: str, as_of: datetime, n_distinct: int) -> Col
     column = str(values.name)
     present = values.dropna()
     n_values = max(int(present.nunique()), n_distinct)
-    reason = _left_out(present, values, kind, n_values)
+    reason = _find_reason_to_leave_out(present, values, kind, n_values)
     if reason is not None:
         return ColumnPlan(column, "left out", reason)
     if _OUTCOME.match(_snake(column)):
@@ -105,7 +105,7 @@ def _plan(values: pd.Series, kind: str, as_of: datetime, n_distinct: int) -> Col
     return ColumnPlan(column, "feature", _why(feature, values, as_of, n_values), feature)
 
 
-def _left_out(present: pd.Series, values: pd.Series, kind: str, n_values: int) -> str | None:  # noqa: PLR0911  a reason each
+def _find_reason_to_leave_out(present: pd.Series, values: pd.Series, kind: str, n_values: int) -> str | None:  # noqa: PLR0911  a reason each
     """Why a column says nothing about a customer, by its name, type and number of values."""
     name = _snake(str(values.name))
     if name == "segment_id":
@@ -163,7 +163,7 @@ def _text(present: pd.Series, *, has_nulls: bool, n_values: int, as_of: datetime
             max_categories=max(20, min(n_values, MAX_CATEGORIES)),
             missing="category" if has_nulls else "reject",
         )
-    if days_before(filled, as_of).notna().mean() >= NEARLY_ALL:
+    if count_days_before(filled, as_of).notna().mean() >= NEARLY_ALL:
         return "dates written as text; with `kind: date` they become the days before as_of"
     if (filled.str.count(r"\s+") + 1).mean() >= _WORDS_OF_FREE_TEXT:
         return f"free text ({n_values:,} different ones)"
@@ -181,8 +181,8 @@ def _why(feature: FeatureSpec, values: pd.Series, as_of: datetime, n_values: int
     elif feature.kind == "boolean":
         said.append("yes or no")
     else:
-        numbers = days_before(values, as_of) if feature.kind == "date" else pd.to_numeric(values, errors="coerce")
-        skew = skewness(numbers.dropna().to_numpy(dtype=np.float64))
+        numbers = count_days_before(values, as_of) if feature.kind == "date" else pd.to_numeric(values, errors="coerce")
+        skew = compute_skewness(numbers.dropna().to_numpy(dtype=np.float64))
         said += ["the days before as_of"] if feature.kind == "date" else []
         said.append(f"skewed ({skew:.1f}): {feature.transform}" if feature.transform != "none" else "not skewed")
         if types.is_integer_dtype(values.dtype) and n_values <= FEW:

@@ -37,7 +37,7 @@ class Draft:
     statement: str | None = None
 
 
-def defs_yaml(draft: Draft) -> str:
+def write_defs_yaml(draft: Draft) -> str:
     """The text of the defs.yaml, with a comment on every choice."""
     head = [
         f"# {draft.name}: a first draft to change as you know better. docs/defs-yaml.md says what every field means.",

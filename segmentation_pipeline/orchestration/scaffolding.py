@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from segmentation_pipeline.drafting.defs_yaml import Draft, defs_yaml
+from segmentation_pipeline.drafting.defs_yaml import Draft, write_defs_yaml
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model.commands import init_command
 from segmentation_pipeline.orchestration.partitions import latest_partition
@@ -48,7 +48,7 @@ def _text(folder: str, params: SegmentationParams) -> str:
     # a folder may be called what no segmentation can be
     name = re.sub(r"[^a-z0-9_]+", "_", folder.lower())[:40]
     name = name if re.match(r"[a-z]", name) else f"s_{name}"[:40]
-    return defs_yaml(
+    return write_defs_yaml(
         Draft(
             name=name,
             table=params.table,

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
-from segmentation_pipeline.analysis.features.encoding import measurable, transform
-from segmentation_pipeline.analysis.features.validation import unreadable, validate
+from segmentation_pipeline.analysis.features.encoding import find_measurable, transform
+from segmentation_pipeline.analysis.features.validation import count_reasons, count_unreadable, validate
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.spec import FeatureSpec
@@ -47,8 +47,7 @@ class Scored:
     @property
     def reason_counts(self) -> dict[str, int]:
         """How many rows each reason rejects."""
-        flat = pd.Series([reason for each in self.reasons for reason in each], dtype="object")
-        return {str(reason): int(count) for reason, count in flat.value_counts().items()}
+        return count_reasons(self.reasons)
 
 
 def fitted_features(snapshot: Snapshot, listed: Sequence[FeatureSpec] | Literal["auto"]) -> tuple[FeatureSpec, ...]:
@@ -103,7 +102,7 @@ def no_longer_readable(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, 
                 found.append(f"{column} is null in all {len(frame):,} rows")
             continue
         try:
-            n_bad = unreadable(frame[column], feature, as_of=as_of)
+            n_bad = count_unreadable(frame[column], feature, as_of=as_of)
         except SourceError:
             n_bad = n_present
         if 2 * n_bad > n_present:
@@ -123,7 +122,7 @@ def score(
     valid = validate(frame, features, key=key, as_of=as_of)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # such rows are rejected
         encoded = transform(valid.rows, encoding)
-    fits = measurable(encoded.matrix)
+    fits = find_measurable(encoded.matrix)
     inside, beyond = np.flatnonzero(fits), valid.rows.iloc[np.flatnonzero(~fits)]
     strangers = [
         f"{column} has {count:,} values, none of which was there at the fit, such as {_example(valid.rows[column])}"

@@ -29,26 +29,26 @@ class Categories:
     codes: NDArray[np.intp]
     names: tuple[str, ...]
 
-    def counts(self) -> dict[str, int]:
+    def count(self) -> dict[str, int]:
         """How many values each category has, the most frequent first, ties by name, so that no order of rows shows."""
         sizes = np.bincount(self.codes, minlength=len(self.names)).tolist()
         found = {name: size for name, size in zip(self.names, sizes, strict=True) if size}
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-    def among(self, wanted: Sequence[str]) -> NDArray[np.intp]:
+    def locate(self, wanted: Sequence[str]) -> NDArray[np.intp]:
         """The place of each value's category in `wanted`, shape (n,), -1 where it is not there."""
         place = {name: index for index, name in enumerate(wanted)}
         return np.array([place.get(name, -1) for name in self.names], dtype=np.intp)[self.codes]
 
 
-def categories_of(values: pd.Series) -> Categories:
+def read_categories(values: pd.Series) -> Categories:
     """Name the categories of a column; a null has a name of its own."""
     if values.dtype == bool:
         return Categories(values.to_numpy().astype(np.intp), ("false", "true"))
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}:
         # 1, 1.0 and True hash alike: each value is looked at
         named = [
-            MISSING_CATEGORY if null else category_name(each) for each, null in zip(values, values.isna(), strict=True)
+            MISSING_CATEGORY if null else name_category(each) for each, null in zip(values, values.isna(), strict=True)
         ]
         codes, distinct = pd.factorize(np.array(named, dtype=object))
         return Categories(codes, tuple(distinct))
@@ -56,7 +56,7 @@ def categories_of(values: pd.Series) -> Categories:
         codes, found = values.cat.codes.to_numpy().astype(np.intp), values.cat.categories
     else:
         codes, found = pd.factorize(values)
-    names = [*map(category_name, found), MISSING_CATEGORY]
+    names = [*map(name_category, found), MISSING_CATEGORY]
     codes[codes < 0] = len(found)
     merged = {name: place for place, name in enumerate(dict.fromkeys(names))}
     if len(merged) < len(names):  # a text that is the name of the nulls
@@ -64,7 +64,7 @@ def categories_of(values: pd.Series) -> Categories:
     return Categories(codes, tuple(merged))
 
 
-def category_name(value: object) -> str:
+def name_category(value: object) -> str:
     """A category's name in every type a column may come in: 3.0 and 3 are "3" (a null came in), True is "true"."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
@@ -82,7 +82,7 @@ def fit_one_hot(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
             weight=feature.weight * CATEGORY_WEIGHT,
             categories=("false", "true"),
         )
-    ordered = list(categories_of(values).counts())
+    ordered = list(read_categories(values).count())
     kept = len(ordered) if len(ordered) <= feature.max_categories else feature.max_categories - 1
     return FeatureEncoding(
         column=feature.column,
@@ -93,12 +93,12 @@ def fit_one_hot(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
     )
 
 
-def one_hot_into(
+def fill_one_hot(
     columns: NDArray[np.float32] | NDArray[np.float64], values: pd.Series, feature: FeatureEncoding
 ) -> int:
     """Fill the weighted 0/1 columns, shape (n, c); gives the number of values not seen when fitting."""
-    found = categories_of(values)
-    codes = found.among(feature.categories)
+    found = read_categories(values)
+    codes = found.locate(feature.categories)
     known = codes >= 0
     columns[:] = 0.0
     if known.all():
@@ -108,7 +108,7 @@ def one_hot_into(
     columns[inside, codes[inside]] = feature.weight
     if feature.infrequent:
         columns[~known, -1] = feature.weight
-    return int(np.count_nonzero(~known & (found.among(feature.infrequent) < 0)))
+    return int(np.count_nonzero(~known & (found.locate(feature.infrequent) < 0)))
 
 
 def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -117,7 +117,7 @@ def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, 
     Raises:
         UnusableDataError: no value is in the stated order.
     """
-    counts = categories_of(values).counts()
+    counts = read_categories(values).count()
     if feature.order is not None:
         if not counts.keys() & set(feature.order):
             found = ", ".join(sorted(counts)[:5])
@@ -128,14 +128,14 @@ def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, 
     return tuple(names), tuple(counts[name] / len(values) for name in names)
 
 
-def category_numbers(
+def number_categories(
     values: pd.Series, categories: tuple[str, ...], frequencies: tuple[float, ...]
 ) -> tuple[NDArray[np.float64], int]:
     """The place of each value among `categories`, or its frequency, and the number of values that are none of them.
 
     A value that is none has no place (NaN, filled like a null), and the frequency 0; a null is not counted as unknown.
     """
-    codes = categories_of(values).among(categories)
+    codes = read_categories(values).locate(categories)
     known = codes >= 0
     numbers = np.full(len(values), 0.0 if frequencies else np.nan)
     numbers[known] = np.asarray(frequencies)[codes[known]] if frequencies else codes[known]

@@ -22,7 +22,7 @@ def is_date(values: pd.Series) -> bool:
     return bool(types.is_datetime64_any_dtype(values.dtype))
 
 
-def days_before(values: pd.Series, as_of: datetime | None) -> pd.Series:
+def count_days_before(values: pd.Series, as_of: datetime | None) -> pd.Series:
     """The days from each date to `as_of`, float64: negative after it, NaN where the value is null or no date.
 
     Text is read as ISO 8601. Days are those of the calendar and the clock on the wall in as_of's time zone, so a month

@@ -21,21 +21,21 @@ from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import (
     CATEGORY_WEIGHT,
     MISSING_CATEGORY,
-    category_numbers,
+    fill_one_hot,
     fit_categories,
     fit_one_hot,
-    one_hot_into,
+    number_categories,
 )
 from segmentation_pipeline.analysis.features.numeric import (
     Limits,
-    as_numbers,
     choose_transform,
+    encode_numbers,
+    find_removal_limits,
+    find_winsor_limits,
     fit_number,
-    number_column,
-    removal_limits,
-    winsor_limits,
+    to_numbers,
 )
-from segmentation_pipeline.analysis.features.pca import fit_axes, on_axes
+from segmentation_pipeline.analysis.features.pca import fit_axes, project_on_axes
 from segmentation_pipeline.errors import SourceError, UnusableDataError
 from segmentation_pipeline.model import Encoding, FeatureEncoding
 
@@ -52,12 +52,12 @@ __all__ = [
     "CATEGORY_WEIGHT",
     "MISSING_CATEGORY",
     "Encoded",
+    "compute_variance_shares",
     "decode_names",
+    "find_measurable",
     "fit_encoding",
-    "measurable",
     "transform",
     "transform_to_fit",
-    "variance_shares",
 ]
 
 
@@ -92,15 +92,17 @@ def fit_encoding(rows: Rows, features: Sequence[FeatureSpec], *, pca: float | No
     if not len(rows):
         message = "0 usable rows: nothing to encode. Look at the rejected rows and at the source query."
         raise UnusableDataError(message)
-    features = [_decided(rows[feature.column], feature) if _undecided(feature) else feature for feature in features]
+    features = [
+        _decide_transform(rows[feature.column], feature) if _is_undecided(feature) else feature for feature in features
+    ]
     limits = {
-        feature.column: removal_limits(as_numbers(rows[feature.column]), feature)
+        feature.column: find_removal_limits(to_numbers(rows[feature.column]), feature)
         for feature in features
         if feature.outliers == "remove"
     }
     outside = np.zeros(len(rows), dtype=np.bool_)
     for column, each in limits.items():
-        outside |= each.outside(as_numbers(rows[column]))
+        outside |= each.find_outside(to_numbers(rows[column]))
     if outside.all():
         message = f"all {len(rows):,} rows are outliers of {', '.join(limits)}; raise `fence`"
         raise UnusableDataError(message)
@@ -135,7 +137,7 @@ def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
         return Encoded(matrix, *_encode_into(matrix, frame, encoding))
     wide = np.empty(shape)
     noted = _encode_into(wide, frame, encoding)
-    return Encoded(on_axes(wide, encoding.pca).astype(np.float32), *noted)
+    return Encoded(project_on_axes(wide, encoding.pca).astype(np.float32), *noted)
 
 
 def transform_to_fit(rows: Rows, encoding: Encoding, *, into: NDArray[np.float32] | None = None) -> Encoded:
@@ -179,7 +181,7 @@ def _require_measurable(matrix: NDArray[np.float32], encoding: Encoding) -> None
     raise UnusableDataError(message)
 
 
-def measurable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+def find_measurable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
     """The rows of `matrix`, shape (n, D), whose distances can be computed; shape (n,)."""
     return np.asarray((np.abs(matrix) < FARTHEST).all(axis=1))
 
@@ -189,7 +191,7 @@ def decode_names(encoding: Encoding) -> dict[str, FeatureEncoding]:
     return {name: feature for feature in encoding.features for name in feature.names}
 
 
-def variance_shares(rows: Rows, encoding: Encoding) -> dict[str, float]:
+def compute_variance_shares(rows: Rows, encoding: Encoding) -> dict[str, float]:
     """The share of each source column in the variance of the encoded rows, before a PCA: its share in the distances."""
     plain = replace(encoding, pca=None)
     n, mean, total = 0, np.zeros(len(plain.names)), np.zeros(len(plain.names))
@@ -211,13 +213,13 @@ def variance_shares(rows: Rows, encoding: Encoding) -> dict[str, float]:
     return shares
 
 
-def _undecided(feature: FeatureSpec) -> bool:
+def _is_undecided(feature: FeatureSpec) -> bool:
     return feature.outliers == "remove" and feature.transform == "auto"
 
 
-def _decided(values: pd.Series, feature: FeatureSpec) -> FeatureSpec:
+def _decide_transform(values: pd.Series, feature: FeatureSpec) -> FeatureSpec:
     """Where outliers are removed, `transform: auto` decides by all values: it must take the outliers too."""
-    return feature.model_copy(update={"transform": choose_transform(as_numbers(values))})
+    return feature.model_copy(update={"transform": choose_transform(to_numbers(values))})
 
 
 def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEncoding:
@@ -227,14 +229,14 @@ def _fit(values: pd.Series, feature: FeatureSpec, limits: Limits) -> FeatureEnco
     fields: dict[str, Any] = {"encode": feature.encode, "outliers": feature.outliers}
     transform, fill = feature.transform, feature.missing
     if feature.is_number:
-        numbers = as_numbers(values)
+        numbers = to_numbers(values)
         if feature.outliers == "winsorize":
-            limits = winsor_limits(numbers, feature.winsorize)
+            limits = find_winsor_limits(numbers, feature.winsorize)
             numbers = np.clip(numbers, limits.low, limits.high)
         fields |= {"low": limits.low, "high": limits.high}
     else:
         fields["categories"], fields["frequencies"] = fit_categories(values, feature)
-        numbers, _ = category_numbers(values, fields["categories"], fields["frequencies"])
+        numbers, _ = number_categories(values, fields["categories"], fields["frequencies"])
         # what is in no order stands in its middle
         fill = "median" if feature.encode == "ordinal" else "reject"
     if feature.missing == "indicator":
@@ -263,16 +265,16 @@ def _encode_into(
         n_unknown = 0
         if feature.is_one_number:
             if feature.encode == "one_hot":
-                numbers = as_numbers(values)
+                numbers = to_numbers(values)
             else:
-                numbers, n_unknown = category_numbers(values, feature.categories, feature.frequencies)
-            matrix[:, start] = number_column(numbers, feature)
+                numbers, n_unknown = number_categories(values, feature.categories, feature.frequencies)
+            matrix[:, start] = encode_numbers(numbers, feature)
             if feature.indicator is not None:
                 matrix[:, start + 1] = np.where(values.isna(), feature.indicator, 0.0)
             if feature.outliers == "remove":
-                outliers |= Limits(feature.low, feature.high).outside(numbers)
+                outliers |= Limits(feature.low, feature.high).find_outside(numbers)
         else:
-            n_unknown = one_hot_into(matrix[:, start:stop], values, feature)
+            n_unknown = fill_one_hot(matrix[:, start:stop], values, feature)
         if n_unknown:
             unknown[feature.column] = n_unknown
         if n_missing := int(values.isna().sum()):

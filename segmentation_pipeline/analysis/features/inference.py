@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from pandas.api import types
 
-from segmentation_pipeline.analysis.features.dates import days_before, is_date
-from segmentation_pipeline.analysis.features.numeric import choose_transform, winsor_limits
+from segmentation_pipeline.analysis.features.dates import count_days_before, is_date
+from segmentation_pipeline.analysis.features.numeric import choose_transform, find_winsor_limits
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -97,7 +97,7 @@ def infer_feature(values: pd.Series, as_of: datetime | None) -> FeatureSpec | st
 def _date(present: pd.Series, as_of: datetime | None, *, has_nulls: bool) -> FeatureSpec | str:
     if as_of is None:
         return f"of type {types.infer_dtype(present)}"
-    days = days_before(present, as_of).to_numpy(dtype=np.float64)
+    days = count_days_before(present, as_of).to_numpy(dtype=np.float64)
     if n_after := int(np.count_nonzero(days < 0)):
         return f"{n_after:,} of {len(days):,} dates are after as_of, {as_of:%Y-%m-%d}"
     # a date that is null is mostly one that has not come yet: that says more than the median day
@@ -117,7 +117,7 @@ def _number(
     feature = FeatureSpec(column=column, kind=kind, transform=choose_transform(finite), missing=missing)
     if finite.size < ENOUGH_FOR_A_PERCENTILE:
         return feature
-    limits = winsor_limits(finite, feature.winsorize)
+    limits = find_winsor_limits(finite, feature.winsorize)
     if limits.low == limits.high:
         return f"nearly constant: {np.mean(finite == limits.low):.1%} of the values are {limits.low:g}"
     return feature.model_copy(update={"outliers": "winsorize"})

@@ -35,14 +35,14 @@ class Limits:
     low: float | None = None
     high: float | None = None
 
-    def outside(self, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def find_outside(self, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which numbers, shape (n,), lie beyond; a null does not."""
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         return np.asarray((numbers < low) | (numbers > high), dtype=np.bool_)
 
 
-def as_numbers(values: pd.Series) -> NDArray[np.float64]:
+def to_numbers(values: pd.Series) -> NDArray[np.float64]:
     """The values as float64, contiguous, null and unreadable ones as NaN."""
     if is_date(values):
         # an earlier snapshot's number that is a date today, or a date that nobody validated: nothing to compare
@@ -65,36 +65,36 @@ def choose_transform(numbers: NDArray[np.float64]) -> str:
     Skewness above 1 counts; below -1 too where there are negative values, for only yeo-johnson mends it.
     """
     finite = numbers[np.isfinite(numbers)]
-    skew = skewness(finite)
+    skew = compute_skewness(finite)
     if finite.size and finite.min() < 0:
         return "yeo-johnson" if abs(skew) > SKEWED else "none"
     return "log1p" if skew > SKEWED else "none"
 
 
-def removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits:
+def find_removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits:
     """What `outliers: remove` takes for usual: within `fence` interquartile ranges of the quartiles.
 
     They are the quartiles of the transformed values. Where half of the values are the same, there is no such range;
     that of a normal distribution with the same standard deviation stands in. The transform's power is that of the
     values between the 1st and 99th percentile: fitted on the outliers too, it would bend until they look usual.
     """
-    drop_nan = numbers[np.isfinite(numbers)]
-    if drop_nan.size == 0:
+    finite = numbers[np.isfinite(numbers)]
+    if finite.size == 0:
         return Limits()
-    trimmed = drop_nan[~winsor_limits(drop_nan, TRIMMED).outside(drop_nan)]
-    transform, power = fit_transform_of(trimmed, feature.transform)
-    low, middle, high = np.quantile(transformed(drop_nan, transform, power), (0.25, 0.5, 0.75))
+    trimmed = finite[~find_winsor_limits(finite, TRIMMED).find_outside(finite)]
+    transform, power = fit_transform(trimmed, feature.transform)
+    low, middle, high = np.quantile(apply_transform(finite, transform, power), (0.25, 0.5, 0.75))
     if high <= low:
-        half = _NORMAL_RANGE / 2 * float(transformed(drop_nan, transform, power).std())
+        half = _NORMAL_RANGE / 2 * float(apply_transform(finite, transform, power).std())
         low, high = middle - half, middle + half
     reach = feature.fence * (high - low)
-    return Limits(_inverse(low - reach, transform, power), _inverse(high + reach, transform, power))
+    return Limits(_invert_transform(low - reach, transform, power), _invert_transform(high + reach, transform, power))
 
 
-def winsor_limits(numbers: NDArray[np.float64], quantiles: tuple[float, float]) -> Limits:
+def find_winsor_limits(numbers: NDArray[np.float64], quantiles: tuple[float, float]) -> Limits:
     """The two quantiles of the finite values."""
-    drop_nan = numbers[np.isfinite(numbers)]
-    return Limits(*(float(value) for value in np.quantile(drop_nan, quantiles))) if drop_nan.size else Limits()
+    finite = numbers[np.isfinite(numbers)]
+    return Limits(*(float(value) for value in np.quantile(finite, quantiles))) if finite.size else Limits()
 
 
 def fit_number(
@@ -116,23 +116,25 @@ def fit_number(
         filled_with = float(np.mean(known) if fill == "mean" else np.median(known))
     if filled_with is not None:
         numbers = np.where(np.isnan(numbers), filled_with, numbers)
-    transform, power = fit_transform_of(numbers, transform)
-    center, scale = _center_and_scale(transformed(numbers, transform, power), feature.scale)
+    transform, power = fit_transform(numbers, transform)
+    center, scale = _center_and_scale(apply_transform(numbers, transform, power), feature.scale)
     return {"fill": filled_with, "transform": transform, "power": power, "center": center, "scale": scale}
 
 
-def number_column(numbers: NDArray[np.float64], feature: FeatureEncoding) -> NDArray[np.float64]:
+def encode_numbers(numbers: NDArray[np.float64], feature: FeatureEncoding) -> NDArray[np.float64]:
     """Encode `numbers`, shape (n,), NaN where there is none; each by itself, whatever stands beside it."""
     if feature.outliers == "winsorize":
         numbers = np.clip(numbers, feature.low, feature.high)
     if feature.fill is not None:
         numbers = np.where(np.isnan(numbers), feature.fill, numbers)
-    numbers = (transformed(numbers, feature.transform, feature.power) - feature.center) / feature.scale * feature.weight
+    numbers = (
+        (apply_transform(numbers, feature.transform, feature.power) - feature.center) / feature.scale * feature.weight
+    )
     # a power above 1 takes a value far beyond those of the fit out of float32's range
     return np.clip(numbers, -LARGEST, LARGEST) if feature.power is not None else numbers
 
 
-def fit_transform_of(numbers: NDArray[np.float64], name: str) -> tuple[str, float | None]:
+def fit_transform(numbers: NDArray[np.float64], name: str) -> tuple[str, float | None]:
     """The transform that is meant (`auto` decided), and yeo-johnson's power as PowerTransformer fits it."""
     if name == "auto":
         name = choose_transform(numbers)
@@ -147,7 +149,7 @@ def fit_transform_of(numbers: NDArray[np.float64], name: str) -> tuple[str, floa
     return name, power if np.isfinite(power) and np.ptp(numbers) > 0 else 1.0
 
 
-def transformed(numbers: NDArray[np.float64], name: str, power: float | None = None) -> NDArray[np.float64]:
+def apply_transform(numbers: NDArray[np.float64], name: str, power: float | None = None) -> NDArray[np.float64]:
     """Apply a transform to `numbers`, shape (n,)."""
     if name == "log1p":
         return np.log1p(numbers)
@@ -162,7 +164,7 @@ def transformed(numbers: NDArray[np.float64], name: str, power: float | None = N
     return numbers
 
 
-def _inverse(value: float, name: str, power: float | None) -> float | None:
+def _invert_transform(value: float, name: str, power: float | None) -> float | None:
     """The original value that a transform makes `value` of; None where there is none that far out."""
     if name == "log1p":
         original = float(np.expm1(min(value, 700.0)))  # beyond, exp overflows
@@ -177,7 +179,7 @@ def _inverse(value: float, name: str, power: float | None) -> float | None:
     return float(original) if np.isfinite(original) else None
 
 
-def skewness(numbers: NDArray[np.float64]) -> float:
+def compute_skewness(numbers: NDArray[np.float64]) -> float:
     """The adjusted Fisher-Pearson coefficient; 0 for fewer than three numbers or a constant."""
     from scipy.stats import skew as adjusted
 

@@ -34,7 +34,7 @@ def fit_axes(encoded: NDArray[np.float64], *, share: float) -> PrincipalAxes:
     )
 
 
-def on_axes(encoded: NDArray[np.float64], axes: PrincipalAxes) -> NDArray[np.float64]:
+def project_on_axes(encoded: NDArray[np.float64], axes: PrincipalAxes) -> NDArray[np.float64]:
     """Put the rows of `encoded`, shape (n, D), on the axes, shape (n, m).
 
     One column after the other in a fixed order: a BLAS product, and einsum, add up in an order that depends on how many

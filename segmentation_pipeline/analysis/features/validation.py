@@ -10,12 +10,12 @@ import pandas as pd
 import pandera.pandas as pa
 from pandas.api import types
 
-from segmentation_pipeline.analysis.features.categorical import categories_of
-from segmentation_pipeline.analysis.features.dates import days_before, is_date
+from segmentation_pipeline.analysis.features.categorical import read_categories
+from segmentation_pipeline.analysis.features.dates import count_days_before, is_date
 from segmentation_pipeline.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ _TRUTH: Final = {"true": True, "t": True, "1": True, "1.0": True, "yes": True,
 
 
 @dataclass(frozen=True, slots=True)
-class Validated:
+class ValidatedRows:
     """Usable rows, and per rejected row (positions in the input) its reasons."""
 
     rows: pd.DataFrame
@@ -43,11 +43,16 @@ class Validated:
     @property
     def reason_counts(self) -> dict[str, int]:
         """How many rows each reason rejects; a row with two reasons counts in both."""
-        flat = pd.Series([reason for each in self.reasons for reason in each], dtype="object")
-        return {str(reason): int(count) for reason, count in flat.value_counts().items()}
+        return count_reasons(self.reasons)
 
 
-def repeated_keys(keys: pd.Series) -> NDArray[np.bool_]:
+def count_reasons(reasons: Iterable[Sequence[str]]) -> dict[str, int]:
+    """Count the rows that each reason rejects, the most frequent reason first."""
+    flat = pd.Series([reason for of_one_row in reasons for reason in of_one_row], dtype="object")
+    return {str(reason): int(count) for reason, count in flat.value_counts().items()}
+
+
+def find_repeated_keys(keys: pd.Series) -> NDArray[np.bool_]:
     """Which of `keys`, shape (n,), more than one row has; nulls are not counted as the same."""
     return np.asarray(keys.duplicated(keep=False) & keys.notna(), dtype=np.bool_)
 
@@ -59,13 +64,13 @@ def validate(
     key: str,
     as_of: datetime | None = None,
     repeated: NDArray[np.bool_] | None = None,
-) -> Validated:
+) -> ValidatedRows:
     """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
 
     A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it, but a
     blank is a null where nulls are filled. A date becomes the days before `as_of`; a date after it rejects the row.
     Every reason of a row is collected before it is rejected. Where `frame` is a block of a larger table, `repeated`,
-    shape (n,), says which of its keys are `repeated_keys` in all of it.
+    shape (n,), says which of its keys are `find_repeated_keys` in all of it.
 
     Raises:
         SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
@@ -81,7 +86,7 @@ def validate(
         for position in sorted(unreadable[feature.column]):
             text = str(frame[feature.column].iloc[position])[:40]
             reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {_WANTED[feature.kind]}")
-    for position in np.flatnonzero(repeated_keys(frame[key]) if repeated is None else repeated).tolist():
+    for position in np.flatnonzero(find_repeated_keys(frame[key]) if repeated is None else repeated).tolist():
         reasons.setdefault(position, []).append(KEY_DUPLICATED)
     for position, column, reason in _schema_failures(typed, features, key=key):
         # what could not be read is reported already; it is not null as well
@@ -90,14 +95,14 @@ def validate(
     mask = np.zeros(len(frame), dtype=bool)
     positions = sorted(reasons)
     mask[positions] = True
-    return Validated(
+    return ValidatedRows(
         rows=typed.loc[~mask].reset_index(drop=True),
         rejected=frame.loc[mask],
         reasons=tuple(tuple(reasons[position]) for position in positions),
     )
 
 
-def unreadable(values: pd.Series, feature: FeatureSpec, *, as_of: datetime | None = None) -> int:
+def count_unreadable(values: pd.Series, feature: FeatureSpec, *, as_of: datetime | None = None) -> int:
     """How many values of a column, shape (n,), are neither null nor of the feature's kind.
 
     Raises:
@@ -106,7 +111,7 @@ def unreadable(values: pd.Series, feature: FeatureSpec, *, as_of: datetime | Non
     return int(np.count_nonzero(_typed(values, feature, as_of)[1]))
 
 
-def schema_for(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSchema:
+def build_schema(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSchema:
     """Build the pandera schema that the features and the key describe."""
     columns = {
         key: pa.Column(
@@ -154,7 +159,7 @@ def _checks(feature: FeatureSpec) -> list[pa.Check]:
 def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> list[tuple[int, str, str]]:
     """Position, column and reason of every value that the schema refuses."""
     try:
-        schema_for(features, key=key).validate(frame, lazy=True)
+        build_schema(features, key=key).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases
         positions = cases["index"]
@@ -177,7 +182,7 @@ def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> t
         # a blank is how a text file writes a null; where nulls are filled, so is it
         values = values.mask(values.astype("string").str.strip() == "")
     if feature.kind == "date":
-        days = days_before(values, as_of)
+        days = count_days_before(values, as_of)
         return days, days.isna() & values.notna()
     if feature.kind == "numeric":
         if types.is_numeric_dtype(values.dtype):
@@ -203,7 +208,7 @@ def _named(values: pd.Series) -> pd.Series:
     """The categories' names, nulls where they are; text is its own name."""
     if isinstance(values.dtype, pd.StringDtype):
         return values
-    found = categories_of(values)
+    found = read_categories(values)
     names = np.array(found.names, dtype=object)[found.codes] if len(values) else np.array([], dtype=object)
     return pd.Series(names, index=values.index, name=values.name, dtype=object).where(values.notna())
 

@@ -11,7 +11,7 @@ import pandas as pd
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
-from segmentation_pipeline.analysis.features.categorical import categories_of
+from segmentation_pipeline.analysis.features.categorical import read_categories
 from segmentation_pipeline.analysis.features.numeric import drop_nan
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _deviation(numbers: NDArray[np.float64], mean: float) -> float:
 
 def _of_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
     """The share of each value in each segment, the largest first, and among everybody."""
-    found_here = categories_of(values)
+    found_here = read_categories(values)
     codes, names = found_here.codes, found_here.names
     counts = np.array([np.bincount(codes[rows], minlength=len(names)) for rows in groups.rows])
     counts = counts.reshape(len(groups.sizes), len(names))

@@ -10,7 +10,7 @@ import numpy as np
 
 from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
-from segmentation_pipeline.analysis.features.categorical import Categories, categories_of
+from segmentation_pipeline.analysis.features.categorical import Categories, read_categories
 from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
         kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
         yield Question(column, kind, has_nulls=bool(values.isna().any()))
         return
-    names = list(categories_of(values).counts())
+    names = list(read_categories(values).count())
     common, otherwise = names[: feature.max_categories], ""
     if len(names) == 2:
         common = sorted(names, key=lambda name: name == "false")  # "active is true" comes to mind first
@@ -162,8 +162,8 @@ def _answers(
             answers[:, index] = _numbers(values)
             continue
         if question.column not in found:
-            found = {question.column: categories_of(values)}
-        answers[:, index] = found[question.column].among([question.value]) == 0
+            found = {question.column: read_categories(values)}
+        answers[:, index] = found[question.column].locate([question.value]) == 0
     return answers
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
-from segmentation_pipeline.analysis.features.categorical import categories_of
+from segmentation_pipeline.analysis.features.categorical import read_categories
 from segmentation_pipeline.analysis.features.numeric import drop_nan
 from segmentation_pipeline.model import CentroidShift, Drift
 
@@ -88,7 +88,7 @@ def stability_index(before: Sequence[int], now: Sequence[int]) -> float:
 
 def _described(values: pd.Series, *, is_number: bool) -> Json:
     if not is_number:
-        counts = categories_of(values).counts()
+        counts = read_categories(values).count()
         most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
         return {"values": most, "rest": len(values) - sum(most.values())}
     numbers = _numbers(values)
@@ -117,7 +117,7 @@ def _paired(then: Mapping[str, Any], values: pd.Series) -> tuple[list[int], list
     """Counts of then and now over the same bins."""
     if "edges" in then:
         return list(then["counts"]), _in_bins(_numbers(values), then["edges"], n_rows=len(values))
-    counts = categories_of(values).counts()
+    counts = read_categories(values).count()
     now = [counts.get(name, 0) for name in then["values"]]
     return [*then["values"].values(), then["rest"]], [*now, len(values) - sum(now)]
 

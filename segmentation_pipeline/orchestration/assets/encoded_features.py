@@ -9,7 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segmentation_pipeline.analysis.clustering.algorithms.resolve import Resolved
-from segmentation_pipeline.analysis.features.encoding import Encoded, fit_encoding, transform_to_fit, variance_shares
+from segmentation_pipeline.analysis.features.encoding import (
+    Encoded,
+    compute_variance_shares,
+    fit_encoding,
+    transform_to_fit,
+)
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.orchestration.metadata.columns import encoded_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -47,7 +52,7 @@ def encoded_features(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "data_version": json_version([valid.data_version, encoding.to_json()]),
             }
         if any(feature.scale == "none" for feature in features):
-            column, share = max(variance_shares(rows, encoding).items(), key=lambda item: item[1])
+            column, share = max(compute_variance_shares(rows, encoding).items(), key=lambda item: item[1])
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if encoded.unknown:
             context.log.warning(f"values that no category knows: {encoded.unknown}")

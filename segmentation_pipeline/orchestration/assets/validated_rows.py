@@ -10,7 +10,12 @@ import sqlalchemy as sa
 
 from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
 from segmentation_pipeline.analysis.features.inference import InferredFeatures, infer_features
-from segmentation_pipeline.analysis.features.validation import Validated, repeated_keys, require_columns, validate
+from segmentation_pipeline.analysis.features.validation import (
+    ValidatedRows,
+    find_repeated_keys,
+    require_columns,
+    validate,
+)
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.orchestration.metadata.columns import valid_columns
 from segmentation_pipeline.orchestration.runs.preload import begin_loading, finish_loading
@@ -100,7 +105,7 @@ def _validated(
     connection: sa.Connection,
     raw: Artifact,
     features: tuple[FeatureSpec, ...],
-) -> Iterator[Validated]:
+) -> Iterator[ValidatedRows]:
     """Each block of the rows, its rejected ones recorded."""
     spec, key = segmentation.spec, segmentation.spec.source.key
     rows, key_type = raw.stored("rows"), raw.manifest["key_type"]
@@ -108,7 +113,7 @@ def _validated(
     assignments.ensure_tables(connection, spec.name, key_name=key, key_type=key_type)
     assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id)
     as_of = segmentation.period(context.partition_key).as_of
-    repeated = repeated_keys(rows[key])
+    repeated = find_repeated_keys(rows[key])
     for here, block in iter_placed_blocks(rows):
         valid = validate(block, features, key=key, as_of=as_of, repeated=repeated[here])
         assignments.record_rejected(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_pipeline.drafting.columns import ColumnPlan
-from segmentation_pipeline.drafting.defs_yaml import Draft, defs_yaml
+from segmentation_pipeline.drafting.defs_yaml import Draft, write_defs_yaml
 from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
 
 DRAFT = Draft(
@@ -19,7 +19,7 @@ DRAFT = Draft(
 
 
 def _read(draft: Draft) -> SegmentationSpec:
-    said = yaml.safe_load(defs_yaml(draft))
+    said = yaml.safe_load(write_defs_yaml(draft))
     assert said["type"] == "segmentation_pipeline.Segmentation"
     return SegmentationSpec(**said["attributes"])
 
@@ -49,7 +49,7 @@ def test_every_column_has_its_line_and_its_reason() -> None:
     draft = replace(
         DRAFT, columns=columns, statement='ALTER TABLE "public"."customers" ADD COLUMN "segment_id" integer;'
     )
-    text = defs_yaml(draft)
+    text = write_defs_yaml(draft)
     lines = [line.strip() for line in text.splitlines()]
 
     assert _read(draft).features == [spend, plan]
@@ -63,7 +63,7 @@ def test_a_target_without_its_column_comes_with_the_statement_before_the_first_r
     """In update mode the draft says what to run first."""
     draft = replace(DRAFT, mode="update", target="crm.users", target_key="user_id", statement="ALTER TABLE x;")
 
-    assert "# Run this before the first run:  ALTER TABLE x;" in defs_yaml(draft)
+    assert "# Run this before the first run:  ALTER TABLE x;" in write_defs_yaml(draft)
     assert (_read(draft).publish.mode, _read(draft).publish.key) == ("update", "user_id")
 
 

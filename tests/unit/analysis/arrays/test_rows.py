@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 from segmentation_pipeline.analysis.arrays.rows import iter_blocks
-from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform, transform_to_fit, variance_shares
-from segmentation_pipeline.analysis.features.validation import repeated_keys, validate
+from segmentation_pipeline.analysis.features.encoding import (
+    compute_variance_shares,
+    fit_encoding,
+    transform,
+    transform_to_fit,
+)
+from segmentation_pipeline.analysis.features.validation import find_repeated_keys, validate
 from segmentation_pipeline.analysis.profiles.rules import imitate
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -96,7 +101,7 @@ def test_shares_of_the_variance_do_not_depend_on_the_blocks(frame: pd.DataFrame)
     encoded = transform(frame, fitted)
     variances = encoded.matrix[~encoded.outliers].var(axis=0, dtype=np.float64)
 
-    shares = variance_shares(InBlocks(frame), fitted)
+    shares = compute_variance_shares(InBlocks(frame), fitted)
 
     assert shares["visits"] == pytest.approx(variances[1] / variances.sum(), rel=1e-9)
     assert sum(shares.values()) == pytest.approx(1.0)
@@ -115,7 +120,7 @@ def test_the_rules_of_a_tree_are_counted_on_every_block(frame: pd.DataFrame) -> 
 def test_a_key_that_two_blocks_share_is_rejected_in_both() -> None:
     """Duplicates are those of the whole table: each block learns which of its keys are repeated elsewhere."""
     frame = pd.DataFrame({"id": [1, 2, 3, 2, 4, None], "x": [1.0] * 6})
-    repeated = repeated_keys(frame["id"])
+    repeated = find_repeated_keys(frame["id"])
 
     assert repeated.tolist() == [False, True, False, True, False, False]
     feature = FeatureSpec(column="x", kind="numeric")

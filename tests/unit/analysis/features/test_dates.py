@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_pipeline.analysis.features.dates import days_before
+from segmentation_pipeline.analysis.features.dates import count_days_before
 from segmentation_pipeline.errors import SourceError
 
 AS_OF = datetime(2024, 4, 1, tzinfo=UTC)
 
 
 def _days(values: Any, as_of: datetime = AS_OF) -> list[float]:
-    return days_before(pd.Series(values, name="x"), as_of).tolist()
+    return count_days_before(pd.Series(values, name="x"), as_of).tolist()
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_a_number_is_no_date(values: Any) -> None:
 def test_without_as_of_there_are_no_days() -> None:
     """Nothing is counted from now."""
     with pytest.raises(SourceError, match="there is no as_of to count its days from"):
-        days_before(pd.Series([date(2024, 1, 1)], name="x"), None)
+        count_days_before(pd.Series([date(2024, 1, 1)], name="x"), None)

@@ -15,10 +15,10 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 
 from segmentation_pipeline.analysis.features.encoding import (
     CATEGORY_WEIGHT,
+    compute_variance_shares,
     decode_names,
     fit_encoding,
     transform,
-    variance_shares,
 )
 from segmentation_pipeline.errors import SourceError, UnusableDataError
 from segmentation_pipeline.model import Encoding
@@ -425,7 +425,7 @@ def test_the_share_in_the_distances_is_the_share_of_variance() -> None:
         FeatureSpec(column="plan", kind="categorical"),
     ]
 
-    shares = variance_shares(frame, fit_encoding(frame, features, pca=0.5))
+    shares = compute_variance_shares(frame, fit_encoding(frame, features, pca=0.5))
 
     assert list(shares) == ["spend", "age", "plan"]
     assert sum(shares.values()) == pytest.approx(1)

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
 from segmentation_pipeline.analysis.features.encoding import CATEGORY_WEIGHT, Encoded, fit_encoding, transform
-from segmentation_pipeline.analysis.features.numeric import choose_transform, removal_limits
+from segmentation_pipeline.analysis.features.numeric import choose_transform, find_removal_limits
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
@@ -214,7 +214,10 @@ def test_removal_follows_tukeys_fences() -> None:
     """Beyond `fence` interquartile ranges from the quartiles a value is an outlier; with the default, three."""
     values = np.arange(101, dtype=float)
 
-    default, close = removal_limits(values, _feature()), removal_limits(values, _feature(outliers="remove", fence=0.5))
+    default, close = (
+        find_removal_limits(values, _feature()),
+        find_removal_limits(values, _feature(outliers="remove", fence=0.5)),
+    )
 
     assert (default.low, default.high) == (-125.0, 225.0)
     assert (close.low, close.high) == (0.0, 100.0)
@@ -222,7 +225,7 @@ def test_removal_follows_tukeys_fences() -> None:
 
 def test_a_fence_that_a_transform_cannot_reach_is_no_limit() -> None:
     """Where no original value has the transformed fence, that side has no limit."""
-    limits = removal_limits(np.arange(101, dtype=float), _feature(transform="sqrt", outliers="remove"))
+    limits = find_removal_limits(np.arange(101, dtype=float), _feature(transform="sqrt", outliers="remove"))
 
     assert limits.low is None
     assert limits.high == pytest.approx((np.sqrt(75) + 3 * (np.sqrt(75) - np.sqrt(25))) ** 2)
@@ -232,9 +235,9 @@ def test_mostly_equal_values_are_not_all_outliers() -> None:
     """Where half of the values are the same, the fences are a normal distribution's, so that some difference is usual."""
     values = np.append(np.zeros(80), np.append(np.ones(19), 1000.0))
 
-    limits = removal_limits(values, _feature(outliers="remove"))
+    limits = find_removal_limits(values, _feature(outliers="remove"))
 
-    assert limits.outside(values).tolist() == [False] * 99 + [True]
+    assert limits.find_outside(values).tolist() == [False] * 99 + [True]
 
 
 def test_a_null_is_no_outlier() -> None:

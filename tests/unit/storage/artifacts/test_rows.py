@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_pipeline.analysis.features.categorical import categories_of
+from segmentation_pipeline.analysis.features.categorical import read_categories
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 
 TEXT = pa.array(["b", None, "a", "b", "c", "a", None, "b"])
@@ -29,8 +29,8 @@ def test_categories_are_those_of_the_text(tmp_path: Path) -> None:
 
     assert isinstance(rows["text"].dtype, pd.CategoricalDtype)
     assert rows["other"].dtype == plain["other"].dtype
-    found, expected = categories_of(rows["text"]), categories_of(plain["text"])
-    assert found.counts() == expected.counts() == {"b": 3, "(missing)": 2, "a": 2, "c": 1}
+    found, expected = read_categories(rows["text"]), read_categories(plain["text"])
+    assert found.count() == expected.count() == {"b": 3, "(missing)": 2, "a": 2, "c": 1}
     assert [found.names[code] for code in found.codes] == [expected.names[code] for code in expected.codes]
     np.testing.assert_array_equal(rows["text"].isna(), plain["text"].isna())
 
@@ -41,9 +41,9 @@ def test_a_block_names_its_own_values(values: list[str | None]) -> None:
     text = pd.Series(pa.array(values, pa.string()).to_pandas())
     coded = text.astype("category")
 
-    one, other = categories_of(text), categories_of(coded)
+    one, other = read_categories(text), read_categories(coded)
 
-    assert one.counts() == other.counts()
+    assert one.count() == other.count()
     assert [one.names[code] for code in one.codes] == [other.names[code] for code in other.codes]
 
 
