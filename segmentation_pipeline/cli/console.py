@@ -8,13 +8,13 @@ from rich.table import Table
 PLAIN_WIDTH = 140
 
 
-def console(*, error: bool = False) -> Console:
+def make_console(*, error: bool = False) -> Console:
     """A console that does not wrap at 80 columns when it is piped."""
     stream = sys.stderr if error else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
 
 
-def plain_table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     """Make a table without a frame, its numbers to the right."""
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     numeric = {"customers", "K", "silhouette", "share", "rows", "v", "snapshot", "parent", "segment", "changed segment"}

@@ -2,7 +2,7 @@
 
 import click
 
-from segmentation_pipeline.cli.group import fail, main, segmentation_named, who
+from segmentation_pipeline.cli.group import fail, find_user, main, segmentation_named
 
 
 @main.command()
@@ -39,12 +39,12 @@ def approve(name: str, snapshot_id: int, reason: str | None) -> None:
     """
     from segmentation_pipeline.cli.views import describe_publication
     from segmentation_pipeline.orchestration.decisions import approve, describe_approval
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
     from segmentation_pipeline.storage.registry.decisions import label
 
     segmentation = segmentation_named(name)
-    with dagster_instance() as instance:
-        approved, outcome = approve(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
+    with open_dagster_instance() as instance:
+        approved, outcome = approve(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
     click.echo(f"{name}: {label(approved.snapshot)} {describe_approval(approved)}")
     if not outcome.success:
         fail("\n".join(outcome.problems))
@@ -64,12 +64,12 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
     """
     from segmentation_pipeline.model.commands import run_command
     from segmentation_pipeline.orchestration.decisions import decline
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
     from segmentation_pipeline.storage.registry.decisions import label
 
     segmentation = segmentation_named(name)
-    with dagster_instance() as instance:
-        declined = decline(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
+    with open_dagster_instance() as instance:
+        declined = decline(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
     click.echo(f"{name}: {label(declined)} is declined. For a new version:  {run_command(name, declined.partition)}")
 
 
@@ -86,9 +86,9 @@ def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
     """
     from segmentation_pipeline.cli.views import describe_rollback
     from segmentation_pipeline.orchestration.decisions import rollback
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 
     segmentation = segmentation_named(name)
-    with dagster_instance() as instance:
-        receipt = rollback(segmentation, snapshot_id, who=who(), reason=reason, instance=instance)
+    with open_dagster_instance() as instance:
+        receipt = rollback(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
     click.echo(f"{name}: {describe_rollback(receipt)}")

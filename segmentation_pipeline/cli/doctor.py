@@ -34,18 +34,18 @@ def doctor(name: str | None) -> None:
     """
     from segmentation_pipeline.cli.views import show_checks
 
-    if not show_checks(_examined(name)):
+    if not show_checks(_examine(name)):
         sys.exit(1)
 
 
-def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
+def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
     """Each check as it is made, with the segmentation it is of."""
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.model.commands import init_command
     from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 
-    for check in _machine():
+    for check in _check_machine():
         yield "machine", check
     try:
         found = segmentations() if only is None else {only: segmentation_named(only)}
@@ -65,11 +65,11 @@ def _examined(only: str | None) -> "Iterator[tuple[str, Check]]":
     for name, segmentation in sorted(found.items()):
         # a database that does not answer is told once
         if reached[segmentation.spec.source.url_env] and reached[segmentation.spec.publish.url_env]:
-            for check in _of_segmentation(segmentation):
+            for check in _check_segmentation(segmentation):
                 yield name, check
 
 
-def _machine() -> "Iterator[Check]":
+def _check_machine() -> "Iterator[Check]":
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.runtime.home import find_home
     from segmentation_pipeline.runtime.settings import read_dagster_home
@@ -85,19 +85,19 @@ def _machine() -> "Iterator[Check]":
     yield from health.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
 
 
-def _of_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
+def _check_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
     from datetime import UTC, datetime
 
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.model.commands import demo_command
-    from segmentation_pipeline.orchestration.partitions import scoring_period
+    from segmentation_pipeline.orchestration.partitions import find_scoring_period
     from segmentation_pipeline.runtime.settings import read_defs_folder
 
     spec = segmentation.spec
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
     fresh = [spec.source.fresh.column] if spec.source.fresh else []
-    period = scoring_period(spec.partitions, datetime.now(tz=UTC))
+    period = find_scoring_period(spec.partitions, datetime.now(tz=UTC))
     source, key_type = privileges.check_source(
         spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
     )

@@ -20,10 +20,10 @@ def forget(name: str, key: str) -> None:
     """
     from segmentation_pipeline.cli.views import show_forgotten
     from segmentation_pipeline.lifecycle.retention import forget
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 
     segmentation = segmentation_named(name)
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         forgotten = forget(segmentation, key, instance=instance)
     show_forgotten(segmentation, key, forgotten)
 
@@ -38,10 +38,10 @@ def gc(name: str) -> None:
       segmentation gc shop
     """
     from segmentation_pipeline.lifecycle.retention import collect_garbage
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 
     segmentation = segmentation_named(name)
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         told = collect_garbage(segmentation, instance=instance)
     for line in told or ["nothing is older than `retention` in its defs.yaml keeps"]:
         click.echo(f"{name}: {line}")

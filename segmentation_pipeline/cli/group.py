@@ -56,7 +56,7 @@ def main() -> None:
     """
 
 
-def who() -> str:
+def find_user() -> str:
     """The person at the keyboard, for the decisions they make."""
     try:
         return getpass.getuser()

@@ -39,34 +39,34 @@ def init(name: str, table: str, key: str, target: str | None) -> None:
 
     from segmentation_pipeline.cli.views import show_draft
     from segmentation_pipeline.drafting.defs_yaml import write_defs_yaml
-    from segmentation_pipeline.orchestration.discovery import explained
+    from segmentation_pipeline.orchestration.discovery import describe_errors
     from segmentation_pipeline.spec import SegmentationSpec
 
     try:  # what the spec says of the name, the key and the target, before the table is read
-        SegmentationSpec.model_validate(_smallest(name, table, key, target))
+        SegmentationSpec.model_validate(_make_smallest_spec(name, table, key, target))
     except ValidationError as error:
-        raise click.UsageError(explained(error)) from None
-    folder = _new_folder(name)
-    draft = _draft(name, table, key, target)
+        raise click.UsageError(describe_errors(error)) from None
+    folder = _choose_folder(name)
+    draft = _make_draft(name, table, key, target)
     text = write_defs_yaml(draft)
     SegmentationSpec.model_validate(yaml.safe_load(text)["attributes"])
     folder.mkdir(parents=True)
     (folder / "defs.yaml").write_text(text, encoding="utf-8")
-    show_draft(draft, _shown(folder / "defs.yaml"))
+    show_draft(draft, _shorten(folder / "defs.yaml"))
 
 
-def _draft(name: str, table: str, key: str, target: str | None) -> "Draft":
+def _make_draft(name: str, table: str, key: str, target: str | None) -> "Draft":
     from segmentation_pipeline.drafting.columns import plan_columns
     from segmentation_pipeline.drafting.defs_yaml import Draft
-    from segmentation_pipeline.orchestration.partitions import latest_partition, period_of
+    from segmentation_pipeline.orchestration.partitions import find_latest_partition, find_period
     from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
     from segmentation_pipeline.spec import PartitionsSpec
     from segmentation_pipeline.storage.warehouse.postgres import inspection
 
     now = datetime.now(tz=UTC)
     since = PartitionsSpec(start="2000-01-01")
-    start = latest_partition(since, now) or since.start
-    period = period_of(since, start)
+    start = find_latest_partition(since, now) or since.start
+    period = find_period(since, start)
     variable = DATABASE_VARIABLE
     found = inspection.inspect_table(table, key, period=period, variable=variable)
     place = inspection.choose_target(found, name, variable=variable, wanted=target)
@@ -89,7 +89,7 @@ def _draft(name: str, table: str, key: str, target: str | None) -> "Draft":
     )
 
 
-def _smallest(name: str, table: str, key: str, target: str | None) -> dict[str, object]:
+def _make_smallest_spec(name: str, table: str, key: str, target: str | None) -> dict[str, object]:
     return {
         "name": name,
         "source": {"table": table, "key": key},
@@ -98,7 +98,7 @@ def _smallest(name: str, table: str, key: str, target: str | None) -> dict[str, 
     }
 
 
-def _new_folder(name: str) -> Path:
+def _choose_folder(name: str) -> Path:
     """The folder that the new segmentation gets; wrong usage where there is one already, or no place for it."""
     from segmentation_pipeline.runtime.settings import DEFS_VARIABLE, read_defs_folder
 
@@ -113,15 +113,17 @@ def _new_folder(name: str) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     folder = place / name
     if folder.exists():
-        message = f"{_shown(folder)} is there already and stays as it is; remove it, or choose another name"
+        message = f"{_shorten(folder)} is there already and stays as it is; remove it, or choose another name"
         raise click.UsageError(message)
     if name in segmentations():
-        message = f"a segmentation is called {name} already, in another folder of {_shown(place)}; choose another name"
+        message = (
+            f"a segmentation is called {name} already, in another folder of {_shorten(place)}; choose another name"
+        )
         raise click.UsageError(message)
     return folder
 
 
-def _shown(path: Path) -> str:
+def _shorten(path: Path) -> str:
     """The path as the person at the keyboard would write it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

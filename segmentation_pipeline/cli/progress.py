@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from segmentation_pipeline.cli.console import console
-from segmentation_pipeline.cli.views import _waiting_lines, describe_publication
+from segmentation_pipeline.cli.console import make_console
+from segmentation_pipeline.cli.views import describe_publication, describe_waiting
 
 if TYPE_CHECKING:
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome
@@ -31,10 +31,10 @@ class RunProgress:
     def ended(self, outcome: "RunOutcome") -> None:
         """A partition ended: a line each, and the problems in full."""
         self._done += 1
-        out = self._bar.console if self._bar is not None else console()
+        out = self._bar.console if self._bar is not None else make_console()
         if outcome.waiting is not None:
             out.print(f"{self._name} {outcome.partition}: [bold]waits for approval, not published[/bold]")
-            for line in _waiting_lines(outcome.waiting):
+            for line in describe_waiting(outcome.waiting):
                 out.print(f"  {line}", markup=False, soft_wrap=True)
         elif outcome.success:
             out.print(f"{self._name} {outcome.partition}: {describe_publication(outcome)}")
@@ -47,9 +47,9 @@ class RunProgress:
 
 
 @contextmanager
-def progress(name: str, n_partitions: int) -> Iterator[RunProgress]:
+def show_progress(name: str, n_partitions: int) -> Iterator[RunProgress]:
     """A progress bar on a terminal; elsewhere only lines."""
-    out = console()
+    out = make_console()
     if not out.is_terminal:
         yield RunProgress(name, n_partitions, None)
         return

@@ -25,10 +25,10 @@ def demo() -> None:
     Example:
       segmentation demo
     """
-    from segmentation_pipeline.cli.console import console
+    from segmentation_pipeline.cli.console import make_console
     from segmentation_pipeline.cli.views import show_demo
     from segmentation_pipeline.demo.seeding import seed_shop
-    from segmentation_pipeline.orchestration.partitions import ended_partitions
+    from segmentation_pipeline.orchestration.partitions import list_ended_partitions
     from segmentation_pipeline.storage.registry import schema, snapshots
     from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url, transaction
 
@@ -36,14 +36,14 @@ def demo() -> None:
     schema.migrate(segmentation.spec.publish.url_env)
     counts = seed_shop(resolve_url(segmentation.spec.source.url_env))
     done = "made" if counts.created else "found"
-    console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
+    make_console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
     with transaction(segmentation.spec.publish.url_env) as connection:
         current = {
             each.partition
             for each in snapshots.list_snapshots(connection, DEMO)
             if each.status == "published" and each.code_version == segmentation.chain_version
         }
-    months = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    months = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     outcomes = _run(segmentation, [month for month in months if month not in current])
     show_demo(segmentation, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
     _end(outcomes)
@@ -59,11 +59,11 @@ def run(name: str, partition: str | None) -> None:
     Example:
       segmentation run shop --partition 2025-03-01
     """
-    from segmentation_pipeline.orchestration.partitions import latest_partition
+    from segmentation_pipeline.orchestration.partitions import find_latest_partition
 
     segmentation = segmentation_named(name)
     if partition is None:
-        partition = latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
+        partition = find_latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
         if partition is None:
             fail(f"no period of {name} has ended yet; the first starts on {segmentation.spec.partitions.start}")
     _require_partitions(segmentation, [partition])
@@ -81,14 +81,14 @@ def backfill(name: str, first: str, last: str) -> None:
     Example:
       segmentation backfill shop --from 2025-01-01 --to 2025-06-01
     """
-    from segmentation_pipeline.orchestration.partitions import ended_partitions
+    from segmentation_pipeline.orchestration.partitions import list_ended_partitions
 
     segmentation = segmentation_named(name)
     _require_partitions(segmentation, [first, last])
     if first > last:
         message = f"--from {first} is after --to {last}"
         raise click.UsageError(message)
-    months = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    months = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     _end(_run(segmentation, [month for month in months if first <= month <= last]))
 
 
@@ -102,12 +102,12 @@ def score(name: str) -> None:
       segmentation score shop
     """
     from segmentation_pipeline.cli.views import show_scoring
-    from segmentation_pipeline.orchestration.jobs import definitions_of, score_job
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance, run_scoring
+    from segmentation_pipeline.orchestration.jobs import build_definitions, score_job_name
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance, run_scoring
 
     segmentation = segmentation_named(name)
-    job = definitions_of(segmentation).resolve_job_def(score_job(name))
-    with dagster_instance() as instance:
+    job = build_definitions(segmentation).resolve_job_def(score_job_name(name))
+    with open_dagster_instance() as instance:
         outcome = run_scoring(segmentation, job, instance=instance)
     show_scoring(segmentation, outcome)
     if not outcome.success:
@@ -115,9 +115,9 @@ def score(name: str) -> None:
 
 
 def _require_partitions(segmentation: "SegmentationContext", partitions: Sequence[str]) -> None:
-    from segmentation_pipeline.orchestration.partitions import ended_partitions
+    from segmentation_pipeline.orchestration.partitions import list_ended_partitions
 
-    known = ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    known = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     for partition in partitions:
         if partition not in known:
             there = f"there is {known[0]} to {known[-1]}" if known else "none has ended yet"
@@ -129,18 +129,18 @@ def _require_partitions(segmentation: "SegmentationContext", partitions: Sequenc
 
 
 def _run(segmentation: "SegmentationContext", partitions: Sequence[str]) -> "list[RunOutcome]":
-    from segmentation_pipeline.cli.progress import progress
+    from segmentation_pipeline.cli.progress import show_progress
     from segmentation_pipeline.orchestration.assets.raw_extract import undated
-    from segmentation_pipeline.orchestration.jobs import definitions_of
-    from segmentation_pipeline.orchestration.runs.execute import dagster_instance, run_partition
+    from segmentation_pipeline.orchestration.jobs import build_definitions
+    from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance, run_partition
 
     if not partitions:
         return []
     if warning := undated(segmentation, partitions[0]):  # once, for it is the same for all of them
         click.echo(f"{segmentation.spec.name}: warning: {warning}", err=True)
     outcomes = []
-    job = definitions_of(segmentation).resolve_job_def(segmentation.spec.name)
-    with dagster_instance() as instance, progress(segmentation.spec.name, len(partitions)) as told:
+    job = build_definitions(segmentation).resolve_job_def(segmentation.spec.name)
+    with open_dagster_instance() as instance, show_progress(segmentation.spec.name, len(partitions)) as told:
         for partition in partitions:
             told.starting(partition)
             outcomes.append(run_partition(segmentation, job, partition, instance=instance))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from segmentation_pipeline.cli.console import console, plain_table
+from segmentation_pipeline.cli.console import make_console, make_table
 from segmentation_pipeline.model.commands import (
     approve_command,
     backfill_command,
@@ -35,12 +35,12 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
 
     `stale` are the partitions built on an older parent.
     """
-    out = console()
+    out = make_console()
     out.print(f"[bold]{status['segmentation']}[/bold]")
     if not status["snapshots"]:
         out.print(f"  no snapshot yet; start with: {run_command(status['segmentation'])}")
         return
-    table = plain_table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
+    table = make_table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
     for each in status["snapshots"]:
         is_current = each["snapshot_id"] == status["current_snapshot_id"]
         silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
@@ -67,8 +67,8 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
 
 def show_draft(draft: "Draft", path: str) -> None:
     """Print what `init` made of each column, and the commands that come next."""
-    out = console()
-    table = plain_table("column", "taken as", "why")
+    out = make_console()
+    table = make_table("column", "taken as", "why")
     for each in draft.columns or ():
         kind = str(each.feature.kind if each.feature is not None else each.role)
         table.add_row(*(Text(text) for text in (each.column, kind, each.why)))
@@ -88,7 +88,7 @@ def show_draft(draft: "Draft", path: str) -> None:
 
 def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
     """Print a line for each check as it is made, and the fix of each problem; whether all is well."""
-    out, n_checks, n_problems = console(), 0, 0
+    out, n_checks, n_problems = make_console(), 0, 0
     for of, check in checks:
         n_checks += 1
         n_problems += not check.ok
@@ -108,8 +108,8 @@ def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed
     from segmentation_pipeline.storage.registry.status import read_events, read_status
     from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
-    out, name = console(), segmentation.spec.name
-    table = plain_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
+    out, name = make_console(), segmentation.spec.name
+    table = make_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
     with transaction(segmentation.spec.publish.url_env) as connection:
         for snapshot in snapshots.list_snapshots(connection, name):
             if snapshot.status != "published":
@@ -135,7 +135,7 @@ def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed
 
 def show_scoring(segmentation: "SegmentationContext", outcome: "ScoringOutcome") -> None:
     """Print what scoring did in a line, and what to look at."""
-    out, name, receipt = console(), segmentation.spec.name, outcome.receipt
+    out, name, receipt = make_console(), segmentation.spec.name, outcome.receipt
     if not outcome.success:
         out.print(f"{name}: [bold]nobody was scored[/bold]")
         for problem in outcome.problems:
@@ -178,7 +178,7 @@ def describe_events(events: "list[Json]") -> str:
 
 
 def _show_segments(out: Console, segments: "list[Json]") -> None:
-    table = plain_table("segment", "name", "customers", "share")
+    table = make_table("segment", "name", "customers", "share")
     for each in segments:
         live = each["live"]
         customers = f"{each['n_customers']:,}" if live else "retired"
@@ -202,7 +202,7 @@ def _show_decisions(out: Console, decided: "Json") -> None:
             out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def _waiting_lines(snapshot: "Snapshot") -> list[str]:
+def describe_waiting(snapshot: "Snapshot") -> list[str]:
     """Why a snapshot waits and the commands that decide."""
     from segmentation_pipeline.storage.registry.decisions import reasons_of
 
@@ -239,7 +239,7 @@ def describe_publication(outcome: "RunOutcome") -> str:
 
 def show_forgotten(segmentation: "SegmentationContext", key: str, forgotten: "Forgotten") -> None:
     """Print what was erased of a customer, where, and what is for the user to do."""
-    out, name, target = console(), segmentation.spec.name, segmentation.spec.publish.table
+    out, name, target = make_console(), segmentation.spec.name, segmentation.spec.publish.table
     if not forgotten.anything:
         out.print(f"{name}: nothing was kept of customer {key!r}", markup=False, soft_wrap=True)
         return

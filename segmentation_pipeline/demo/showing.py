@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import sqlalchemy as sa
 
-from segmentation_pipeline.demo.truth import IdentityStability, persona_stability
+from segmentation_pipeline.demo.truth import IdentityStability, measure_stability
 from segmentation_pipeline.storage.registry import assignments, snapshots
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -
         connection.execute(sa.text("SELECT customer_id, month, persona FROM shop.true_persona")).all(),
         columns=["customer_id", "month", "persona"],
     )
-    return persona_stability(pd.concat(months).merge(truth, on=["customer_id", "month"]))
+    return measure_stability(pd.concat(months).merge(truth, on=["customer_id", "month"]))

@@ -52,7 +52,7 @@ class IdentityStability:
     personas: tuple[PersonaStability, ...]
 
 
-def persona_stability(assigned: pd.DataFrame) -> IdentityStability:
+def measure_stability(assigned: pd.DataFrame) -> IdentityStability:
     """Count the month-to-month steps in which a persona's home kept its number.
 
     assigned: month, persona, segment_id, cluster; one row per customer and month. Months are anything that
@@ -63,19 +63,19 @@ def persona_stability(assigned: pd.DataFrame) -> IdentityStability:
     known = assigned.dropna(subset=["persona", "segment_id", "cluster"])
     position = {month: index for index, month in enumerate(sorted(assigned["month"].unique()))}
     personas = tuple(
-        _one_persona(str(persona), rows, position) for persona, rows in known.groupby("persona", sort=True)
+        _follow_persona(str(persona), rows, position) for persona, rows in known.groupby("persona", sort=True)
     )
     steps = sum(persona.steps for persona in personas)
     return IdentityStability(
         steps=steps,
-        kept_by_segment=_share(sum(persona.same_segment for persona in personas), steps),
-        kept_by_cluster=_share(sum(persona.same_cluster for persona in personas), steps),
+        kept_by_segment=_divide(sum(persona.same_segment for persona in personas), steps),
+        kept_by_cluster=_divide(sum(persona.same_cluster for persona in personas), steps),
         personas=personas,
     )
 
 
-def _one_persona(persona: str, rows: pd.DataFrame, position: dict[Hashable, int]) -> PersonaStability:
-    homes = tuple(_home(month, present) for month, present in rows.groupby("month", sort=True))
+def _follow_persona(persona: str, rows: pd.DataFrame, position: dict[Hashable, int]) -> PersonaStability:
+    homes = tuple(_find_home(month, present) for month, present in rows.groupby("month", sort=True))
     steps = kept_segment = kept_cluster = returns = returned = 0
     for before, after in pairwise(homes):
         same_segment = before.segment_id == after.segment_id
@@ -97,7 +97,7 @@ def _one_persona(persona: str, rows: pd.DataFrame, position: dict[Hashable, int]
     )
 
 
-def _home(month: Hashable, present: pd.DataFrame) -> Home:
+def _find_home(month: Hashable, present: pd.DataFrame) -> Home:
     # mode() sorts what is equally frequent, so the first is the smallest
     segment_id = present["segment_id"].mode().iloc[0]
     return Home(
@@ -109,5 +109,5 @@ def _home(month: Hashable, present: pd.DataFrame) -> Home:
     )
 
 
-def _share(part: int, whole: int) -> float:
+def _divide(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")

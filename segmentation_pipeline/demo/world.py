@@ -100,9 +100,9 @@ def simulate(*, seed: int, n_customers: int = 6000) -> ShopWorld:
     """Draw a shop: the same seed and size give the same world."""
     rng = np.random.default_rng(seed)
     home = rng.choice(len(PERSONAS), size=n_customers, p=[persona.share for persona in PERSONAS])
-    joined = _joining_months(rng, home)
-    lives = _lives(rng, home, joined)
-    joined_at = _joining_times(rng, joined)
+    joined = _draw_joining_months(rng, home)
+    lives = _draw_lives(rng, home, joined)
+    joined_at = _draw_joining_times(rng, joined)
     country = _pick(rng.random(n_customers), np.array([persona.countries for persona in PERSONAS])[home])
     customer_id = np.arange(1001, 1001 + n_customers)
     customers = pd.DataFrame(
@@ -116,15 +116,15 @@ def simulate(*, seed: int, n_customers: int = 6000) -> ShopWorld:
             "persona": np.array([persona.name for persona in PERSONAS])[lives[who, month]],
         }
     )
-    return ShopWorld(customers=customers, orders=_orders(rng, customers, lives), truth=truth)
+    return ShopWorld(customers=customers, orders=_draw_orders(rng, customers, lives), truth=truth)
 
 
-def _joining_months(rng: np.random.Generator, home: NDArray[np.int64]) -> NDArray[np.int64]:
+def _draw_joining_months(rng: np.random.Generator, home: NDArray[np.int64]) -> NDArray[np.int64]:
     """Index into MONTHS of each customer's first month; negative for those who were there before."""
     joined = np.empty(len(home), dtype=np.int64)
     for index, persona in enumerate(PERSONAS):
         mine = home == index
-        born = _birth(persona)
+        born = _find_birth(persona)
         open_months = [m for m in range(born, len(MONTHS)) if MONTHS[m].month in persona.months]
         drawn = rng.choice(open_months, size=mine.sum())
         first = born if persona.born else -1
@@ -132,22 +132,22 @@ def _joining_months(rng: np.random.Generator, home: NDArray[np.int64]) -> NDArra
     return joined
 
 
-def _birth(persona: Persona) -> int:
+def _find_birth(persona: Persona) -> int:
     """Index into MONTHS of the first month in which anybody is like this."""
     return 0 if persona.born is None else int((pd.Timestamp(persona.born, tz="UTC") > MONTHS).sum())
 
 
-def _joining_times(rng: np.random.Generator, joined: NDArray[np.int64]) -> pd.DatetimeIndex:
+def _draw_joining_times(rng: np.random.Generator, joined: NDArray[np.int64]) -> pd.DatetimeIndex:
     """Draw a moment within the month of joining; for the established, in the two years before."""
     month = EDGES[np.maximum(joined, 0)]
     length = EDGES[np.maximum(joined, 0) + 1] - month
     two_years = np.timedelta64(730, "D")
-    part = _part(rng, np.where(joined < 0, two_years, length))
+    part = _draw_parts(rng, np.where(joined < 0, two_years, length))
     start: NDArray[np.datetime64] = np.where(joined < 0, month - two_years, month)
-    return _instants(start + part)
+    return _to_instants(start + part)
 
 
-def _lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArray[np.int64]) -> NDArray[np.int64]:
+def _draw_lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArray[np.int64]) -> NDArray[np.int64]:
     """Persona of each customer (rows) in each month (columns), AWAY where there is none."""
     leave = np.array([persona.leave_per_month for persona in PERSONAS])
     lives = np.full((len(home), len(MONTHS)), AWAY, dtype=np.int64)
@@ -159,7 +159,7 @@ def _lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArray[np
         choices = [
             index
             for index, persona in enumerate(PERSONAS)
-            if persona.months == EVERY_MONTH and _birth(persona) <= column
+            if persona.months == EVERY_MONTH and _find_birth(persona) <= column
         ]
         here = (joined <= column) & ~gone
         changes = here & np.isin(now, choices) & (rng.random(len(home)) < CHANGE_PER_MONTH)
@@ -170,7 +170,7 @@ def _lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArray[np
     return lives
 
 
-def _orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArray[np.int64]) -> pd.DataFrame:
+def _draw_orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArray[np.int64]) -> pd.DataFrame:
     """Every order of every live month."""
     n_customers = len(customers)
     rate_habit, basket_habit = np.exp(rng.normal(0.0, HABIT_SPREAD, size=(2, n_customers)))
@@ -202,7 +202,7 @@ def _orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArray[np
     orders = pd.DataFrame(
         {
             "customer_id": customers["customer_id"].to_numpy()[who],
-            "ordered_at": _instants(begin[row] + _part(rng, length[row])),
+            "ordered_at": _to_instants(begin[row] + _draw_parts(rng, length[row])),
             "amount": np.maximum(np.round(price - saved, 2), 0.01),
             "discount": np.round(saved, 2),
             "items": items,
@@ -221,10 +221,10 @@ def _pick(uniform: NDArray[np.float64], probabilities: NDArray[np.float64]) -> N
     return picked
 
 
-def _part(rng: np.random.Generator, duration: NDArray[np.timedelta64]) -> NDArray[np.timedelta64]:
+def _draw_parts(rng: np.random.Generator, duration: NDArray[np.timedelta64]) -> NDArray[np.timedelta64]:
     """Draw a part of each duration, in whole seconds."""
     return (rng.random(len(duration)) * duration.astype(np.int64)).astype("timedelta64[s]")
 
 
-def _instants(moments: NDArray[np.datetime64]) -> pd.DatetimeIndex:
+def _to_instants(moments: NDArray[np.datetime64]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(moments.astype("datetime64[us]"), tz="UTC")

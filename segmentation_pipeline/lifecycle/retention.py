@@ -7,7 +7,7 @@ import dagster as dg
 from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.lifecycle import forget as forgetting
 from segmentation_pipeline.lifecycle.forget import Forgotten
-from segmentation_pipeline.orchestration.runs.order import unfinished_runs
+from segmentation_pipeline.orchestration.runs.order import find_unfinished_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import assignments, schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
@@ -62,7 +62,7 @@ def collect_garbage(segmentation: SegmentationContext, *, instance: dg.DagsterIn
 
 def _in_progress(segmentation: SegmentationContext, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     name = segmentation.spec.name
-    return unfinished_runs(instance, name, jobs={name, f"{name}_score"})
+    return find_unfinished_runs(instance, name, jobs={name, f"{name}_score"})
 
 
 def forget(segmentation: SegmentationContext, key: str, *, instance: dg.DagsterInstance) -> Forgotten:

@@ -13,14 +13,14 @@ Json = dict[str, Any]  # JSON is what it is: any nesting of plain values
 _MISSING: Final = frozenset({"NaTType", "NAType"})
 
 
-def plain(value: object) -> Any:  # JSON is what it is
+def to_plain(value: object) -> Any:  # JSON is what it is
     """Make a value JSON and jsonb can hold: numpy's become Python's, NaN, infinities and missing values null."""
     if isinstance(value, dict):
-        return {str(name): plain(each) for name, each in value.items()}
+        return {str(name): to_plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in value]
+        return [to_plain(each) for each in value]
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return to_plain(value.tolist())
     if isinstance(value, np.generic):
         value = value.item()
     if type(value).__name__ in _MISSING:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model.commands import init_command
-from segmentation_pipeline.orchestration.jobs import definitions_of
+from segmentation_pipeline.orchestration.jobs import build_definitions
 from segmentation_pipeline.orchestration.scaffolding import SegmentationScaffolder
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import SegmentationSpec
@@ -36,4 +36,4 @@ class Segmentation(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
         """Build what `definitions_of` says."""
-        return definitions_of(self.segmentation)
+        return build_definitions(self.segmentation)

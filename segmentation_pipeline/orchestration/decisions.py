@@ -14,7 +14,7 @@ from segmentation_pipeline.model.commands import status_command
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.checks.approval import tell_decided
-from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, decision_text
+from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, describe_decision
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, run_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT
@@ -170,7 +170,7 @@ def describe_approval(approved: Approved) -> str:
 
 
 def _job(name: str, op: dg.OpDefinition, form: type[dg.Config], summary: str) -> dg.JobDefinition:
-    graph = dg.GraphDefinition(name=name, node_defs=[op], description=decision_text(summary, op.name, form))
+    graph = dg.GraphDefinition(name=name, node_defs=[op], description=describe_decision(summary, op.name, form))
     return graph.to_job(executor_def=dg.in_process_executor)
 
 

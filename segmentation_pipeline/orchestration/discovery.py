@@ -19,7 +19,7 @@ from segmentation_pipeline.runtime.settings import DEFS_VARIABLE, read_defs_fold
 from segmentation_pipeline.spec.files import require_readable
 
 
-def defs_folder() -> Path:
+def find_defs_folder() -> Path:
     """The folder of the segmentations: the one that `SEGMENTATION_DEFS` names, or this package's own `defs/`.
 
     Raises:
@@ -35,14 +35,14 @@ def defs_folder() -> Path:
     return path
 
 
-def component_tree() -> ComponentTree | None:
+def load_component_tree() -> ComponentTree | None:
     """The segmentations of `defs_folder`; None where nothing is in it yet, which Dagster would not take.
 
     Raises:
         ConfigurationError: SEGMENTATION_DEFS names no folder.
         SpecError: a defs.yaml is none.
     """
-    path = defs_folder()
+    path = find_defs_folder()
     require_readable(path)
     if not any(path.rglob("*.yaml")) and not any(path.rglob("*.py")):
         return None
@@ -64,7 +64,7 @@ def load_definitions() -> dg.Definitions:
     """
     with warnings.catch_warnings(), spec_errors():
         warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
-        tree = component_tree()
+        tree = load_component_tree()
         loaded = tree.build_defs() if tree is not None else dg.Definitions()
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
 
@@ -76,7 +76,7 @@ def segmentations() -> dict[str, SegmentationContext]:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
     with spec_errors():
-        tree = component_tree()
+        tree = load_component_tree()
         found = tree.get_all_components(of_type=Segmentation) if tree is not None else []
     return {component.segmentation.spec.name: component.segmentation for component in found}
 
@@ -88,10 +88,10 @@ def spec_errors() -> Iterator[None]:
         yield
     except ComponentTreeException as error:
         cause = error.__cause__ or error
-        raise SpecError(explained(cause) if isinstance(cause, ValidationError) else str(cause)) from None
+        raise SpecError(describe_errors(cause) if isinstance(cause, ValidationError) else str(cause)) from None
 
 
-def explained(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """One line for each thing that is wrong: file and line, field, what to write."""
     lines = []
     for each in error.errors(include_url=False):

@@ -34,7 +34,7 @@ class Rename(dg.Config):
     description: str = Field("", description="What the segment is, in a sentence. Empty: the present one stays.")
 
 
-def chain_text(name: str) -> str:
+def describe_chain(name: str) -> str:
     """What the UI says of the job that runs periods."""
     return (
         f"One period of {name} through the whole chain: from the source to a segment for each customer.\n\n"
@@ -49,7 +49,7 @@ def chain_text(name: str) -> str:
     )
 
 
-def scoring_text(name: str) -> str:
+def describe_scoring(name: str) -> str:
     """What the UI says of the job that scores."""
     return (
         f"Today's customers of {name} by the published segments, without a fit: who is new or has changed gets a "
@@ -58,7 +58,7 @@ def scoring_text(name: str) -> str:
     )
 
 
-def decision_text(summary: str, op: str, form: type[dg.Config]) -> str:
+def describe_decision(summary: str, op: str, form: type[dg.Config]) -> str:
     """What the UI says of a job with a form: what it does, and each field with its default."""
     rows = [
         f"- `{field}` ({'empty' if each.default == '' else each.default}): {each.description}"

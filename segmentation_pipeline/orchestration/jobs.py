@@ -14,8 +14,8 @@ from segmentation_pipeline.orchestration.assets.scored_customers import scored_c
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.assets.validated_rows import validated_rows
 from segmentation_pipeline.orchestration.decisions import decision_jobs
-from segmentation_pipeline.orchestration.forms import chain_text, scoring_text
-from segmentation_pipeline.orchestration.partitions import cron_of, delay_of, latest_partition
+from segmentation_pipeline.orchestration.forms import describe_chain, describe_scoring
+from segmentation_pipeline.orchestration.partitions import find_delay, find_latest_partition, make_cron_line
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
 from segmentation_pipeline.spec import SegmentationSpec
@@ -35,7 +35,7 @@ BUILDERS = (
 SCORE_CRON = "0 7 * * *"
 
 
-def definitions_of(segmentation: SegmentationContext) -> dg.Definitions:
+def build_definitions(segmentation: SegmentationContext) -> dg.Definitions:
     """One segmentation: assets and checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
     spec = segmentation.spec
     job = dg.define_asset_job(
@@ -43,37 +43,37 @@ def definitions_of(segmentation: SegmentationContext) -> dg.Definitions:
         selection=dg.AssetSelection.assets(*[segmentation.key(stage) for stage in (*STAGES, REPORT)]),
         # six processes less: heavy imports once, and the chain is sequential anyway
         executor_def=dg.in_process_executor,
-        description=chain_text(spec.name),
+        description=describe_chain(spec.name),
     )
     score = dg.define_asset_job(
-        score_job(spec.name),
+        score_job_name(spec.name),
         selection=dg.AssetSelection.assets(segmentation.key(SCORING)),
         executor_def=dg.in_process_executor,
-        description=scoring_text(spec.name),
+        description=describe_scoring(spec.name),
     )
     return dg.Definitions(
         assets=[build(segmentation) for build in BUILDERS],
         jobs=[job, score, *decision_jobs(segmentation)],
-        schedules=[_schedule(spec, job), _score_schedule(spec, score)],
+        schedules=[_build_schedule(spec, job), _build_score_schedule(spec, score)],
     )
 
 
-def score_job(name: str) -> str:
+def score_job_name(name: str) -> str:
     """The name of the job that scores a segmentation's customers."""
     return f"{name}_score"
 
 
-def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
+def _build_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
     @dg.schedule(
         name=f"{spec.name}_schedule",
         job=job,
-        cron_schedule=cron_of(spec.partitions, spec.schedule),
+        cron_schedule=make_cron_line(spec.partitions, spec.schedule),
         execution_timezone=spec.partitions.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if spec.schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
         description=f"Runs each finished period {spec.schedule.hours_after_end} hours after its end.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        latest = latest_partition(spec.partitions, context.scheduled_execution_time - delay_of(spec.schedule))
+        latest = find_latest_partition(spec.partitions, context.scheduled_execution_time - find_delay(spec.schedule))
         if latest is None:
             return dg.SkipReason(f"no period of {spec.name} has ended yet")
         return dg.RunRequest(run_key=latest, partition_key=latest)
@@ -81,10 +81,10 @@ def _schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the
     return schedule
 
 
-def _score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
+def _build_score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
     cron = spec.schedule.score
     return dg.ScheduleDefinition(
-        name=f"{score_job(spec.name)}_schedule",
+        name=f"{score_job_name(spec.name)}_schedule",
         job=job,
         cron_schedule=cron or SCORE_CRON,
         execution_timezone=spec.partitions.timezone,

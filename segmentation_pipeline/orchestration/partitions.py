@@ -18,7 +18,7 @@ _CLASSES = {
 }
 
 
-def partitions_definition(spec: PartitionsSpec) -> dg.TimeWindowPartitionsDefinition:
+def define_partitions(spec: PartitionsSpec) -> dg.TimeWindowPartitionsDefinition:
     """Daily, weekly (from Monday) or monthly periods, named by their start."""
     offset = {"day_offset": MONDAY} if spec.cadence == "weekly" else {}
     definition: dg.TimeWindowPartitionsDefinition = _CLASSES[spec.cadence](
@@ -27,25 +27,25 @@ def partitions_definition(spec: PartitionsSpec) -> dg.TimeWindowPartitionsDefini
     return definition
 
 
-def period_of(spec: PartitionsSpec, partition: str) -> Period:
+def find_period(spec: PartitionsSpec, partition: str) -> Period:
     """The dates behind a partition's name."""
-    window = partitions_definition(spec).time_window_for_partition_key(partition)
+    window = define_partitions(spec).time_window_for_partition_key(partition)
     return Period(partition, window.start, window.end)
 
 
-def ended_partitions(spec: PartitionsSpec, now: datetime) -> list[str]:
+def list_ended_partitions(spec: PartitionsSpec, now: datetime) -> list[str]:
     """The names of the periods that have ended by `now`, in order."""
     with dg.partition_loading_context(now):
-        return list(partitions_definition(spec).get_partition_keys())
+        return list(define_partitions(spec).get_partition_keys())
 
 
-def latest_partition(spec: PartitionsSpec, now: datetime) -> str | None:
+def find_latest_partition(spec: PartitionsSpec, now: datetime) -> str | None:
     """The name of the latest period that has ended by `now`."""
     with dg.partition_loading_context(now):
-        return partitions_definition(spec).get_last_partition_key()
+        return define_partitions(spec).get_last_partition_key()
 
 
-def scoring_period(spec: PartitionsSpec, now: datetime) -> Period:
+def find_scoring_period(spec: PartitionsSpec, now: datetime) -> Period:
     """The dates that customers are scored by: the period's length that ends now.
 
     A window of the same length as a period keeps sums over it comparable with those of the fit. From `end` on it is the
@@ -53,14 +53,14 @@ def scoring_period(spec: PartitionsSpec, now: datetime) -> Period:
     """
     zone = ZoneInfo(spec.timezone)
     if spec.end is not None and now >= datetime.strptime(spec.end, DATE).replace(tzinfo=zone):
-        last = latest_partition(spec, now)
+        last = find_latest_partition(spec, now)
         if last is not None:
-            return period_of(spec, last)
+            return find_period(spec, last)
     as_of = now.astimezone(zone)
-    return Period(f"{as_of:%Y-%m-%dT%H:%M}", _one_period_before(spec, as_of), as_of)
+    return Period(f"{as_of:%Y-%m-%dT%H:%M}", _go_back_one_period(spec, as_of), as_of)
 
 
-def _one_period_before(spec: PartitionsSpec, as_of: datetime) -> datetime:
+def _go_back_one_period(spec: PartitionsSpec, as_of: datetime) -> datetime:
     """The same time on the clock a day, a week or a month earlier; of a shorter month, its last day."""
     if spec.cadence != "monthly":
         return as_of - timedelta(days=1 if spec.cadence == "daily" else 7)
@@ -68,7 +68,7 @@ def _one_period_before(spec: PartitionsSpec, as_of: datetime) -> datetime:
     return as_of.replace(year=year, month=month, day=min(as_of.day, monthrange(year, month)[1]))
 
 
-def cron_of(partitions: PartitionsSpec, schedule: ScheduleSpec) -> str:
+def make_cron_line(partitions: PartitionsSpec, schedule: ScheduleSpec) -> str:
     """The cron line that fires `hours_after_end` hours after each period's end."""
     days, hour = divmod(schedule.hours_after_end, 24)
     if partitions.cadence == "daily":
@@ -78,6 +78,6 @@ def cron_of(partitions: PartitionsSpec, schedule: ScheduleSpec) -> str:
     return f"0 {hour} {1 + days} * *"
 
 
-def delay_of(schedule: ScheduleSpec) -> timedelta:
+def find_delay(schedule: ScheduleSpec) -> timedelta:
     """How long after its end a period is run."""
     return timedelta(hours=schedule.hours_after_end)

@@ -24,7 +24,7 @@ RETRY_FACTOR = 4
 Step = Callable[..., dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 
-def as_generator(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]]:
+def to_generator(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]]:
     """Make a generator of a step: only what is not yielded is left out."""
 
     @functools.wraps(step)
@@ -34,7 +34,7 @@ def as_generator(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]
     return yielded
 
 
-def _limit() -> str:
+def _describe_limit() -> str:
     """Who allows how much memory, as a sentence."""
     known = measure_memory()
     # not capitalize(): it would write the name of a variable in small letters
@@ -61,7 +61,7 @@ def with_user_errors(step: Step) -> Step:
                 said = f"{said} It was tried {TRIES} times."
             raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
         except MemoryError as error:
-            said = f"out of memory: {error}. {_limit()}Raise the limit, or take fewer customers or features."
+            said = f"out of memory: {error}. {_describe_limit()}Raise the limit, or take fewer customers or features."
             raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
         finally:
             release_memory()

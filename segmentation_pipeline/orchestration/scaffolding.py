@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from segmentation_pipeline.drafting.defs_yaml import Draft, write_defs_yaml
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model.commands import init_command
-from segmentation_pipeline.orchestration.partitions import latest_partition
+from segmentation_pipeline.orchestration.partitions import find_latest_partition
 from segmentation_pipeline.spec import PartitionsSpec
 
 SINCE = PartitionsSpec(start="2000-01-01")
@@ -40,11 +40,11 @@ class SegmentationScaffolder(dg.Scaffolder[SegmentationParams]):
             message = "a segmentation is written in YAML: leave out --format python"
             raise SpecError(message)
         file = request.target_path if request.append else request.target_path / "defs.yaml"
-        text = _text(request.target_path.name, request.params)
+        text = _write_text(request.target_path.name, request.params)
         file.write_text(f"{file.read_text()}---\n{text}" if request.append else text, encoding="utf-8")
 
 
-def _text(folder: str, params: SegmentationParams) -> str:
+def _write_text(folder: str, params: SegmentationParams) -> str:
     # a folder may be called what no segmentation can be
     name = re.sub(r"[^a-z0-9_]+", "_", folder.lower())[:40]
     name = name if re.match(r"[a-z]", name) else f"s_{name}"[:40]
@@ -53,7 +53,7 @@ def _text(folder: str, params: SegmentationParams) -> str:
             name=name,
             table=params.table,
             key=params.key,
-            start=latest_partition(SINCE, datetime.now(tz=UTC)) or SINCE.start,
+            start=find_latest_partition(SINCE, datetime.now(tz=UTC)) or SINCE.start,
             target=f"public.{name}_segments",
             target_key=params.key,
             mode="create",

@@ -13,9 +13,9 @@ import dagster as dg
 from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.model import Period, Snapshot
 from segmentation_pipeline.orchestration.metadata.meanings import asset_description
-from segmentation_pipeline.orchestration.metadata.values import readable
-from segmentation_pipeline.orchestration.partitions import partitions_definition, period_of
-from segmentation_pipeline.orchestration.retries import Step, as_generator, with_user_errors
+from segmentation_pipeline.orchestration.metadata.values import round_number
+from segmentation_pipeline.orchestration.partitions import define_partitions, find_period
+from segmentation_pipeline.orchestration.retries import Step, to_generator, with_user_errors
 from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
 from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.spec import SegmentationSpec
@@ -53,7 +53,7 @@ class SegmentationContext:
 
     def period(self, partition: str) -> Period:
         """The dates of a partition."""
-        return period_of(self.spec.partitions, partition)
+        return find_period(self.spec.partitions, partition)
 
     def code_version(self, stage: str) -> str:
         """The package's version and a hash of what the spec says to this stage."""
@@ -97,7 +97,7 @@ class SegmentationContext:
             return dg.asset(
                 key=self.key(stage),
                 deps=[self.key(STAGES[position - 1])] if position else [],
-                partitions_def=partitions_definition(self.spec.partitions) if stage != SCORING else None,
+                partitions_def=define_partitions(self.spec.partitions) if stage != SCORING else None,
                 group_name=self.spec.name,
                 kinds=kinds,
                 description=asset_description(stage, description),
@@ -108,7 +108,7 @@ class SegmentationContext:
                 output_required=not optional,
                 # the publication goes first: people wait for it, and the report then says that it is done
                 op_tags={"dagster/priority": "-1"} if stage == REPORT else None,
-            )(as_generator(with_user_errors(step)) if optional else with_user_errors(step))
+            )(to_generator(with_user_errors(step)) if optional else with_user_errors(step))
 
         return wrap
 
@@ -174,7 +174,7 @@ class SegmentationContext:
         return dg.MaterializeResult(
             # what people come for stands first
             metadata={
-                **{name: readable(value) for name, value in metadata.items()},
+                **{name: round_number(value) for name, value in metadata.items()},
                 **rows,
                 ARTIFACT: "/".join(artifact.folder.parts[-3:]),
                 "bytes": int(artifact.manifest["bytes"]),

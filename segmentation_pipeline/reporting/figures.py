@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import SilhouetteSample, SweepResult
 
-__all__ = ["distance_figure", "scatter_figure", "segment_colour", "silhouette_figure", "sweep_figure"]
+__all__ = ["draw_distances", "draw_scatter", "draw_silhouettes", "draw_sweep", "segment_colour"]
 
 _LINE: Final = 0.15  # inches that a line of a cluster's label needs
 _FEW: Final = 6  # up to it labels have two lines
@@ -27,9 +27,9 @@ _TICKS: Final = 5  # an axis at most, about
 _GAP: Final = 0.01  # between clusters, as a share of all customers
 
 
-def sweep_figure(sweep: SweepResult) -> bytes:
+def draw_sweep(sweep: SweepResult) -> bytes:
     """Inertia and silhouette against K in one figure, the chosen K marked."""
-    figure = style.canvas(3.6)
+    figure = style.make_canvas(3.6)
     left = figure.subplots()
     ks = [each.k for each in sweep.candidates]
     left.plot(ks, [each.inertia for each in sweep.candidates], color=PALETTE[0], marker="o", label="inertia (left)")
@@ -53,10 +53,10 @@ def sweep_figure(sweep: SweepResult) -> bytes:
     left.set_title(f"chosen: K = {sweep.k}", fontsize=11)
     handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     left.legend(handles=handles, frameon=False, loc="upper right")
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def scatter_figure(
+def draw_scatter(
     points: NDArray[np.float64],
     segments: NDArray[np.int32],
     explained: NDArray[np.float64],
@@ -64,7 +64,7 @@ def scatter_figure(
     names: Mapping[int, str],
 ) -> bytes:
     """Customers on the first two principal axes, `points` (n, 2) and `segments` (n,), coloured by segment."""
-    figure = style.canvas(4.2 + 0.17 * len(np.unique(segments)))
+    figure = style.make_canvas(4.2 + 0.17 * len(np.unique(segments)))
     axes = figure.subplots()
     for segment in np.unique(segments):
         inside = segments == segment
@@ -84,10 +84,10 @@ def scatter_figure(
     axes.set_ylabel(f"second ({explained[1]:.0%})")
     axes.locator_params(nbins=_TICKS)
     axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def silhouette_figure(sample: SilhouetteSample, sweep: SweepResult, *, names: Mapping[int, str] | None = None) -> bytes:
+def draw_silhouettes(sample: SilhouetteSample, sweep: SweepResult, *, names: Mapping[int, str] | None = None) -> bytes:
     """Each customer's silhouette, cluster by cluster and sorted, and the mean of all that the sweep found.
 
     A cluster is as thick as it has customers; its label stands beside it, as near as the others allow. With `names` the
@@ -96,18 +96,18 @@ def silhouette_figure(sample: SilhouetteSample, sweep: SweepResult, *, names: Ma
     groups = [int(each) for each in np.unique(sample.clusters)]
     lines = 2 if len(groups) <= _FEW else 1
     room = max(2.6, 0.3 * len(groups))
-    figure = style.canvas(room + _AROUND)
+    figure = style.make_canvas(room + _AROUND)
     axes = figure.subplots()
     sizes = np.array([float(sample.weights[sample.clusters == group].sum()) for group in groups])
     heights = sizes / sizes.sum()
     tops = np.concatenate([[0.0], np.cumsum(heights[:-1] + _GAP)])
     bottom = float(tops[-1] + heights[-1])
-    places = _apart(tops + heights / 2, least=lines * _LINE / room * bottom, most=bottom)
+    places = _move_apart(tops + heights / 2, least=lines * _LINE / room * bottom, most=bottom)
     for position, group in enumerate(groups):
         own = sample.clusters == group
         colour = SLATE[position % 2] if names is None else segment_colour(group)
         hatch = "" if names is None else style.segment_hatch(group)
-        _band(axes, sample.silhouettes[own], tops[position], heights[position], colour, hatch)
+        _draw_band(axes, sample.silhouettes[own], tops[position], heights[position], colour, hatch)
         label = (
             f"cluster {group}" if names is None else style.segment_label(group, names, width=30 if lines > 1 else 22)
         )
@@ -123,16 +123,16 @@ def silhouette_figure(sample: SilhouetteSample, sweep: SweepResult, *, names: Ma
     axes.set_xlabel("below 0: nearer to another cluster    0: on a border    1: well inside", fontsize=9)
     axes.set_title(f"K = {sweep.k}: mean silhouette {mean:.2f} (dashed)", fontsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def distance_figure(distances: NDArray[np.float64], clusters: NDArray[np.int64]) -> bytes:
+def draw_distances(distances: NDArray[np.float64], clusters: NDArray[np.int64]) -> bytes:
     """How far customers are from the center of their cluster: a box for each cluster of one fit, and the outliers'.
 
     A box holds the middle half with the median in it, the whiskers reach from the 1st to the 99th percentile.
     """
     groups, sizes = np.unique(clusters, return_counts=True)
-    figure = style.canvas(_AROUND + 0.36 * len(groups))
+    figure = style.make_canvas(_AROUND + 0.36 * len(groups))
     axes = figure.subplots()
     every = max(1, len(clusters) // _MOST_ROWS)
     rows = [distances[::every][clusters[::every] == group] for group in groups]
@@ -152,10 +152,10 @@ def distance_figure(distances: NDArray[np.float64], clusters: NDArray[np.int64])
     axes.set_xlabel("distance to the center, in units of the scaled features", fontsize=9)
     axes.set_title("median (orange), the middle half, and all but the nearest and farthest 1 %", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def _apart(places: NDArray[np.float64], *, least: float, most: float) -> NDArray[np.float64]:
+def _move_apart(places: NDArray[np.float64], *, least: float, most: float) -> NDArray[np.float64]:
     """Move ascending places until neighbours are `least` apart and the last is within `most`."""
     moved = places.copy()
     for position in range(1, len(moved)):
@@ -166,7 +166,9 @@ def _apart(places: NDArray[np.float64], *, least: float, most: float) -> NDArray
     return moved
 
 
-def _band(axes: Axes, silhouettes: NDArray[np.float64], top: float, height: float, colour: str, hatch: str) -> None:
+def _draw_band(
+    axes: Axes, silhouettes: NDArray[np.float64], top: float, height: float, colour: str, hatch: str
+) -> None:
     """One cluster: its silhouettes from the largest, evenly over the band."""
     ordered = np.sort(silhouettes)[::-1]
     edges = np.linspace(top, top + height, len(ordered) + 1)

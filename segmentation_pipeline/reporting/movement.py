@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.reporting.svg import LEFT, NEW, Flow, counts_of, flow
+from segmentation_pipeline.reporting.svg import LEFT, NEW, Flow, count_flows, lay_out_flow
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Transition
@@ -32,7 +32,7 @@ class Movement:
         return all(each.n_moved is not None for each in self.moves)
 
 
-def movement(reported: SnapshotReport) -> Movement:
+def count_moves(reported: SnapshotReport) -> Movement:
     """Count who moved; of a first snapshot, or one whose parent's customers are not kept any more, nobody did."""
     if reported.parent is None or not reported.transitions:
         return Movement(0, 0, 0, 0, (), None)
@@ -41,12 +41,12 @@ def movement(reported: SnapshotReport) -> Movement:
     known = sum(each.n_customers for each in reported.transitions)
     # a parent that was rolled back or replaced since is not among the periods: then those who left are not known
     before = parent.sizes if parent is not None else {}
-    counts = counts_of(reported.transitions, before, reported.periods[-1].sizes, reported.making.n_unassigned)
+    counts = count_flows(reported.transitions, before, reported.periods[-1].sizes, reported.making.n_unassigned)
     return Movement(
         n_known=known,
         n_moved=sum(each.n_customers for each in moves),
         n_new=sum(n for (start, _), n in counts.items() if start == NEW),
         n_left=sum(n for (_, end), n in counts.items() if end == LEFT),
         moves=tuple(sorted(moves, key=lambda each: -each.n_customers)),
-        picture=flow(counts),
+        picture=lay_out_flow(counts),
     )

@@ -22,13 +22,13 @@ class Notice:
     commands: tuple[tuple[str, str], ...] = ()
 
 
-def notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each status
+def make_notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each status
     """What the status means for a reader."""
     snapshot = reported.snapshot
     name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
     again = run_command(name, snapshot.partition)
     approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
-    approved, declined = _last(reported, "approve"), _last(reported, "decline")
+    approved, declined = _find_last(reported, "approve"), _find_last(reported, "decline")
     if snapshot.status == "waiting" and approved is not None:
         title = f"{approved.who} approved these segments, and they are not published yet."
         return Notice("approved, not published", "warn", title, (), (("To publish them", approve),))
@@ -45,8 +45,8 @@ def notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each s
         title = "These segments passed their checks and are not published yet."
         return Notice("not published yet", "warn", title, (), (("To publish them, if no run is doing it", again),))
     if snapshot.status == "declined":
-        title = f"These segments are not published: {_by(declined)}."
-        return Notice("declined", "bad", title, _why(declined), (("For a new version", again),))
+        title = f"These segments are not published: {_describe_decline(declined)}."
+        return Notice("declined", "bad", title, _give_reason(declined), (("For a new version", again),))
     if snapshot.status == "superseded":
         return Notice("replaced", "calm", "A newer version of this period has taken the place of these segments.")
     if snapshot.status == "rolled_back":
@@ -54,13 +54,13 @@ def notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for each s
     return Notice("published, current" if reported.is_current else "published", "good")
 
 
-def _last(reported: SnapshotReport, action: str) -> Decided | None:
+def _find_last(reported: SnapshotReport, action: str) -> Decided | None:
     return next((each for each in reversed(reported.decisions) if each.action == action), None)
 
 
-def _by(declined: Decided | None) -> str:
+def _describe_decline(declined: Decided | None) -> str:
     return f"{declined.who} declined them on {declined.at:%Y-%m-%d}" if declined is not None else "they were declined"
 
 
-def _why(declined: Decided | None) -> tuple[str, ...]:
+def _give_reason(declined: Decided | None) -> tuple[str, ...]:
     return (declined.reason,) if declined is not None and declined.reason else ()

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 from segmentation_pipeline.model.commands import name_command
 from segmentation_pipeline.reporting import svg as shapes
-from segmentation_pipeline.reporting.movement import Movement, movement
-from segmentation_pipeline.reporting.notice import Notice, notice
-from segmentation_pipeline.reporting.story import Life, Tick, lives, ticks
+from segmentation_pipeline.reporting.movement import Movement, count_moves
+from segmentation_pipeline.reporting.notice import Notice, make_notice
+from segmentation_pipeline.reporting.story import Life, Tick, place_ticks, tell_lives
 from segmentation_pipeline.reporting.style import segment_colour, segment_ink
-from segmentation_pipeline.reporting.traits import Portrait, portraits
+from segmentation_pipeline.reporting.traits import Portrait, draw_portraits
 from segmentation_pipeline.reporting.words import (
     Calendar,
     GateShown,
+    describe_gates,
     event_sentence,
-    gates_shown,
-    listed,
-    mark,
-    number,
-    percent,
-    plain,
+    format_number,
+    format_percent,
+    join_words,
+    mark_event,
+    to_words,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "mark": mark, "plain": plain}
+    environment.filters |= {"number": format_number, "percent": format_percent, "mark": mark_event, "words": to_words}
     environment.globals |= {
         "colour": segment_colour,
         "name_command": name_command,
@@ -81,22 +81,22 @@ def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
         "width": shapes.WIDTH,
         "bars_height": BARS_HEIGHT,
     }
-    return environment.get_template("report.html").render(page=_page(reported, workings)).encode()
+    return environment.get_template("report.html").render(page=_make_page(reported, workings)).encode()
 
 
-def _page(reported: SnapshotReport, workings: RunDetails) -> Page:
+def _make_page(reported: SnapshotReport, workings: RunDetails) -> Page:
     snapshot = reported.snapshot
     calendar = Calendar.of(snapshot.partition, snapshot.as_of)
-    found = portraits(reported.segments, snapshot.metrics.get("features", ()))
-    told_lives = lives(reported.periods, reported.names, calendar)
+    found = draw_portraits(reported.segments, snapshot.metrics.get("features", ()))
+    told_lives = tell_lives(reported.periods, reported.names, calendar)
     by_id = {each.segment_id: each for each in told_lives}
-    moved = movement(reported)
+    moved = count_moves(reported)
     return Page(
         reported=reported,
         workings=workings,
         calendar=calendar,
-        notice=notice(reported),
-        summary=_summary(reported, moved, calendar),
+        notice=make_notice(reported),
+        summary=_summarise(reported, moved, calendar),
         cards=tuple(
             Card(
                 segment=each,
@@ -107,21 +107,21 @@ def _page(reported: SnapshotReport, workings: RunDetails) -> Page:
                     for event in reported.periods[-1].events
                     if event.segment_id == each.segment_id
                 ),
-                trend=_trend(by_id[each.segment_id], calendar.unit),
-                rule=_rule(workings, each),
+                trend=_describe_trend(by_id[each.segment_id], calendar.unit),
+                rule=_find_rule(workings, each),
             )
             for each in reported.segments
         ),
         lives=told_lives,
-        ticks=ticks(reported.periods, calendar),
+        ticks=place_ticks(reported.periods, calendar),
         movement=moved,
-        gates=gates_shown(reported.gates),
-        bars=shapes.sweep_bars(workings.sweep, height=BARS_HEIGHT) if workings.sweep is not None else (),
-        k_told=_k_told(reported, workings.sweep),
+        gates=describe_gates(reported.gates),
+        bars=shapes.draw_sweep_bars(workings.sweep, height=BARS_HEIGHT) if workings.sweep is not None else (),
+        k_told=_explain_k(reported, workings.sweep),
     )
 
 
-def _summary(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
+def _summarise(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
     """The three or four sentences that a person who reads nothing else should read."""
     snapshot = reported.snapshot
     n_segments = len(reported.segments)
@@ -134,14 +134,14 @@ def _summary(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> t
     if moved.n_known:
         sentences.append(
             f"Of the {moved.n_known:,} who were there in {calendar.long(reported.parent.partition)} too, "
-            f"{moved.n_moved:,} ({percent(moved.n_moved / moved.n_known)}) are in another segment now."
+            f"{moved.n_moved:,} ({format_percent(moved.n_moved / moved.n_known)}) are in another segment now."
         )
     news = [
         f"segment {each.segment_id} ({reported.names.get(each.segment_id, '')}) {_VERBS[each.event]}"
         for each in reported.periods[-1].events
         if each.event in _VERBS
     ]
-    text = listed(news) if news else "no segment came, went, split or merged"
+    text = join_words(news) if news else "no segment came, went, split or merged"
     sentences.append(f"{text[0].upper()}{text[1:]}.")
     return tuple(sentences)
 
@@ -149,20 +149,20 @@ def _summary(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> t
 _VERBS = {"born": "is new", "retired": "is gone", "returned": "is back"}
 
 
-def _trend(life: Life, unit: str) -> str:
+def _describe_trend(life: Life, unit: str) -> str:
     """How its share went, in a sentence."""
     present = [share for share in life.shares if share is not None]
     now = present[-1]
     if len(present) == 1:
-        return f"{percent(now)} in its first {unit}"
+        return f"{format_percent(now)} in its first {unit}"
     before = life.shares[-2]
-    since = f", {percent(before)} the {unit} before" if before is not None else ""
-    low, high = percent(min(present)), percent(max(present))
+    since = f", {format_percent(before)} the {unit} before" if before is not None else ""
+    low, high = format_percent(min(present)), format_percent(max(present))
     span = f"between {low} and {high}" if low != high else "the same"
-    return f"{percent(now)} now{since}; {span} over {len(present)} {unit}s"
+    return f"{format_percent(now)} now{since}; {span} over {len(present)} {unit}s"
 
 
-def _rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
+def _find_rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
     """The rule of thumb that finds most of a segment, its columns as words."""
     mine = [each for each in workings.rules or () if each.segment_id == segment.segment_id]
     best = max(mine, key=lambda each: each.n_customers * each.right, default=None)
@@ -170,11 +170,11 @@ def _rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
         return None
     condition = best.condition.replace("<=", "≤")
     for column in sorted(segment.profile, key=len, reverse=True):
-        condition = re.sub(rf"\b{re.escape(column)}\b", plain(column), condition)
+        condition = re.sub(rf"\b{re.escape(column)}\b", to_words(column), condition)
     return replace(best, condition=condition)
 
 
-def _k_told(reported: SnapshotReport, sweep: SweepResult | None) -> str:
+def _explain_k(reported: SnapshotReport, sweep: SweepResult | None) -> str:
     """Why there are so many segments, in a sentence for people."""
     k = reported.snapshot.k
     groups = f"{k} group{'' if k == 1 else 's'}"

@@ -22,13 +22,13 @@ _ROW: Final = 0.27  # inches
 _FEATURE_WIDTH: Final = 32  # characters
 
 
-def size_figure(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigned: int = 0) -> bytes:
+def draw_sizes(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigned: int = 0) -> bytes:
     """A bar a segment in order of id, with the number of its customers and its share of the assigned."""
     segments = sorted(sizes)
     rows = [*segments, *([-1] if unassigned else [])]
     counts = [*(sizes[segment] for segment in segments), *([unassigned] if unassigned else [])]
     assigned = sum(sizes.values())
-    figure = style.canvas(0.7 + 0.42 * len(rows))
+    figure = style.make_canvas(0.7 + 0.42 * len(rows))
     axes = figure.subplots()
     bars = axes.barh(
         range(len(rows)),
@@ -48,10 +48,10 @@ def size_figure(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigne
     axes.tick_params(left=False)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_title(f"{assigned:,} customers in {len(segments)} segments", fontsize=11)
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def profile_figure(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[int, str]) -> bytes:
+def draw_profiles(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[int, str]) -> bytes:
     """A heatmap of features and segments: how far a segment's mean is from everybody's, in standard deviations.
 
     `scores` is feature to z by segment; NaN, or a feature that is not there, is a segment without a value. What tells
@@ -66,18 +66,18 @@ def profile_figure(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[
     features = [everything[index] for index in order]
     # names fit above few columns only; ids always do
     lines = 4 if len(segments) <= 6 else 0
-    figure = style.canvas(1.0 + 0.16 * lines + _ROW * len(features))
+    figure = style.make_canvas(1.0 + 0.16 * lines + _ROW * len(features))
     axes = figure.subplots()
-    _cells(axes, table)
-    _columns(axes, segments, names, lines=lines)
-    axes.set_yticks(range(len(features)), [_shortened(feature) for feature in features], fontsize=8.5)
+    _draw_cells(axes, table)
+    _label_columns(axes, segments, names, lines=lines)
+    axes.set_yticks(range(len(features)), [_shorten(feature) for feature in features], fontsize=8.5)
     left = len(everything) - len(features)
     hint = "standard deviations above (+) or below (-) the average customer"
     axes.set_xlabel(f"{hint}\n{left} features that say less are left out" if left else hint, fontsize=9)
-    return style.png(figure)
+    return style.to_png(figure)
 
 
-def _cells(axes: Axes, table: NDArray[np.float64]) -> None:
+def _draw_cells(axes: Axes, table: NDArray[np.float64]) -> None:
     """Colours and numbers of the heatmap; red to blue, which colour-blind people tell apart."""
     from matplotlib import colormaps
 
@@ -90,11 +90,11 @@ def _cells(axes: Axes, table: NDArray[np.float64]) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     shades = colours(np.ma.masked_invalid((table + _FULL) / (2 * _FULL)))[..., :3].reshape(-1, 3)
-    inks = [style.text_on(*shade) for shade in shades.tolist()]
-    _numbers(axes, table, inks, size=8.5 if table.shape[1] <= 12 else 6.5)
+    inks = [style.choose_ink(*shade) for shade in shades.tolist()]
+    _draw_numbers(axes, table, inks, size=8.5 if table.shape[1] <= 12 else 6.5)
 
 
-def _numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *, size: float) -> None:
+def _draw_numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *, size: float) -> None:
     """A number in the middle of each cell: outlines, as a hundred texts took half of the figure's time."""
     from matplotlib.collections import PathCollection
     from matplotlib.path import Path
@@ -120,7 +120,7 @@ def _numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *, siz
     axes.add_collection(numbers, autolim=False)
 
 
-def _columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, lines: int) -> None:
+def _label_columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, lines: int) -> None:
     """The segments above the heatmap: the id on the segment's colour and, where there is room, the name."""
     from matplotlib.colors import to_rgb
 
@@ -130,16 +130,16 @@ def _columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, l
         colour = segment_colour(segment)
         axes.annotate(
             str(segment), (column, 1), xytext=(0, 12), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="center", va="center", fontsize=size, fontweight="bold", color=style.text_on(*to_rgb(colour)),
+            ha="center", va="center", fontsize=size, fontweight="bold", color=style.choose_ink(*to_rgb(colour)),
             bbox={"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": GREY, "linewidth": 0.5},
         )  # fmt: skip
         if lines and names.get(segment):
             axes.annotate(
-                style.wrapped(names[segment], width=max(11, 66 // len(segments)), lines=lines), (column, 1),
+                style.wrap_text(names[segment], width=max(11, 66 // len(segments)), lines=lines), (column, 1),
                 xytext=(0, 26), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
                 va="bottom", fontsize=8, color=INK,
             )  # fmt: skip
 
 
-def _shortened(feature: str) -> str:
+def _shorten(feature: str) -> str:
     return feature if len(feature) <= _FEATURE_WIDTH else f"{feature[: _FEATURE_WIDTH - 1]}…"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from segmentation_pipeline.reporting.svg import ribbon
-from segmentation_pipeline.reporting.words import listed, mark, percent
+from segmentation_pipeline.reporting.svg import draw_ribbon
+from segmentation_pipeline.reporting.words import format_percent, join_words, mark_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Life:
         return self.shares[-1] is not None
 
 
-def lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], calendar: Calendar) -> tuple[Life, ...]:
+def tell_lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], calendar: Calendar) -> tuple[Life, ...]:
     """The life of every segment that was in one of the periods, by id; bands are comparable with each other."""
     largest = max((share for period in periods for share in period.shares.values()), default=1.0)
     ids = sorted({segment for period in periods for segment in period.shares})
@@ -72,36 +72,36 @@ def lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], calendar:
                 name=names.get(segment, ""),
                 shares=shares,
                 sizes=tuple(period.sizes.get(segment) for period in periods),
-                polygons=ribbon(shares, largest=largest),
-                marks=tuple(_marks(events, len(periods))),
+                polygons=draw_ribbon(shares, largest=largest),
+                marks=tuple(_place_marks(events, len(periods))),
                 told=life_sentence(events, periods, shares, calendar),
             )
         )
     return tuple(found)
 
 
-def ticks(periods: Sequence[ReportedPeriod], calendar: Calendar) -> tuple[Tick, ...]:
+def place_ticks(periods: Sequence[ReportedPeriod], calendar: Calendar) -> tuple[Tick, ...]:
     """The first and the last period, and a few between them."""
     n = len(periods)
     step = max(1, -(-(n - 1) // (_MOST_TICKS - 1)))
     # the last one is always named, so the one just before it must not be
     places = [each for each in range(0, n, step) if each == 0 or n - 1 - each >= step] + ([n - 1] if n > 1 else [])
-    return tuple(_tick(calendar.short(periods[each].partition), each, n) for each in places)
+    return tuple(_place_tick(calendar.short(periods[each].partition), each, n) for each in places)
 
 
-def _tick(text: str, position: int, n: int) -> Tick:
+def _place_tick(text: str, position: int, n: int) -> Tick:
     """Words near an edge keep to it, others are centred."""
     left = 100 * (position + 0.5) / n
     return Tick(text, round(left, 2), "start" if left < 12 else "end" if left > 88 else "middle")
 
 
-def _marks(events: Sequence[tuple[int, LineageEvent]], n: int) -> Iterator[Tick]:
+def _place_marks(events: Sequence[tuple[int, LineageEvent]], n: int) -> Iterator[Tick]:
     """One mark a period, of all that happened in it; in the very first everything is new, which says nothing."""
     before: Tick | None = None
     for position in sorted({each for each, _ in events}):
-        words = [word for each, event in events if each == position and (word := mark(event))]
+        words = [word for each, event in events if each == position and (word := mark_event(event))]
         if position and words:
-            tick = _tick(", ".join(words), position, n)
+            tick = _place_tick(", ".join(words), position, n)
             crowded = before is not None and before.level == 1 and tick.left - before.left < _ROOM
             before = replace(tick, level=2 if crowded else 1)
             yield before
@@ -115,9 +115,11 @@ def life_sentence(
 ) -> str:
     """The same for those who do not see the picture."""
     happened = [
-        f"{mark(event)} in {calendar.long(periods[position].partition)}" for position, event in events if mark(event)
+        f"{mark_event(event)} in {calendar.long(periods[position].partition)}"
+        for position, event in events
+        if mark_event(event)
     ]
     present = [share for share in shares if share is not None]
-    span = f"{percent(min(present))} to {percent(max(present))} of the customers"
-    text = f"{listed(happened)}; {span}" if happened else span
+    span = f"{format_percent(min(present))} to {format_percent(max(present))} of the customers"
+    text = f"{join_words(happened)}; {span}" if happened else span
     return f"{text[0].upper()}{text[1:]}"

@@ -37,7 +37,7 @@ def segment_colour(segment_id: int) -> str:
 def segment_ink(segment_id: int) -> str:
     """The colour of text on a segment's colour."""
     colour = segment_colour(segment_id)
-    return text_on(*(int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)))
+    return choose_ink(*(int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)))
 
 
 def segment_hatch(segment_id: int) -> str:
@@ -56,10 +56,10 @@ def segment_label(segment_id: int, names: Mapping[int, str], *, width: int, line
         return "unassigned"
     name = names.get(segment_id, "")
     text = f"{segment_id}: {name}" if name else f"segment {segment_id}"
-    return wrapped(text, width=width, lines=lines)
+    return wrap_text(text, width=width, lines=lines)
 
 
-def wrapped(text: str, *, width: int, lines: int) -> str:
+def wrap_text(text: str, *, width: int, lines: int) -> str:
     """The text in at most so many lines of at most `width` characters; what does not fit ends in "…"."""
     whole = textwrap.wrap(text, width)
     if len(whole) <= lines:
@@ -71,7 +71,7 @@ def wrapped(text: str, *, width: int, lines: int) -> str:
     return "\n".join([*whole[: lines - 1], f"{last.rstrip(' ,')}…"])
 
 
-def text_on(red: float, green: float, blue: float) -> str:
+def choose_ink(red: float, green: float, blue: float) -> str:
     """Black or white, whichever is easier to read on this colour (WCAG 2 relative luminance)."""
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -79,7 +79,7 @@ def text_on(red: float, green: float, blue: float) -> str:
 
 
 @functools.cache
-def load() -> None:
+def load_matplotlib() -> None:
     """Load matplotlib, in a thread of its own.
 
     While it is loaded exceptions are raised and caught that hold the frames around the import, and all that these hold,
@@ -90,16 +90,16 @@ def load() -> None:
     thread.join()
 
 
-def canvas(height: float, *, width: float = WIDTH) -> Figure:
+def make_canvas(height: float, *, width: float = WIDTH) -> Figure:
     """An empty figure, in inches; not through pyplot, which has a global state and is slow to import."""
-    load()
+    load_matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return Figure(figsize=(width, height), dpi=_DPI, layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD))
 
 
-def png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """The figure as it is shown and stored."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

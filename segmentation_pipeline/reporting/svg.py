@@ -23,7 +23,7 @@ LEFT: Final = -3  # customers who are not there any more
 NOWHERE: Final = -1  # in no segment
 
 
-def ribbon(shares: Sequence[float | None], *, largest: float) -> tuple[str, ...]:
+def draw_ribbon(shares: Sequence[float | None], *, largest: float) -> tuple[str, ...]:
     """Polygons of a band as thick as the shares, one for each time without a gap; the box is n wide and 1 high.
 
     A share of `largest` fills the height; None is a period without the segment.
@@ -55,7 +55,7 @@ class Bar:
     told: bool
 
 
-def sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
+def draw_sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
     """A bar for each K, as high as its simplified silhouette; the highest fills `height`."""
     scores = {each.k: each.simplified_silhouette for each in sweep.candidates}
     step = WIDTH / len(scores)
@@ -113,7 +113,7 @@ class Flow:
     node_width: float = _NODE
 
 
-def counts_of(
+def count_flows(
     transitions: Sequence[Transition], before: Mapping[int, int], now: Mapping[int, int], n_unassigned: int
 ) -> dict[tuple[int, int], int]:
     """Every customer of either time by where they were and where they are, newcomers and leavers included."""
@@ -128,11 +128,11 @@ def counts_of(
     return counts | {(NEW, end): n for end, n in fresh.items() if n > 0}
 
 
-def flow(counts: Mapping[tuple[int, int], int]) -> Flow:
+def lay_out_flow(counts: Mapping[tuple[int, int], int]) -> Flow:
     """Lay out who moved: on either side a node for each segment in order of id, then those of no segment."""
     total = max(1, sum(counts.values()))
     starts, ends = (
-        _nodes([(pair[side], n) for pair, n in counts.items()], total, x=x)
+        _lay_out_nodes([(pair[side], n) for pair, n in counts.items()], total, x=x)
         for side, x in ((0, _LABEL), (1, WIDTH - _LABEL - _NODE))
     )
     tops = ({each.key: each.y for each in starts}, {each.key: each.y for each in ends})
@@ -145,7 +145,7 @@ def flow(counts: Mapping[tuple[int, int], int]) -> Flow:
         tops[1][end] += thick
         links.append(
             Link(
-                path=_band(_LABEL + _NODE, y0, WIDTH - _LABEL - _NODE, y1, thick),
+                path=_draw_band(_LABEL + _NODE, y0, WIDTH - _LABEL - _NODE, y1, thick),
                 colour=segment_colour(start),
                 stays=start == end,
                 start=start,
@@ -158,7 +158,7 @@ def flow(counts: Mapping[tuple[int, int], int]) -> Flow:
     return Flow(starts, ends, tuple(sorted(links, key=lambda each: not each.stays)), height)
 
 
-def _nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) -> tuple[Node, ...]:
+def _lay_out_nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) -> tuple[Node, ...]:
     sizes: dict[int, int] = {}
     for key, n in parts:
         sizes[key] = sizes.get(key, 0) + n
@@ -172,7 +172,7 @@ def _nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) -> tuple[N
     return tuple(nodes)
 
 
-def _band(x0: float, y0: float, x1: float, y1: float, thick: float) -> str:
+def _draw_band(x0: float, y0: float, x1: float, y1: float, thick: float) -> str:
     """A band between two heights, with soft ends; never thinner than can be seen."""
     middle, thick = (x0 + x1) / 2, max(thick, 0.8)
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from segmentation_pipeline.reporting.words import number, percent, plain
+from segmentation_pipeline.reporting.words import format_number, format_percent, to_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,20 +49,20 @@ class Portrait:
     outcomes: tuple[Trait, ...]
 
 
-def portraits(segments: Sequence[ReportedSegment], features: Sequence[Json]) -> dict[int, Portrait]:
+def draw_portraits(segments: Sequence[ReportedSegment], features: Sequence[Json]) -> dict[int, Portrait]:
     """The portrait of each segment; `features` are those of the fit, what else a profile has is an outcome."""
     kinds = {str(feature["column"]): str(feature["kind"]) for feature in features}
-    everybody = _means(segments)
+    everybody = _average(segments)
     found = {}
     for segment in segments:
         compared: list[tuple[str, Trait]] = []
         for column, figure in segment.profile.items():
-            compared += [(column, each) for each in _traits(column, figure, kinds, everybody)]
+            compared += [(column, each) for each in _compare(column, figure, kinds, everybody)]
         own = sorted((each for column, each in compared if column in kinds), key=lambda each: -abs(each.z))
         found[segment.segment_id] = Portrait(
             traits=tuple([each for each in own if abs(each.z) >= SLIGHTLY][:MOST_TRAITS] or own[:1]),
             typical=tuple(
-                (_label(column, kinds), _typical(segment.profile[column]))
+                (_make_label(column, kinds), _describe_typical(segment.profile[column]))
                 for column in kinds
                 if column in segment.profile
             ),
@@ -71,7 +71,7 @@ def portraits(segments: Sequence[ReportedSegment], features: Sequence[Json]) -> 
     return found
 
 
-def _means(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
+def _average(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
     """Everybody's mean of each number: that of the segments, by their size."""
     sums: dict[str, float] = {}
     weights: dict[str, int] = {}
@@ -83,41 +83,46 @@ def _means(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
     return {column: total / weights[column] if weights[column] else None for column, total in sums.items()}
 
 
-def _traits(
+def _compare(
     column: str, figure: Json, kinds: Mapping[str, str], everybody: Mapping[str, float | None]
 ) -> Iterator[Trait]:
     """A number as it is; of a category the value that says most."""
     if "shares" not in figure:
         if figure.get("z") is not None and figure.get("mean") is not None:
-            yield Trait(_label(column, kinds), number(figure["mean"]), number(everybody.get(column)), figure["z"])
+            yield Trait(
+                _make_label(column, kinds),
+                format_number(figure["mean"]),
+                format_number(everybody.get(column)),
+                figure["z"],
+            )
         return
     if not figure["shares"]:
         return
-    lifts = {value: _lift(share, figure["everybody"][value]) for value, share in figure["shares"].items()}
+    lifts = {value: _measure_lift(share, figure["everybody"][value]) for value, share in figure["shares"].items()}
     value = max(lifts, key=lambda each: lifts[each])
     yield Trait(
-        label=f"{plain(column)}: {_YES_NO.get(value, value)}",
-        here=percent(figure["shares"][value]),
-        everybody=percent(figure["everybody"][value]),
+        label=f"{to_words(column)}: {_YES_NO.get(value, value)}",
+        here=format_percent(figure["shares"][value]),
+        everybody=format_percent(figure["everybody"][value]),
         z=lifts[value],
     )
 
 
-def _lift(share: float, common: float) -> float:
+def _measure_lift(share: float, common: float) -> float:
     """A share less everybody's, in standard deviations of a 0/1 column."""
     spread = (common * (1 - common)) ** 0.5
     return (share - common) / spread if spread > 0 else 0.0
 
 
-def _label(column: str, kinds: Mapping[str, str]) -> str:
-    return f"{plain(column)} (days ago)" if kinds.get(column) == "date" else plain(column)
+def _make_label(column: str, kinds: Mapping[str, str]) -> str:
+    return f"{to_words(column)} (days ago)" if kinds.get(column) == "date" else to_words(column)
 
 
-def _typical(figure: Json) -> str:
+def _describe_typical(figure: Json) -> str:
     """The median, or the most frequent value with its share."""
     if "shares" not in figure:
-        return number(figure.get("median"))
+        return format_number(figure.get("median"))
     if not figure["shares"]:
-        return number(None)
+        return format_number(None)
     value = max(figure["shares"], key=lambda each: figure["shares"][each])
     return f"{_YES_NO.get(value, value)} ({figure['shares'][value]:.0%})"

@@ -18,7 +18,7 @@ _MONTH_DAYS: Final = 28
 _WEEK_DAYS: Final = 7
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number as short as it can be told: 1,234, 45.6, 0.061."""
     if value is None or not math.isfinite(value):
         return NOTHING
@@ -28,19 +28,19 @@ def number(value: float | None) -> str:
     return f"{value:.6f}".rstrip("0") if "e" in text else text
 
 
-def percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     """A share in per cent with one decimal."""
     if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:.1%}".replace("-0.0%", "0.0%")
 
 
-def plain(column: str) -> str:
+def to_words(column: str) -> str:
     """A column as words."""
     return column.replace("_", " ")
 
 
-def listed(parts: Sequence[str]) -> str:
+def join_words(parts: Sequence[str]) -> str:
     """Several things in a sentence: "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
@@ -77,7 +77,7 @@ class Calendar:
 _MARKS: Final[dict[Event, str]] = {"born": "new", "retired": "gone", "returned": "back"}
 
 
-def mark(event: LineageEvent) -> str:
+def mark_event(event: LineageEvent) -> str:
     """An event in a word or two, for a timeline; empty where nothing happened."""
     if event.event == "split_from":
         return f"split from {event.other_segment_id}"
@@ -112,38 +112,38 @@ class GateWords:
 _GATES: Final = {
     "counts_add_up": GateWords(
         "Nothing is lost", "Every customer who was read is in a segment, in none, or rejected with a reason.",
-        "exactly", number,
+        "exactly", format_number,
     ),
     "structure": GateWords(
         "There are groups", "How far the groups stand out from data without any groups, in standard deviations.",
-        "at least", number,
+        "at least", format_number,
     ),
     "min_segment_share": GateWords(
         "No tiny segment", "The smallest segment's share. A handful of odd customers is no segment.",
-        "at least", percent,
+        "at least", format_percent,
     ),
     "max_row_drop": GateWords(
         "Nobody is missing", "How many fewer customers than last time; far fewer means that data has not arrived.",
-        "at most", percent,
+        "at most", format_percent,
     ),
     "max_rejected_share": GateWords(
-        "The data is usable", "The share of customers whose data could not be used.", "at most", percent,
+        "The data is usable", "The share of customers whose data could not be used.", "at most", format_percent,
     ),
     "min_silhouette": GateWords(
         "Segments differ", "How clearly customers belong to their own segment: 0 is not at all, 1 is perfectly.",
-        "at least", number,
+        "at least", format_number,
     ),
     "match_confidence": GateWords(
         "Same number, same people", "How sure it is that each segment is the one that had its number before, 0 to 1.",
-        "at least", number,
+        "at least", format_number,
     ),
     "outcomes": GateWords(
         "Segments matter", "How much the segments differ in what the business wants to know, 0 to 1.",
-        "at least", number,
+        "at least", format_number,
     ),
     "max_moved": GateWords(
         "Few have changed", "The share of known customers who are in another segment than last time.",
-        "at most", percent,
+        "at most", format_percent,
     ),
 }  # fmt: skip
 
@@ -161,16 +161,16 @@ class GateShown:
     tone: str
 
 
-def gates_shown(gates: Sequence[GateResult]) -> tuple[GateShown, ...]:
+def describe_gates(gates: Sequence[GateResult]) -> tuple[GateShown, ...]:
     """The outcomes of the gates: first those that failed, the rest from what matters most."""
     order = list(_GATES)
     known = sorted(gates, key=lambda gate: order.index(gate.name) if gate.name in order else len(order))
-    return tuple(_shown(gate) for gate in sorted(known, key=lambda gate: (gate.passed, gate.severity)))
+    return tuple(_describe_gate(gate) for gate in sorted(known, key=lambda gate: (gate.passed, gate.severity)))
 
 
-def _shown(gate: GateResult) -> GateShown:
+def _describe_gate(gate: GateResult) -> GateShown:
     """A gate's outcome for people; one that this version does not know keeps its name."""
-    words = _GATES.get(gate.name) or GateWords(plain(gate.name), "", "", number)
+    words = _GATES.get(gate.name) or GateWords(to_words(gate.name), "", "", format_number)
     failed = ("stopped it", "bad") if gate.severity == "block" else ("warning", "warn")
     # without a value there was nothing to check, which is not the same as being in order
     result, tone = (

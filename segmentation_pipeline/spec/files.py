@@ -9,7 +9,7 @@ import yaml
 
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model.commands import init_command
-from segmentation_pipeline.spec.mistakes import unknown
+from segmentation_pipeline.spec.mistakes import describe_unknown_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +27,12 @@ def require_readable(folder: Path) -> None:
     Raises:
         SpecError: a line for each thing that is wrong: file and line, field, what to write.
     """
-    wrong = [each for path in sorted(folder.glob("*/**/defs.yaml")) for each in _faults(path)]
+    wrong = [each for path in sorted(folder.glob("*/**/defs.yaml")) for each in _find_faults(path)]
     if wrong:
         raise SpecError("\n".join(wrong))
 
 
-def _faults(path: Path) -> Iterator[str]:
+def _find_faults(path: Path) -> Iterator[str]:
     try:
         documents = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -48,42 +48,42 @@ def _faults(path: Path) -> Iterator[str]:
         yield f"{path}:1: the file is empty. Write one with:  {init_command()}"
     for document in documents:
         if isinstance(document, yaml.MappingNode):
-            yield from _of_document(path, document)
-            yield from _twice(path, document)
+            yield from _check_document(path, document)
+            yield from _find_duplicates(path, document)
         elif document is not None:
-            yield f"{path}:{_line(document)}: there should be `type: {TYPE}` and `attributes:`"
+            yield f"{path}:{_find_line(document)}: there should be `type: {TYPE}` and `attributes:`"
 
 
-def _of_document(path: Path, document: yaml.MappingNode) -> Iterator[str]:
+def _check_document(path: Path, document: yaml.MappingNode) -> Iterator[str]:
     given = {key.value: (key, value) for key, value in document.value}
     for name, (key, _) in given.items():
         if name not in _FIELDS:
-            yield f"{path}:{_line(key)}: {name}: {unknown(name, _FIELDS, {})}"
+            yield f"{path}:{_find_line(key)}: {name}: {describe_unknown_field(name, _FIELDS, {})}"
     kind = given["type"][1].value if "type" in given else None
     if kind is None:
-        yield f"{path}:{_line(document)}: type: is missing. Write `type: {TYPE}`."
+        yield f"{path}:{_find_line(document)}: type: is missing. Write `type: {TYPE}`."
     elif kind != TYPE and get_close_matches(str(kind), [TYPE], cutoff=0.8):
-        yield f"{path}:{_line(given['type'][0])}: type: there is no {kind}; did you mean {TYPE}?"
+        yield f"{path}:{_find_line(given['type'][0])}: type: there is no {kind}; did you mean {TYPE}?"
     if kind != TYPE:
         return
     if not isinstance(given.get("attributes", (None, None))[1], yaml.MappingNode):
-        at = given["attributes"][0] if "attributes" in given else document
-        yield f"{path}:{_line(at)}: attributes: is missing. It holds name, source, partitions, features and publish."
-    query = _at(document, _QUERY)
+        line = _find_line(given["attributes"][0] if "attributes" in given else document)
+        yield f"{path}:{line}: attributes: is missing. It holds name, source, partitions, features and publish."
+    query = _find_node(document, _QUERY)
     if isinstance(query, yaml.ScalarNode) and query.value.strip().endswith(".sql"):
         file = path.parent / query.value.strip()
         if not file.is_file():
             there = sorted(each.name for each in path.parent.glob("*.sql"))
             near = get_close_matches(file.name, there, n=1) or there[:1]
             hint = f"; did you mean {near[0]}?" if near else ""
-            yield f"{path}:{_line(query)}: source.query: there is no {file.name} beside the defs.yaml{hint}"
+            yield f"{path}:{_find_line(query)}: source.query: there is no {file.name} beside the defs.yaml{hint}"
 
 
-def _twice(path: Path, node: yaml.Node, place: str = "") -> Iterator[str]:
+def _find_duplicates(path: Path, node: yaml.Node, place: str = "") -> Iterator[str]:
     """What a mapping says more than once: YAML would take the last and be silent."""
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            yield from _twice(path, item, f"{place}{position}.")
+            yield from _find_duplicates(path, item, f"{place}{position}.")
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
@@ -91,12 +91,12 @@ def _twice(path: Path, node: yaml.Node, place: str = "") -> Iterator[str]:
         name = str(key.value)
         if name in seen:
             said = f"{place}{name}".removeprefix("attributes.")
-            yield f"{path}:{_line(key)}: {said}: is given already in line {seen[name]}; remove one"
-        seen.setdefault(name, _line(key))
-        yield from _twice(path, value, f"{place}{name}.")
+            yield f"{path}:{_find_line(key)}: {said}: is given already in line {seen[name]}; remove one"
+        seen.setdefault(name, _find_line(key))
+        yield from _find_duplicates(path, value, f"{place}{name}.")
 
 
-def _at(node: yaml.Node, place: tuple[str, ...]) -> yaml.Node | None:
+def _find_node(node: yaml.Node, place: tuple[str, ...]) -> yaml.Node | None:
     for step in place:
         if not isinstance(node, yaml.MappingNode):
             return None
@@ -107,5 +107,5 @@ def _at(node: yaml.Node, place: tuple[str, ...]) -> yaml.Node | None:
     return node
 
 
-def _line(node: yaml.Node) -> int:
+def _find_line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1

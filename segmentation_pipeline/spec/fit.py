@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from segmentation_pipeline.spec.base import Spec
-from segmentation_pipeline.spec.mistakes import mistake
+from segmentation_pipeline.spec.mistakes import make_mistake
 
 Algorithm = Literal[
     "auto",
@@ -34,7 +34,7 @@ class SweepSpec(Spec):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.k_min > self.k_max:
-            raise mistake(("k_max",), f"k_min {self.k_min} is above k_max {self.k_max}")
+            raise make_mistake(("k_max",), f"k_min {self.k_min} is above k_max {self.k_max}")
         return self
 
 

@@ -29,29 +29,29 @@ def rephrase(
     place, words = error["loc"], error["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
     here = len(place) == 1
     if here and error["type"] == "extra_forbidden":
-        words = unknown(str(place[0]), fields, elsewhere)
+        words = describe_unknown_field(str(place[0]), fields, elsewhere)
     elif here and error["type"] == "missing":
         words = f"is missing. {fields.get(str(place[0])) or ''}".strip()
     elif error["type"] == "literal_error":
-        words = _not_among(error["input"], re.findall(r"'([^']*)'", error["msg"]))
+        words = _describe_wrong_value(error["input"], re.findall(r"'([^']*)'", error["msg"]))
     elif _OF_A_TYPE.search(error["type"]):
         found = f"; this is {error['input']!r}" if _is_shown(error["input"]) else ""
         words = words.split(" or instance of ")[0].replace("dictionary", "mapping") + found
-    return _mistake(_in_yaml(place, given), words, found=error["input"])
+    return _make_details(_find_place(place, given), words, found=error["input"])
 
 
-def mistake(place: tuple[str | int, ...], words: str) -> ValidationError:
+def make_mistake(place: tuple[str | int, ...], words: str) -> ValidationError:
     """What a validator raises that looks at several fields, so that the line of one of them is named."""
-    return ValidationError.from_exception_data("defs.yaml", [_mistake(place, words)], hide_input=True)
+    return ValidationError.from_exception_data("defs.yaml", [_make_details(place, words)], hide_input=True)
 
 
-def _mistake(place: tuple[str | int, ...], words: str, *, found: object = None) -> InitErrorDetails:
+def _make_details(place: tuple[str | int, ...], words: str, *, found: object = None) -> InitErrorDetails:
     # a kind that pydantic knows: Dagster makes the error anew by its kind, with the line at its place
     shown = found if _is_shown(found) else "..."
     return InitErrorDetails(type="value_error", loc=place, input=shown, ctx={"error": ValueError(words)})
 
 
-def _in_yaml(place: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
+def _find_place(place: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
     """The place as the YAML has it: the form that the features were taken for is a step only where it is written."""
     written = isinstance(given, dict) and isinstance(given.get("features"), dict)
     if place == ("pca",) and written:
@@ -62,7 +62,9 @@ def _in_yaml(place: tuple[str | int, ...], given: object) -> tuple[str | int, ..
     return ("features", *(("columns",) if written and rest else ()), *rest)
 
 
-def unknown(name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]) -> str:
+def describe_unknown_field(
+    name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]
+) -> str:
     """What to say of a field that is not there: the nearest one, the part that has it, or all there are."""
     if near := get_close_matches(name.lower(), list(fields), n=1):
         return f"there is no such field; did you mean {near[0]}?"
@@ -71,7 +73,7 @@ def unknown(name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Map
     return f"there is no such field; there is {', '.join(fields)}"
 
 
-def _not_among(found: object, values: Sequence[str]) -> str:
+def _describe_wrong_value(found: object, values: Sequence[str]) -> str:
     near = get_close_matches(str(found).lower(), values, n=1)
     what = f"{found!r} is" if _is_shown(found) else "this is"
     end = f"; did you mean {near[0]}?" if near else ""

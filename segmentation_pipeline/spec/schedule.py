@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from segmentation_pipeline.spec.base import Spec
-from segmentation_pipeline.spec.mistakes import mistake
+from segmentation_pipeline.spec.mistakes import make_mistake
 
 
 class PartitionsSpec(Spec):
@@ -38,18 +38,18 @@ class PartitionsSpec(Spec):
     def _on_boundaries(self) -> Self:
         start = self._day("start", self.start)
         if self.end is not None and self._day("end", self.end) <= start:
-            raise mistake(("end",), f"end {self.end} must be after start {self.start}")
+            raise make_mistake(("end",), f"end {self.end} must be after start {self.start}")
         return self
 
     def _day(self, field: str, value: str) -> datetime:
         try:
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=ZoneInfo(self.timezone))
         except ValueError:
-            raise mistake((field,), f"{field}: {value!r} is not a date; write YYYY-MM-DD") from None
+            raise make_mistake((field,), f"{field}: {value!r} is not a date; write YYYY-MM-DD") from None
         if self.cadence == "monthly" and day.day != 1:
-            raise mistake((field,), f"{field} {value} is not the start of a month; write {day:%Y-%m}-01")
+            raise make_mistake((field,), f"{field} {value} is not the start of a month; write {day:%Y-%m}-01")
         if self.cadence == "weekly" and day.weekday() != 0:
-            raise mistake((field,), f"{field} {value} is a {day:%A}; weekly periods start on a Monday")
+            raise make_mistake((field,), f"{field} {value} is a {day:%A}; weekly periods start on a Monday")
         return day
 
 

@@ -11,7 +11,7 @@ from segmentation_pipeline.spec.base import Spec
 from segmentation_pipeline.spec.features import Features
 from segmentation_pipeline.spec.fit import FitSpec, SweepSpec
 from segmentation_pipeline.spec.gates import GatesSpec
-from segmentation_pipeline.spec.mistakes import mistake
+from segmentation_pipeline.spec.mistakes import make_mistake
 from segmentation_pipeline.spec.publish import PublishSpec
 from segmentation_pipeline.spec.schedule import PartitionsSpec, ScheduleSpec
 from segmentation_pipeline.spec.source import SourceSpec
@@ -30,7 +30,7 @@ class RetentionSpec(Spec):
     )
 
 
-def _mapping_too(schema: dict[str, Any]) -> None:
+def _allow_mapping(schema: dict[str, Any]) -> None:
     """Let the JSON schema, by which `dg check yaml` and editors go, know the mapping form as well."""
     forms = schema.pop("oneOf")
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
@@ -50,7 +50,7 @@ class SegmentationSpec(Spec):
     features: Features = Field(
         "auto",
         description="The columns customers are compared by, or `auto` to decide per column.",
-        json_schema_extra=_mapping_too,
+        json_schema_extra=_allow_mapping,
     )
     pca: float | None = Field(
         None,
@@ -107,19 +107,19 @@ class SegmentationSpec(Spec):
         if self.features == "auto":
             return self
         if not self.features:
-            raise mistake(("features",), "features is empty; list at least one column, or write `features: auto`")
+            raise make_mistake(("features",), "features is empty; list at least one column, or write `features: auto`")
         columns = [feature.column for feature in self.features]
         twice = sorted({column for column in columns if columns.count(column) > 1})
         if twice:
             second = len(columns) - 1 - columns[::-1].index(twice[0])
-            raise mistake(("features", second), f"features: {', '.join(twice)} listed more than once")
+            raise make_mistake(("features", second), f"features: {', '.join(twice)} listed more than once")
         if self.source.key in columns:
             place = ("features", columns.index(self.source.key))
-            raise mistake(place, f"features: {self.source.key} is the key; a key says nothing about a customer")
+            raise make_mistake(place, f"features: {self.source.key} is the key; a key says nothing about a customer")
         both = sorted(set(columns) & set(self.outcomes))
         if both:
             words = f"outcomes: {', '.join(both)} is also a feature; an outcome is never clustered on"
-            raise mistake(("outcomes",), words)
+            raise make_mistake(("outcomes",), words)
         if self.exclude:
-            raise mistake(("exclude",), "exclude only goes with `features: auto`; here the features are listed")
+            raise make_mistake(("exclude",), "exclude only goes with `features: auto`; here the features are listed")
         return self

@@ -17,7 +17,7 @@ from segmentation_pipeline.cli import init as starting
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
-from segmentation_pipeline.orchestration.partitions import latest_partition
+from segmentation_pipeline.orchestration.partitions import find_latest_partition
 from segmentation_pipeline.orchestration.runs.execute import run_partition
 from segmentation_pipeline.runtime.home import make_dagster_home
 
@@ -79,7 +79,7 @@ def test_init_writes_what_runs(place: Path) -> None:
         outcome = run_partition(segmentation, job, partition, instance=instance)
     assert outcome.success, outcome.problems
     assert outcome.changed == 120
-    assert latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC)) == partition
+    assert find_latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC)) == partition
 
 
 def test_a_month_of_the_past_of_a_plain_table_comes_with_a_warning(

@@ -20,7 +20,7 @@ from support.processes import (
 from support.three_groups import MONTHS, N_CUSTOMERS, found_a_group
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
-from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def gate(chain: Chain) -> Iterator[psycopg.Connection]:
         outcome = run(job, month)
         assert outcome.success, outcome.problems
     found_a_group(chain.url, (MARCH,))
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         for stage in ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit"):
             by_hand = load_definitions().resolve_implicit_global_asset_job_def()
             key = segmentations()["shop"].key(stage)
@@ -136,7 +136,7 @@ def test_two_months_through_the_whole_chain(chain: Chain) -> None:
 
 
 def _wait_for_run(month: str) -> None:
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         for _ in range(600):
             if any(each.tags.get(PARTITION_TAG) == month for each in instance.get_runs()):
                 return

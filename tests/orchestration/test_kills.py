@@ -14,7 +14,7 @@ from support.processes import ended_well, run, start, two_stages, wait_for_backe
 from support.three_groups import MONTHS, N_CUSTOMERS
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
-from segmentation_pipeline.orchestration.runs.execute import dagster_instance
+from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 from segmentation_pipeline.runtime.settings import PATIENCE_VARIABLE
 from segmentation_pipeline.storage.artifacts.store import MANIFEST
 
@@ -41,7 +41,7 @@ def _window(job: dg.JobDefinition) -> tuple[float, float]:
     """From when to when after its start a process that is left alone works on both stages, in seconds."""
     began = time.time()
     assert ended_well(start(job, FEBRUARY))
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         records = instance.all_logs(instance.get_runs(limit=1)[0].run_id)
     steps = [each.timestamp - began for each in records if each.dagster_event and each.dagster_event.is_step_event]
     return min(steps), max(steps)
@@ -112,7 +112,7 @@ def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
     outcome = run(whole_chain, MARCH)
 
     assert outcome.success, outcome.problems
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         ghosts = [run for run in instance.get_runs() if run.status != dg.DagsterRunStatus.SUCCESS]
     assert {run.status for run in ghosts} <= {dg.DagsterRunStatus.FAILURE}
     assert dict(chain.rows("SELECT user_id, segment_id FROM target")) == dict(

@@ -15,7 +15,7 @@ from dagster._grpc.types import CanCancelExecutionResult
 from dagster._serdes import serialize_value
 
 from segmentation_pipeline.orchestration.runs.launcher import WatchedRunLauncher
-from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
+from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, make_process_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_a_code_location_that_does_not_answer_ends_no_run(
 
 def test_a_run_of_the_command_line_is_known_by_its_process(instance: dg.DagsterInstance) -> None:
     """It runs as long as its process does; one of another machine cannot be asked and counts as running."""
-    own = process_tag()
+    own = make_process_tag()
     host = own.rsplit(":", 2)[0]
     assert _health(instance, {PROCESS_TAG: own})[0] is WorkerStatus.RUNNING
     assert _health(instance, {PROCESS_TAG: f"{host}:{2**22 + 1}:0"})[0] is WorkerStatus.NOT_FOUND

@@ -16,7 +16,7 @@ from support.three_groups import MONTHS
 
 from segmentation_pipeline.orchestration.discovery import load_definitions
 from segmentation_pipeline.orchestration.runs import order
-from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, is_gone, process_tag
+from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, is_gone, make_process_tag
 from segmentation_pipeline.orchestration.runs.order import PARTITION_TAG
 from segmentation_pipeline.runtime.settings import PATIENCE_VARIABLE
 
@@ -122,7 +122,7 @@ def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pyte
         chain.instance,
         job_name="shop",
         status=dg.DagsterRunStatus.STARTED,
-        tags={PARTITION_TAG: MONTHS[0], PROCESS_TAG: process_tag()},
+        tags={PARTITION_TAG: MONTHS[0], PROCESS_TAG: make_process_tag()},
     )
 
     assert not chain.run(MONTHS[1]).success
@@ -131,7 +131,7 @@ def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("tag", "gone"),
     [
-        (process_tag(), False),
+        (make_process_tag(), False),
         ("another-host:1:1", False),
         ("", False),
         ("nonsense", False),
@@ -158,7 +158,7 @@ def test_a_killed_process_that_nobody_collected_is_gone() -> None:
 def test_a_run_that_queues_behind_this_one_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one run at a time an earlier month launched later cannot start before this one ends: no deadlock."""
     monkeypatch.setattr(order, "QUEUE_PATIENCE_SECONDS", 1.0)
-    real, queued = order._earlier_runs, []
+    real, queued = order._find_earlier_runs, []
 
     def launched_meanwhile(context: dg.AssetExecutionContext, name: str) -> list[order._Earlier]:
         if not queued:
@@ -172,7 +172,7 @@ def test_a_run_that_queues_behind_this_one_is_not_waited_for(chain: Chain, monke
             )
         return real(context, name)
 
-    monkeypatch.setattr(order, "_earlier_runs", launched_meanwhile)
+    monkeypatch.setattr(order, "_find_earlier_runs", launched_meanwhile)
 
     assert chain.run(MONTHS[1]).success
     assert queued

@@ -16,7 +16,7 @@ from support.three_groups import GROUPS, MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.cli import main
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
-from segmentation_pipeline.orchestration.jobs import SCORE_CRON, score_job
+from segmentation_pipeline.orchestration.jobs import SCORE_CRON, score_job_name
 from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _score(chain: Chain, name: str = "shop") -> ScoringOutcome:
     from segmentation_pipeline.orchestration.runs.execute import run_scoring
 
     return run_scoring(
-        segmentations()[name], load_definitions().resolve_job_def(score_job(name)), instance=chain.instance
+        segmentations()[name], load_definitions().resolve_job_def(score_job_name(name)), instance=chain.instance
     )
 
 

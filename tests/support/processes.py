@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from segmentation_pipeline.orchestration.assets.aligned_segments import aligned_segments
 from segmentation_pipeline.orchestration.assets.published_segments import published_segments
 from segmentation_pipeline.orchestration.discovery import segmentations
-from segmentation_pipeline.orchestration.runs.execute import RunOutcome, dagster_instance, run_partition
+from segmentation_pipeline.orchestration.runs.execute import RunOutcome, open_dagster_instance, run_partition
 from segmentation_pipeline.storage.warehouse.postgres import connection as connections
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def publication() -> dg.JobDefinition:
 
 def run(job: dg.JobDefinition, month: str) -> RunOutcome:
     """Run a month in this process, on the Dagster instance that all processes share."""
-    with dagster_instance() as instance:
+    with open_dagster_instance() as instance:
         return run_partition(segmentations()["shop"], job, month, instance=instance)
 
 

@@ -14,14 +14,14 @@ from segmentation_pipeline.analysis.profiles.projection import project
 from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
-from segmentation_pipeline.orchestration.checks.gates import gate_checks, gate_result
-from segmentation_pipeline.orchestration.metadata.columns import segment_columns
+from segmentation_pipeline.orchestration.checks.gates import define_gate_checks, report_gate
+from segmentation_pipeline.orchestration.metadata.columns import describe_segment_columns
 from segmentation_pipeline.orchestration.metadata.pictures import show_segments
-from segmentation_pipeline.orchestration.metadata.tables import drift_table, segments_list, transitions_table
-from segmentation_pipeline.orchestration.metadata.values import picture
+from segmentation_pipeline.orchestration.metadata.tables import list_segments, tabulate_drift, tabulate_transitions
+from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.reporting.figures import scatter_figure
+from segmentation_pipeline.reporting.figures import draw_scatter
 from segmentation_pipeline.runtime.memory import release_memory
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -35,7 +35,7 @@ MAX_POINTS = 4_000
 def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a blocking check for each gate."""
     spec, key = segmentation.spec, segmentation.spec.source.key
-    checks = [*gate_checks(segmentation), approval_check(segmentation)]
+    checks = [*define_gate_checks(segmentation), approval_check(segmentation)]
 
     @segmentation.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
@@ -73,18 +73,18 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "snapshot": recorded.snapshot_id,
                 "status": recorded.status,
                 **_parent(segmentation, recorded.parent),
-                "segments": dg.MetadataValue.md(segments_list(recorded)),
+                "segments": dg.MetadataValue.md(list_segments(recorded)),
                 **pictures,
-                "customers": picture(scatter, "customers on two principal axes, by segment"),
+                "customers": embed_picture(scatter, "customers on two principal axes, by segment"),
                 "moved": identity.n_changed,
-                "who_moved": dg.MetadataValue.md(transitions_table(identity.transitions)),
+                "who_moved": dg.MetadataValue.md(tabulate_transitions(identity.transitions)),
                 "unassigned": int((identity.segments == UNASSIGNED).sum()),
                 "evidence": identity.alignment.evidence,
-                "drift": dg.MetadataValue.md(drift_table(identity.drift)),
-                **segment_columns(segmentation, schema_of_rows),
+                "drift": dg.MetadataValue.md(tabulate_drift(identity.drift)),
+                **describe_segment_columns(segmentation, schema_of_rows),
             },
             check_results=[
-                *(gate_result(segmentation, gate, context.partition_key) for gate in recorded.gates),
+                *(report_gate(segmentation, gate, context.partition_key) for gate in recorded.gates),
                 approval_result(segmentation, recorded.snapshot_id, recorded.status, recorded.reasons),
             ],
         )
@@ -137,6 +137,6 @@ def _parent(
 def _scatter(inputs: AlignmentInputs, recorded: RecordedSnapshot) -> bytes:
     _, matrix = inputs.encoded.matrix()
     projection = project(np.asarray(matrix), max_points=MAX_POINTS, seed=int(inputs.summary["seed"]))
-    return scatter_figure(
+    return draw_scatter(
         projection.points, recorded.identity.segments[projection.rows], projection.explained, names=recorded.names
     )

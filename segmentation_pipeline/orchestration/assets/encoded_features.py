@@ -16,7 +16,7 @@ from segmentation_pipeline.analysis.features.encoding import (
     transform_to_fit,
 )
 from segmentation_pipeline.model import Encoding
-from segmentation_pipeline.orchestration.metadata.columns import encoded_columns
+from segmentation_pipeline.orchestration.metadata.columns import describe_encoded_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.runtime.memory import measure_memory
 from segmentation_pipeline.spec import FeatureSpec
@@ -60,7 +60,7 @@ def encoded_features(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             artifact,
             metadata={
                 **_metadata(encoding, encoded, planned),
-                **encoded_columns(segmentation, encoding, str(keys.type)),
+                **describe_encoded_columns(segmentation, encoding, str(keys.type)),
             },
         )
 

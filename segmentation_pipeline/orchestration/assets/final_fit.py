@@ -12,10 +12,10 @@ from segmentation_pipeline.analysis.clustering.labelling import assign_blocks
 from segmentation_pipeline.analysis.selection.assigned_silhouette import silhouette_score
 from segmentation_pipeline.model import Encoding, FitSummary, FittedModel, SweepResult
 from segmentation_pipeline.orchestration.assets.encoded_features import fitting_rows
-from segmentation_pipeline.orchestration.metadata.columns import label_columns
-from segmentation_pipeline.orchestration.metadata.values import picture
+from segmentation_pipeline.orchestration.metadata.columns import describe_label_columns
+from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.reporting.figures import distance_figure
+from segmentation_pipeline.reporting.figures import draw_distances
 from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -89,11 +89,11 @@ def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "fitted_rows": fit.n_fitted,
                 "unassigned": summary.n_unassigned,
                 **({"notes": "; ".join(notes)} if notes else {}),
-                "distances": picture(
-                    distance_figure(artifact.column("labels", "distance").to_numpy(), labels),
+                "distances": embed_picture(
+                    draw_distances(artifact.column("labels", "distance").to_numpy(), labels),
                     f"distances of the customers to the centers of the {fit.k} clusters of this fit",
                 ),
-                **label_columns(segmentation, schema, encoding),
+                **describe_label_columns(segmentation, schema, encoding),
             },
         )
 

@@ -13,10 +13,10 @@ from segmentation_pipeline.analysis.selection.diagnosis.diagnose import diagnose
 from segmentation_pipeline.analysis.selection.sweep import Sweep, run_sweep
 from segmentation_pipeline.model import Encoding, Finding, FittedModel, Snapshot, SweepCandidate
 from segmentation_pipeline.orchestration.assets.encoded_features import fitting_rows
-from segmentation_pipeline.orchestration.metadata.values import picture
+from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.reporting.figures import silhouette_figure, sweep_figure
+from segmentation_pipeline.reporting.figures import draw_silhouettes, draw_sweep
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import decisions, snapshots
@@ -62,9 +62,9 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "silhouette": sweep.result.chosen.silhouette,
                 "diagnosis": dg.MetadataValue.md(_findings_table(findings)),
                 "candidates": dg.MetadataValue.md(_table(sweep.result.candidates)),
-                "inertia_and_silhouette": picture(sweep_figure(sweep.result), "inertia and silhouette for each K"),
-                "silhouettes": picture(
-                    silhouette_figure(sweep.silhouettes, sweep.result),
+                "inertia_and_silhouette": embed_picture(draw_sweep(sweep.result), "inertia and silhouette for each K"),
+                "silhouettes": embed_picture(
+                    draw_silhouettes(sweep.silhouettes, sweep.result),
                     f"silhouettes of the customers in the {sweep.result.k} clusters of this fit",
                 ),
             },

@@ -10,7 +10,7 @@ from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.retention import retain
 from segmentation_pipeline.model.commands import approve_command, decline_command
 from segmentation_pipeline.orchestration.checks.parentage import parentage_check, parentage_result
-from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
+from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -63,7 +63,9 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
         if receipt.became_current:
             for line in retain(segmentation).lines():
                 context.log.info(f"retention: {line}")
-        columns = target_columns(segmentation, "aligned_segments", str(rows.schema.field(spec.source.key).type))
+        columns = describe_target_columns(
+            segmentation, "aligned_segments", str(rows.schema.field(spec.source.key).type)
+        )
         return segmentation.result(
             artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(segmentation)]
         )

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_pipeline.orchestration.metadata.columns import raw_columns
-from segmentation_pipeline.orchestration.partitions import latest_partition
+from segmentation_pipeline.orchestration.metadata.columns import describe_raw_columns
+from segmentation_pipeline.orchestration.partitions import find_latest_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.freshness import require_fresh
@@ -43,7 +43,7 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             metadata={
                 "as_of": period.as_of.isoformat(),
                 **({"newest_row": newest.isoformat()} if newest else {}),
-                **raw_columns(segmentation, extracted.column_types),
+                **describe_raw_columns(segmentation, extracted.column_types),
             },
         )
 
@@ -52,7 +52,7 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
 
 def undated(segmentation: SegmentationContext, partition: str) -> str | None:
     """What to say where a period of the past would show the customers of today; None where it does not."""
-    latest = latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
+    latest = find_latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
     if partition == latest or is_dated(segmentation.query):
         return None
     return (

@@ -14,9 +14,9 @@ from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.model.commands import run_command
-from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, target_columns
-from segmentation_pipeline.orchestration.metadata.values import readable
-from segmentation_pipeline.orchestration.partitions import scoring_period
+from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
+from segmentation_pipeline.orchestration.metadata.values import round_number
+from segmentation_pipeline.orchestration.partitions import find_scoring_period
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING
 from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
@@ -48,7 +48,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         metadata={TABLE_NAME: spec.publish.table},
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        period = scoring_period(spec.partitions, datetime.now(tz=UTC))
+        period = find_scoring_period(spec.partitions, datetime.now(tz=UTC))
         schema.migrate(spec.publish.url_env)
         with transaction(spec.publish.url_env) as connection:
             fit = scoring.read_scoring_model(connection, spec.name, quantile=FAR_QUANTILE)
@@ -81,7 +81,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "missing_values": dg.MetadataValue.json(scored.missing),
                 "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
                 "dagster/row_count": receipt.scored,
-                **target_columns(segmentation, "published_segments", extracted.key_type),
+                **describe_target_columns(segmentation, "published_segments", extracted.key_type),
             },
             data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
             check_results=[_check_result(segmentation, drift)],
@@ -170,10 +170,10 @@ def _check_result(segmentation: SegmentationContext, drift: DistanceDrift) -> dg
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{drift.message}{advice}",
         metadata={
-            "value": readable(drift.share),
-            "threshold": readable(drift.threshold),
-            "expected": readable(drift.expected_share),
+            "value": round_number(drift.share),
+            "threshold": round_number(drift.threshold),
+            "expected": round_number(drift.expected_share),
             "far": drift.n_far,
-            "standard_errors": readable(drift.z),
+            "standard_errors": round_number(drift.z),
         },
     )

@@ -17,7 +17,7 @@ from segmentation_pipeline.analysis.features.validation import (
     validate,
 )
 from segmentation_pipeline.errors import UnusableDataError
-from segmentation_pipeline.orchestration.metadata.columns import valid_columns
+from segmentation_pipeline.orchestration.metadata.columns import describe_valid_columns
 from segmentation_pipeline.orchestration.runs.preload import begin_loading, finish_loading
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import FeatureSpec
@@ -78,7 +78,7 @@ def validated_rows(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "reasons": dg.MetadataValue.json(dict(reasons.most_common())),
                 "features": [f"{each.column} ({each.kind}, {each.transform})" for each in inferred.features],
                 "left_out": dg.MetadataValue.json(inferred.left_out),
-                **valid_columns(segmentation, schema, inferred.features),
+                **describe_valid_columns(segmentation, schema, inferred.features),
             },
         )
 

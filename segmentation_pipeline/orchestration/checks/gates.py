@@ -4,7 +4,7 @@ import dagster as dg
 
 from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
 from segmentation_pipeline.model import GateResult
-from segmentation_pipeline.orchestration.metadata.values import readable
+from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import GatesSpec
 
@@ -13,20 +13,20 @@ STAGE = "aligned_segments"
 COUNTS = "Every extracted row is assigned, unassigned or rejected: nothing is lost in silence. Always on."
 
 
-def gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
+def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
     """A check for each gate; those that only warn stop nothing."""
     return [
         dg.AssetCheckSpec(
             name,
             asset=segmentation.key(STAGE),
-            blocking=_severity(segmentation, name) == "block",
-            description=_question(segmentation, name),
+            blocking=_find_severity(segmentation, name) == "block",
+            description=_describe_gate(segmentation, name),
         )
         for name in GATE_NAMES
     ]
 
 
-def gate_result(segmentation: SegmentationContext, gate: GateResult, partition: str) -> dg.AssetCheckResult:
+def report_gate(segmentation: SegmentationContext, gate: GateResult, partition: str) -> dg.AssetCheckResult:
     """What a gate found in one period."""
     return dg.AssetCheckResult(
         check_name=gate.name,
@@ -36,21 +36,27 @@ def gate_result(segmentation: SegmentationContext, gate: GateResult, partition: 
         description=gate.message,
         metadata={
             "partition": partition,
-            **{name: readable(value) for name in ("value", "threshold") if (value := getattr(gate, name)) is not None},
+            **{
+                name: round_number(value)
+                for name in ("value", "threshold")
+                if (value := getattr(gate, name)) is not None
+            },
         },
     )
 
 
-def _severity(segmentation: SegmentationContext, name: str) -> str:
+def _find_severity(segmentation: SegmentationContext, name: str) -> str:
     gate = getattr(segmentation.spec.gates, name, None)
     return gate.severity or "block" if gate is not None else "block"
 
 
-def _question(segmentation: SegmentationContext, name: str) -> str:
+def _describe_gate(segmentation: SegmentationContext, name: str) -> str:
     field = GatesSpec.model_fields.get(name)
     if field is None:
         return COUNTS
     threshold = getattr(segmentation.spec.gates, name).threshold
     here = f"`gates.{name}` is {'not set' if threshold is None else f'{threshold:g}'} here"
-    what = "a failure stops the publication" if _severity(segmentation, name) == "block" else "a failure only warns"
+    what = (
+        "a failure stops the publication" if _find_severity(segmentation, name) == "block" else "a failure only warns"
+    )
     return f"{field.description} {here}; {what}."

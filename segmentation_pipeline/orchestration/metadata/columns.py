@@ -20,41 +20,43 @@ LABELS = {
 Columns = dict[str, Any]  # metadata, as Dagster takes it
 
 
-def raw_columns(segmentation: SegmentationContext, types: Mapping[str, str]) -> Columns:
+def describe_raw_columns(segmentation: SegmentationContext, types: Mapping[str, str]) -> Columns:
     """The source's columns with their PostgreSQL types; what they come from is known to the query alone."""
     spec = segmentation.spec
     listed = () if spec.features == "auto" else spec.features
-    return {SCHEMA: dg.TableSchema(_source_columns(spec, types, listed))}
+    return {SCHEMA: dg.TableSchema(_describe_source_columns(spec, types, listed))}
 
 
-def valid_columns(segmentation: SegmentationContext, schema: pa.Schema, features: Iterable[FeatureSpec]) -> Columns:
+def describe_valid_columns(
+    segmentation: SegmentationContext, schema: pa.Schema, features: Iterable[FeatureSpec]
+) -> Columns:
     """The same columns after validation, with the features that were taken."""
     types = {column.name: str(column.type) for column in schema}
-    deps = {name: [_dep(segmentation, "raw_extract", name)] for name in types}
-    return _table(_source_columns(segmentation.spec, types, list(features), checked=True), deps)
+    deps = {name: [_make_dep(segmentation, "raw_extract", name)] for name in types}
+    return _make_metadata(_describe_source_columns(segmentation.spec, types, list(features), checked=True), deps)
 
 
-def encoded_columns(segmentation: SegmentationContext, encoding: Encoding, key_type: str) -> Columns:
+def describe_encoded_columns(segmentation: SegmentationContext, encoding: Encoding, key_type: str) -> Columns:
     """The matrix's columns: which feature each one encodes, and how."""
     key = segmentation.spec.source.key
     source = {name: each.column for each in encoding.features for name in each.names}
     meanings = {name: f"1 where it is so, times the feature's weight: {name}." for name in source}
     meanings |= {
-        each.column: f"The number of {each.column}: {_steps(each.transform, each.kind)}."
+        each.column: f"The number of {each.column}: {_describe_steps(each.transform, each.kind)}."
         for each in encoding.features
         if each.is_one_number
     }
-    deps = {name: [_dep(segmentation, "validated_rows", column)] for name, column in source.items()}
+    deps = {name: [_make_dep(segmentation, "validated_rows", column)] for name, column in source.items()}
     if encoding.pca is not None:
-        everything = [_dep(segmentation, "validated_rows", each) for each in encoding.columns]
+        everything = [_make_dep(segmentation, "validated_rows", each) for each in encoding.columns]
         deps = dict.fromkeys(encoding.names, everything)
         shares = zip(encoding.names, encoding.pca.explained, strict=True)
         meanings = {name: f"Principal component: {share:.1%} of the variance." for name, share in shares}
-    columns = [_key(key, key_type), *(dg.TableColumn(name, "float32", meanings[name]) for name in encoding.names)]
-    return _table(columns, {key: [_dep(segmentation, "validated_rows", key)], **deps})
+    columns = [_make_key(key, key_type), *(dg.TableColumn(name, "float32", meanings[name]) for name in encoding.names)]
+    return _make_metadata(columns, {key: [_make_dep(segmentation, "validated_rows", key)], **deps})
 
 
-def label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding: Encoding) -> Columns:
+def describe_label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding: Encoding) -> Columns:
     """Each customer's cluster in this fit: every column comes from all of the matrix."""
     key = segmentation.spec.source.key
     meanings = {
@@ -63,12 +65,14 @@ def label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding
         "segment. -1: in none.",
         "second_cluster": "The next best cluster; -1: there is none.",
     }
-    everything = [_dep(segmentation, "encoded_features", name) for name in encoding.names]
-    deps = {name: [_dep(segmentation, "encoded_features", key)] if name == key else everything for name in schema.names}
-    return _table(_described(key, schema, meanings), deps)
+    everything = [_make_dep(segmentation, "encoded_features", name) for name in encoding.names]
+    deps = {
+        name: [_make_dep(segmentation, "encoded_features", key)] if name == key else everything for name in schema.names
+    }
+    return _make_metadata(_describe_columns(key, schema, meanings), deps)
 
 
-def segment_columns(segmentation: SegmentationContext, schema: pa.Schema) -> Columns:
+def describe_segment_columns(segmentation: SegmentationContext, schema: pa.Schema) -> Columns:
     """Each customer's segment: the cluster, under the number that keeps its meaning."""
     key = segmentation.spec.source.key
     meanings = {
@@ -77,11 +81,11 @@ def segment_columns(segmentation: SegmentationContext, schema: pa.Schema) -> Col
         "second_segment_id": "The next best segment; empty: there is none.",
     }
     sources = {"segment_id": "cluster", "second_segment_id": "second_cluster"}
-    deps = {name: [_dep(segmentation, "final_fit", sources.get(name, name))] for name in schema.names}
-    return _table(_described(key, schema, meanings), deps)
+    deps = {name: [_make_dep(segmentation, "final_fit", sources.get(name, name))] for name in schema.names}
+    return _make_metadata(_describe_columns(key, schema, meanings), deps)
 
 
-def target_columns(segmentation: SegmentationContext, upstream: str, key_type: str) -> Columns:
+def describe_target_columns(segmentation: SegmentationContext, upstream: str, key_type: str) -> Columns:
     """The columns of the target that are read or written; its other columns are the user's and not touched."""
     publish = segmentation.spec.publish
     columns = [
@@ -92,33 +96,34 @@ def target_columns(segmentation: SegmentationContext, upstream: str, key_type: s
     if upstream == "published_segments":  # that is the target itself
         key, column = publish.key, publish.column
     deps = {
-        publish.key: [_dep(segmentation, upstream, key)],
-        publish.column: [_dep(segmentation, upstream, column)],
+        publish.key: [_make_dep(segmentation, upstream, key)],
+        publish.column: [_make_dep(segmentation, upstream, column)],
     }
     if publish.updated_column:
         columns.append(dg.TableColumn(publish.updated_column, "timestamptz", "When the segment last changed."))
-    return _table(columns, deps)
+    return _make_metadata(columns, deps)
 
 
-def _source_columns(
+def _describe_source_columns(
     spec: SegmentationSpec, types: Mapping[str, str], features: Iterable[FeatureSpec], *, checked: bool = False
 ) -> list[dg.TableColumn]:
     by_name = {each.column: each for each in features}
     columns = []
     for name, kind in types.items():
         if name == spec.source.key:
-            columns.append(_key(name, kind))
+            columns.append(_make_key(name, kind))
             continue
         feature = by_name.get(name)
         full = checked and feature is not None and feature.missing == "reject"
-        constraints = dg.TableColumnConstraints(nullable=not full, other=_limits(feature) if checked else [])
-        columns.append(dg.TableColumn(name, kind, _meaning(spec, name, feature), constraints))
+        constraints = dg.TableColumnConstraints(nullable=not full, other=_list_limits(feature) if checked else [])
+        columns.append(dg.TableColumn(name, kind, _describe_use(spec, name, feature), constraints))
     return columns
 
 
-def _meaning(spec: SegmentationSpec, name: str, feature: FeatureSpec | None) -> str:
+def _describe_use(spec: SegmentationSpec, name: str, feature: FeatureSpec | None) -> str:
     if feature is not None:
-        return f"Feature: customers are compared by it ({feature.kind}: {_steps(feature.transform, feature.kind)})."
+        steps = _describe_steps(feature.transform, feature.kind)
+        return f"Feature: customers are compared by it ({feature.kind}: {steps})."
     if name in spec.outcomes:
         return "Outcome: what the business wants to know of a segment; never clustered on."
     if spec.source.fresh is not None and name == spec.source.fresh.column:
@@ -130,13 +135,13 @@ def _meaning(spec: SegmentationSpec, name: str, feature: FeatureSpec | None) -> 
     return "Not used: it is among neither the features nor the outcomes."
 
 
-def _steps(transform: str, kind: str) -> str:
+def _describe_steps(transform: str, kind: str) -> str:
     if kind in {"categorical", "boolean"}:
         return "encoded by category"
     return "scaled" if transform == "none" else f"{transform}, then scaled"
 
 
-def _limits(feature: FeatureSpec | None) -> list[str]:
+def _list_limits(feature: FeatureSpec | None) -> list[str]:
     if feature is None:
         return []
     limits = [f">= {feature.min:g}"] if feature.min is not None else []
@@ -144,34 +149,34 @@ def _limits(feature: FeatureSpec | None) -> list[str]:
     return [*limits, *([f"one of {', '.join(feature.allowed)}"] if feature.allowed else [])]
 
 
-def _described(key: str, schema: pa.Schema, meanings: Mapping[str, str]) -> list[dg.TableColumn]:
+def _describe_columns(key: str, schema: pa.Schema, meanings: Mapping[str, str]) -> list[dg.TableColumn]:
     return [
-        _key(each.name, str(each.type))
+        _make_key(each.name, str(each.type))
         if each.name == key
         else dg.TableColumn(each.name, str(each.type), meanings[each.name])
         for each in schema
     ]
 
 
-def _key(name: str, kind: str) -> dg.TableColumn:
+def _make_key(name: str, kind: str) -> dg.TableColumn:
     constraints = dg.TableColumnConstraints(nullable=False, unique=True)
     return dg.TableColumn(name, kind, "The key: one row for each customer.", constraints)
 
 
-def _dep(segmentation: SegmentationContext, stage: str, column: str) -> dg.TableColumnDep:
+def _make_dep(segmentation: SegmentationContext, stage: str, column: str) -> dg.TableColumnDep:
     return dg.TableColumnDep(asset_key=segmentation.key(stage), column_name=column)
 
 
-def _table(columns: list[dg.TableColumn], deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:
+def _make_metadata(columns: list[dg.TableColumn], deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:
     """Schema and lineage; the lineage also in words, for the open-source UI stores it and does not show it."""
     told = []
     for each in columns:
-        description = f"{each.description} {_origin(each.name, deps.get(each.name, []))}".strip()
+        description = f"{each.description} {_describe_origin(each.name, deps.get(each.name, []))}".strip()
         told.append(dg.TableColumn(each.name, each.type, description, each.constraints))
     return {SCHEMA: dg.TableSchema(told), LINEAGE: dg.TableColumnLineage(deps)}
 
 
-def _origin(name: str, deps: list[dg.TableColumnDep]) -> str:
+def _describe_origin(name: str, deps: list[dg.TableColumnDep]) -> str:
     if not deps:
         return ""
     stage = deps[0].asset_key.path[-1]

@@ -9,8 +9,8 @@ import numpy as np
 from segmentation_pipeline.analysis.arrays.rows import Rows
 from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, standard_scores
 from segmentation_pipeline.analysis.profiles.rules import Imitation, Rule, imitate
-from segmentation_pipeline.orchestration.metadata.values import picture
-from segmentation_pipeline.reporting.segments import profile_figure, size_figure
+from segmentation_pipeline.orchestration.metadata.values import embed_picture
+from segmentation_pipeline.reporting.segments import draw_profiles, draw_sizes
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 
@@ -29,19 +29,23 @@ def show_segments(
     rules = imitate(rows, segments, features=features, seed=seed)
     scores = standard_scores(profiles, features=features)
     artifact.write_json("rules", rules.to_json())
-    artifact.write_json("profiles", {segment: _profile(each, scores[segment]) for segment, each in profiles.items()})
+    artifact.write_json(
+        "profiles", {segment: _profile_to_json(each, scores[segment]) for segment, each in profiles.items()}
+    )
     sizes = {segment: each.n_customers for segment, each in profiles.items()}
     return {
-        "sizes": picture(
-            size_figure(sizes, names=names, unassigned=len(segments) - sum(sizes.values())), "customers by segment"
+        "sizes": embed_picture(
+            draw_sizes(sizes, names=names, unassigned=len(segments) - sum(sizes.values())), "customers by segment"
         ),
-        "profiles": picture(profile_figure(scores, names=names), "how far each segment is from everybody, by feature"),
-        "rules": dg.MetadataValue.md(_rules_table(rules)),
+        "profiles": embed_picture(
+            draw_profiles(scores, names=names), "how far each segment is from everybody, by feature"
+        ),
+        "rules": dg.MetadataValue.md(_tabulate_rules(rules)),
         "rules_fidelity": rules.fidelity,
     }
 
 
-def _profile(profile: SegmentProfile, scores: Mapping[str, float]) -> dict[str, Any]:  # plain values
+def _profile_to_json(profile: SegmentProfile, scores: Mapping[str, float]) -> dict[str, Any]:  # plain values
     return {
         "automatic_name": profile.name,
         "n_customers": profile.n_customers,
@@ -52,14 +56,14 @@ def _profile(profile: SegmentProfile, scores: Mapping[str, float]) -> dict[str, 
     }
 
 
-def _rules_table(rules: Imitation) -> str:
+def _tabulate_rules(rules: Imitation) -> str:
     """The rules as a table, with what they get right in all and what they cannot tell."""
     lines = [
         f"These rules put {rules.fidelity:.1%} of {rules.n_rows:,} customers into their own segment.",
         "",
         "| who | segment | right |",
         "|---|---|---|",
-        *(_rule_row(rule) for rule in rules.rules),
+        *(_format_rule(rule) for rule in rules.rules),
         "",
         "Found of each segment: " + ", ".join(f"{each} {share:.0%}" for each, share in rules.by_segment.items()) + ".",
     ]
@@ -68,6 +72,6 @@ def _rules_table(rules: Imitation) -> str:
     return "\n".join(lines)
 
 
-def _rule_row(rule: Rule) -> str:
+def _format_rule(rule: Rule) -> str:
     condition = rule.condition.replace("|", "\\|")  # a category may hold one, which would end the cell
     return f"| {condition} | {rule.segment_id} | {rule.right:.0%} of {rule.n_customers:,} |"

@@ -6,7 +6,7 @@ from segmentation_pipeline.model import Drift, Transition
 MOST_SHIFTS = 12
 
 
-def segments_list(recorded: RecordedSnapshot) -> str:
+def list_segments(recorded: RecordedSnapshot) -> str:
     """A line for each segment with its name, size, event and how sure its identity is."""
     alignment, profiles = recorded.identity.alignment, recorded.identity.profiles
     events: dict[int, list[str]] = {}
@@ -28,7 +28,7 @@ def segments_list(recorded: RecordedSnapshot) -> str:
     return "\n".join(rows)
 
 
-def transitions_table(transitions: tuple[Transition, ...]) -> str:
+def tabulate_transitions(transitions: tuple[Transition, ...]) -> str:
     """From (rows) to (columns): customers, of which those who moved by the parent's model too."""
     if not transitions:
         return "no customer had a segment before"
@@ -37,14 +37,14 @@ def transitions_table(transitions: tuple[Transition, ...]) -> str:
     cells = {(each.from_segment_id, each.to_segment_id or 0): each for each in transitions}
     head = "| from \\ to | " + " | ".join(str(each) if each else "unassigned" for each in after) + " |"
     rows = [
-        f"| **{start}** | " + " | ".join(_cell(cells.get((start, end)), start, end) for end in after) + " |"
+        f"| **{start}** | " + " | ".join(_format_cell(cells.get((start, end)), start, end) for end in after) + " |"
         for start in before
     ]
     legend = "In brackets: of these, who moved by the parent's model as well; for the others the border has moved."
     return f"{head}\n|{'---|' * (len(after) + 1)}\n" + "\n".join(rows) + f"\n\n{legend}"
 
 
-def drift_table(drift: Drift | None) -> str:
+def tabulate_drift(drift: Drift | None) -> str:
     """The stability indices, and the largest shifts of segments in original units."""
     if drift is None:
         return "no parent to compare with"
@@ -63,7 +63,7 @@ def drift_table(drift: Drift | None) -> str:
     )
 
 
-def _cell(transition: Transition | None, start: int, end: int) -> str:
+def _format_cell(transition: Transition | None, start: int, end: int) -> str:
     if transition is None:
         return ""
     if start == end or transition.n_moved is None:

@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 
 
-def picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
+def embed_picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
     """A plot that the UI shows in the materialization."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def readable(value: Any) -> Any:  # whatever Dagster takes as metadata
+def round_number(value: Any) -> Any:  # whatever Dagster takes as metadata
     """Round a number to what a person reads; everything else stays."""
     return float(f"{value:.6g}") if isinstance(value, float) else value

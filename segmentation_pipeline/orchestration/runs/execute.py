@@ -8,7 +8,7 @@ import dagster as dg
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Json, Snapshot
-from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, process_tag
+from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, make_process_tag
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import SCORING, STAGES
 from segmentation_pipeline.runtime import settings
@@ -48,7 +48,7 @@ class ScoringOutcome:
 
 
 @contextmanager
-def dagster_instance() -> Iterator[dg.DagsterInstance]:
+def open_dagster_instance() -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set.
 
     Raises:
@@ -81,7 +81,7 @@ def run_partition(
         instance=instance,
         raise_on_error=False,
         run_config=QUIET,
-        tags={**(tags or {}), PROCESS_TAG: process_tag()},
+        tags={**(tags or {}), PROCESS_TAG: make_process_tag()},
     )
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:
@@ -94,7 +94,7 @@ def run_partition(
     elif result.success:
         with transaction(segmentation.spec.publish.url_env) as connection:
             waiting = snapshots.find_by_run(connection, segmentation.spec.name, result.run_id)
-    return RunOutcome(partition, result.run_id, result.success, tuple(_problems(result)), receipt, waiting)
+    return RunOutcome(partition, result.run_id, result.success, tuple(_find_problems(result)), receipt, waiting)
 
 
 def run_scoring(
@@ -108,10 +108,10 @@ def run_scoring(
             noted = event.step_materialization_data.materialization.metadata
             receipt = {name: value.value for name, value in noted.items()}
     warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)
-    return ScoringOutcome(result.run_id, result.success, tuple(_problems(result)), receipt, warnings)
+    return ScoringOutcome(result.run_id, result.success, tuple(_find_problems(result)), receipt, warnings)
 
 
-def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+def _find_problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     """The failed blocking gates, or what the failed step said, without a traceback."""
     gates = [
         f"gate {evaluation.check_name}: {evaluation.description}"

@@ -15,10 +15,10 @@ PROCESS_TAG = "segmentation/process"
 PROC = Path("/proc")
 
 
-def process_tag() -> str:
+def make_process_tag() -> str:
     """This process: host, pid, and when it began, so that a pid given out again is not taken for it."""
     pid = os.getpid()
-    own = _stat(pid)
+    own = _read_stat(pid)
     return f"{socket.gethostname()}:{pid}:{own.started if own is not None else 0}"
 
 
@@ -33,7 +33,7 @@ def is_gone(tag: str) -> bool:
         return True
     except PermissionError:
         pass
-    now = _stat(int(pid))
+    now = _read_stat(int(pid))
     if now is None:
         return False
     # a killed process that nobody has collected yet (a zombie) answers too
@@ -46,7 +46,7 @@ class _Stat(NamedTuple):
     """In ticks since the machine did."""
 
 
-def _stat(pid: int) -> _Stat | None:
+def _read_stat(pid: int) -> _Stat | None:
     """The state of a process and when it began; None where there is no /proc."""
     try:
         # the command, in brackets, may hold anything; behind it stand the state and, as the 20th field, the start

@@ -47,7 +47,7 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
     patience = read_patience(PATIENCE_SECONDS)
     began = time.monotonic()
     told: set[str] = set()
-    while earlier := _earlier_runs(context, name):
+    while earlier := _find_earlier_runs(context, name):
         first, waited = min(earlier), time.monotonic() - began
         what = f"the run {first.run_id[:8]} of the earlier partition {first.partition}"
         if all(each.queued_behind for each in earlier) and waited >= min(QUEUE_PATIENCE_SECONDS, patience):
@@ -68,7 +68,7 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[str]) -> list[dg.DagsterRun]:
+def find_unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[str]) -> list[dg.DagsterRun]:
     """The runs of a segmentation's jobs or assets that have not ended; not those whose process is gone."""
     runs = [record.dagster_run for record in instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))]
     return [
@@ -78,7 +78,7 @@ def unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[str]) 
     ]
 
 
-def _earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Earlier]:
+def _find_earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Earlier]:
     records = context.instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))
     own = next((each for each in records if each.dagster_run.run_id == context.run.run_id), None)
     found = []

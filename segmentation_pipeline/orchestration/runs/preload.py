@@ -27,17 +27,17 @@ def begin_loading(context: dg.AssetExecutionContext, segmentation: SegmentationC
     if steps is None:
         steps = [node.name for node in context.job_def.nodes]
     if segmentation.key("k_sweep").to_python_identifier() in steps:
-        _loading()
+        _start_loading()
 
 
 def finish_loading() -> None:
     """Wait for what was begun: the stages after this one load from the same packages."""
-    if _loading.cache_info().currsize:
-        _loading().join()
+    if _start_loading.cache_info().currsize:
+        _start_loading().join()
 
 
 @functools.cache
-def _loading() -> Thread:
+def _start_loading() -> Thread:
     thread = Thread(target=_load, name="loading")
     thread.start()
     return thread

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import ArtifactError
-from segmentation_pipeline.model.json import plain
+from segmentation_pipeline.model.json import to_plain
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Artifact:
 
     def write_json(self, name: str, value: object) -> None:
         """Write `<name>.json`; NaN and infinities become null."""
-        (self.folder / f"{name}.json").write_text(json.dumps(plain(value), indent=1, allow_nan=False))
+        (self.folder / f"{name}.json").write_text(json.dumps(to_plain(value), indent=1, allow_nan=False))
 
     def write_html(self, name: str, page: bytes) -> None:
         """Write `<name>.html`, for people; no stage reads it."""

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from segmentation_pipeline.model.json import plain
+from segmentation_pipeline.model.json import to_plain
 from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import copy as binary_copy
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
@@ -293,8 +293,8 @@ def record_rejected(
     statement = sql.SQL('COPY {} (run_id, partition, key, reasons, "row") FROM STDIN').format(table)
     with get_driver_connection(connection).cursor().copy(statement) as copy:
         for row, why in zip(rejected.to_dict("records"), reasons, strict=True):
-            value = plain(row[key])
-            stored = json.dumps(plain(row)) if store_rows else None
+            value = to_plain(row[key])
+            stored = json.dumps(to_plain(row)) if store_rows else None
             copy.write_row((run_id, partition, None if value is None else str(value), list(why), stored))
 
 

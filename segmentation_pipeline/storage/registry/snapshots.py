@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Snapshot
-from segmentation_pipeline.model.json import plain
+from segmentation_pipeline.model.json import to_plain
 from segmentation_pipeline.storage.registry import schema
 
 if TYPE_CHECKING:
@@ -235,7 +235,9 @@ def record(
             segmentation=ledger.name,
             version=version,
             created_at=sa.func.clock_timestamp(),
-            **{name: plain(value) if isinstance(value, dict) else value for name, value in asdict(candidate).items()},
+            **{
+                name: to_plain(value) if isinstance(value, dict) else value for name, value in asdict(candidate).items()
+            },
         )
         .returning(_SNAPSHOT.c.snapshot_id)
     )
@@ -301,7 +303,7 @@ def _one(connection: sa.Connection, where: sa.ColumnElement[bool], *order: sa.Co
 
 
 def _row(value: Centroid | Segment | LineageEvent | GateResult) -> dict[str, Any]:
-    return {name: plain(each) for name, each in asdict(value).items()}
+    return {name: to_plain(each) for name, each in asdict(value).items()}
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

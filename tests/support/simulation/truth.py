@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Final, cast
 
-from segmentation_pipeline.demo.truth import persona_stability
+from segmentation_pipeline.demo.truth import measure_stability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def _homes(assigned: pd.DataFrame, column: str) -> Homes:
     frame = assigned.assign(segment_id=assigned[column], cluster=assigned[column])
     return {
         each.persona: {int(cast("int", home.month)): home.segment_id for home in each.homes}
-        for each in persona_stability(frame).personas
+        for each in measure_stability(frame).personas
     }
 
 

@@ -27,8 +27,8 @@ NOTHING: dict[str, Any] = {"decisions": [], "waiting": []}
 def a_terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
     """A terminal of 80 columns that takes colours, recorded."""
     recorded = Console(force_terminal=True, color_system="standard", width=80, record=True, highlight=False)
-    monkeypatch.setattr(views, "console", lambda: recorded)
-    monkeypatch.setattr(progress, "console", lambda: recorded)
+    monkeypatch.setattr(views, "make_console", lambda: recorded)
+    monkeypatch.setattr(progress, "make_console", lambda: recorded)
     return recorded
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation_pipeline.orchestration.partitions import (
-    cron_of,
-    delay_of,
-    ended_partitions,
-    latest_partition,
-    partitions_definition,
-    period_of,
-    scoring_period,
+    define_partitions,
+    find_delay,
+    find_latest_partition,
+    find_period,
+    find_scoring_period,
+    list_ended_partitions,
+    make_cron_line,
 )
 from segmentation_pipeline.spec import PartitionsSpec, ScheduleSpec
 
@@ -42,8 +42,8 @@ def _spec(cadence: Any = "monthly", start: str = "2024-01-01", **changes: Any) -
 )
 def test_ended_periods_are_named_by_their_start(spec: PartitionsSpec, names: list[str]) -> None:
     """The periods that have ended by now are listed in order, up to the end, which is exclusive."""
-    assert ended_partitions(spec, NOW) == names
-    assert latest_partition(spec, NOW) == (names[-1] if names else None)
+    assert list_ended_partitions(spec, NOW) == names
+    assert find_latest_partition(spec, NOW) == (names[-1] if names else None)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_ended_periods_are_named_by_their_start(spec: PartitionsSpec, names: lis
 )
 def test_a_period_has_ended_at_its_end(now: datetime, latest: str) -> None:
     """A month is complete from the first moment of the next."""
-    assert latest_partition(_spec(), now) == latest
+    assert find_latest_partition(_spec(), now) == latest
 
 
 def test_a_day_ends_where_the_segmentation_lives() -> None:
     """In Berlin a summer month ends two hours before it does in UTC."""
     spec = _spec(timezone="Europe/Berlin")
 
-    assert latest_partition(spec, datetime(2024, 6, 30, 21, 59, tzinfo=UTC)) == "2024-05-01"
-    assert latest_partition(spec, datetime(2024, 6, 30, 22, 0, tzinfo=UTC)) == "2024-06-01"
+    assert find_latest_partition(spec, datetime(2024, 6, 30, 21, 59, tzinfo=UTC)) == "2024-05-01"
+    assert find_latest_partition(spec, datetime(2024, 6, 30, 22, 0, tzinfo=UTC)) == "2024-06-01"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_period_ends_where_the_next_begins(
     spec: PartitionsSpec, partition: str, start: datetime, end: datetime
 ) -> None:
     """A partition's dates are its first moment and its end, exclusive, across leap days and clock changes."""
-    period = period_of(spec, partition)
+    period = find_period(spec, partition)
 
     assert period.partition == partition
     assert (period.window_start, period.as_of) == (start, end)
@@ -100,7 +100,7 @@ def test_a_period_ends_where_the_next_begins(
 
 def test_the_day_of_the_clock_change_has_23_hours() -> None:
     """The day on which summer time begins is an hour shorter, and nothing falls between two days."""
-    period = period_of(_spec("daily", timezone="Europe/Berlin"), "2024-03-31")
+    period = find_period(_spec("daily", timezone="Europe/Berlin"), "2024-03-31")
 
     assert period.as_of.astimezone(UTC) - period.window_start.astimezone(UTC) == timedelta(hours=23)
 
@@ -114,9 +114,9 @@ def test_the_day_of_the_clock_change_has_23_hours() -> None:
 def test_periods_follow_each_other_without_a_gap(cadence: str, timezone: str, months: int) -> None:
     """Whatever the cadence and the time zone, each period ends exactly where the next begins."""
     spec = _spec(cadence, timezone=timezone)
-    names = ended_partitions(spec, datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=31 * months + 2))
+    names = list_ended_partitions(spec, datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=31 * months + 2))
 
-    periods = [period_of(spec, name) for name in names]
+    periods = [find_period(spec, name) for name in names]
 
     assert len(names) == len(set(names)) > 0
     assert [period.as_of for period in periods[:-1]] == [period.window_start for period in periods[1:]]
@@ -126,7 +126,7 @@ def test_periods_follow_each_other_without_a_gap(cadence: str, timezone: str, mo
 
 def test_weeks_begin_on_monday() -> None:
     """Every weekly period starts on a Monday."""
-    names = ended_partitions(_spec("weekly"), NOW)
+    names = list_ended_partitions(_spec("weekly"), NOW)
 
     assert {datetime.fromisoformat(name).weekday() for name in names} == {0}
 
@@ -149,14 +149,14 @@ def test_the_schedule_fires_after_the_end(cadence: str, hours: int, cron: str) -
     """The cron line is that many hours after a period's end, on a day that every month has."""
     schedule = ScheduleSpec(hours_after_end=hours)
 
-    assert cron_of(_spec(cadence), schedule) == cron
-    assert delay_of(schedule) == timedelta(hours=hours)
+    assert make_cron_line(_spec(cadence), schedule) == cron
+    assert find_delay(schedule) == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("cadence", ["daily", "weekly", "monthly"])
 def test_the_definition_names_partitions_by_day(cadence: str) -> None:
     """Dagster's definition starts where the spec says, in its time zone, with names like 2024-01-01."""
-    definition = partitions_definition(_spec(cadence, timezone="Europe/Berlin"))
+    definition = define_partitions(_spec(cadence, timezone="Europe/Berlin"))
 
     assert definition.start == datetime(2024, 1, 1, tzinfo=BERLIN)
     assert (definition.fmt, definition.timezone) == ("%Y-%m-%d", "Europe/Berlin")
@@ -183,7 +183,7 @@ def test_customers_are_scored_by_the_period_that_ends_now(
     spec: PartitionsSpec, now: datetime, window_start: datetime
 ) -> None:
     """as_of is now, in the segmentation's time zone, and the window goes back by one period."""
-    period = scoring_period(spec, now)
+    period = find_scoring_period(spec, now)
 
     assert period.as_of == now
     assert period.as_of.utcoffset() == now.astimezone(ZoneInfo(spec.timezone)).utcoffset()
@@ -195,9 +195,9 @@ def test_customers_are_scored_by_the_period_that_ends_now(
 def test_at_a_period_s_end_the_window_is_that_period(cadence: str) -> None:
     """Scored in the moment in which a period ends, customers are seen as that period's fit sees them."""
     spec = _spec(cadence, timezone="Europe/Berlin")
-    for partition in ended_partitions(spec, NOW):
-        period = period_of(spec, partition)
-        scored = scoring_period(spec, period.as_of)
+    for partition in list_ended_partitions(spec, NOW):
+        period = find_period(spec, partition)
+        scored = find_scoring_period(spec, period.as_of)
         assert (scored.window_start, scored.as_of) == (period.window_start, period.as_of)
 
 
@@ -218,4 +218,4 @@ def test_from_the_end_on_customers_are_scored_by_the_last_period(
     spec: PartitionsSpec, now: datetime, last: str
 ) -> None:
     """After `end` nothing moves any more: the dates are the last period's own."""
-    assert scoring_period(spec, now) == period_of(spec, last)
+    assert find_scoring_period(spec, now) == find_period(spec, last)

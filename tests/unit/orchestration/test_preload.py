@@ -21,7 +21,7 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has just begun."""
     monkeypatch.setattr(loading, "NEEDED", ("no_such_module", MODULE))
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
-    loading._loading.cache_clear()
+    loading._start_loading.cache_clear()
 
 
 def _context(steps: list[str] | None, nodes: list[str]) -> Any:

@@ -14,9 +14,9 @@ from matplotlib.textpath import TextPath
 
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 from segmentation_pipeline.reporting import style
-from segmentation_pipeline.reporting.figures import distance_figure, scatter_figure, silhouette_figure, sweep_figure
-from segmentation_pipeline.reporting.segments import MOST_FEATURES, profile_figure, size_figure
-from segmentation_pipeline.reporting.style import PALETTE, segment_colour, segment_hatch, segment_marker, text_on
+from segmentation_pipeline.reporting.figures import draw_distances, draw_scatter, draw_silhouettes, draw_sweep
+from segmentation_pipeline.reporting.segments import MOST_FEATURES, draw_profiles, draw_sizes
+from segmentation_pipeline.reporting.style import PALETTE, choose_ink, segment_colour, segment_hatch, segment_marker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,13 +30,13 @@ LONG = "high spend, low recency days, mostly payment method electronic check of 
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that become bytes during the test."""
     figures: list[Figure] = []
-    real = style.png
+    real = style.to_png
 
     def keep(figure: Figure) -> bytes:
         figures.append(figure)
         return real(figure)
 
-    monkeypatch.setattr(style, "png", keep)
+    monkeypatch.setattr(style, "to_png", keep)
     return figures
 
 
@@ -69,11 +69,11 @@ def test_every_figure_is_a_png_as_wide_as_the_ui(k: int) -> None:
     rng = np.random.default_rng(0)
     points, segments = rng.normal(size=(200, 2)), np.arange(200) % k + 1
     pictures = [
-        sweep_figure(_sweep(k)),
-        scatter_figure(points, segments, np.array([0.5, 0.3]), names=names),
-        silhouette_figure(_sample(k), _sweep(k, tuple(np.linspace(0.1, 0.6, k)))),
-        size_figure(dict.fromkeys(names, 1234567), names=names, unassigned=3),
-        profile_figure({segment: {f"feature {each}": 0.5 for each in range(30)} for segment in names}, names=names),
+        draw_sweep(_sweep(k)),
+        draw_scatter(points, segments, np.array([0.5, 0.3]), names=names),
+        draw_silhouettes(_sample(k), _sweep(k, tuple(np.linspace(0.1, 0.6, k)))),
+        draw_sizes(dict.fromkeys(names, 1234567), names=names, unassigned=3),
+        draw_profiles({segment: {f"feature {each}": 0.5 for each in range(30)} for segment in names}, names=names),
     ]
     for width, height in map(_size, pictures):
         assert width == 792
@@ -84,7 +84,7 @@ def test_silhouettes_are_told_by_cluster(drawn: list[Figure]) -> None:
     """Each cluster has its size and its own mean from the sweep, in colours of no segment; the line is the sweep's."""
     sample = _sample(3)
 
-    silhouette_figure(sample, _sweep(3, (0.1, 0.2, 0.3)))
+    draw_silhouettes(sample, _sweep(3, (0.1, 0.2, 0.3)))
 
     (axes,) = drawn[0].axes
     sizes = [5 * int((sample.clusters == cluster).sum()) for cluster in range(3)]
@@ -107,7 +107,7 @@ def test_silhouettes_of_segments_have_the_segments_colours(drawn: list[Figure]) 
     sample = _sample(3)
     named = SilhouetteSample(sample.clusters + 4, sample.silhouettes, sample.weights)
 
-    silhouette_figure(named, _sweep(3, (0.1, 0.2, 0.3)), names={4: "web", 5: "shop", 6: "app"})
+    draw_silhouettes(named, _sweep(3, (0.1, 0.2, 0.3)), names={4: "web", 5: "shop", 6: "app"})
 
     colours = [to_hex(band.get_facecolor()[0]).upper() for band in drawn[0].axes[0].collections]
     assert colours == [segment_colour(segment) for segment in (4, 5, 6)]
@@ -120,7 +120,7 @@ def test_labels_of_thin_clusters_do_not_overlap(k: int, drawn: list[Figure]) -> 
     sample = _sample(k)
     weights = np.where(sample.clusters == 0, 1000.0, 0.5)
 
-    silhouette_figure(SilhouetteSample(sample.clusters, sample.silhouettes, weights), _sweep(k, (0.5,) * k))
+    draw_silhouettes(SilhouetteSample(sample.clusters, sample.silhouettes, weights), _sweep(k, (0.5,) * k))
 
     boxes = sorted((text.get_window_extent() for text in drawn[0].axes[0].texts), key=lambda box: box.y0)
     assert all(lower.y1 <= upper.y0 + 1 for lower, upper in pairwise(boxes))
@@ -130,7 +130,7 @@ def test_distances_are_told_by_cluster(drawn: list[Figure]) -> None:
     """A row for each cluster with its customers, those in none first, and the median where it is."""
     clusters = np.repeat([-1, 0, 1], [5, 1000, 101])
     distances = np.concatenate([np.full(5, 9.0), np.linspace(0, 2, 1000), np.linspace(2, 4, 101)])
-    distance_figure(distances, clusters)
+    draw_distances(distances, clusters)
 
     axes = drawn[0].axes[0]
     assert [each.get_text() for each in axes.get_yticklabels()] == [
@@ -144,7 +144,7 @@ def test_distances_are_told_by_cluster(drawn: list[Figure]) -> None:
 
 def test_sizes_are_counts_and_shares(drawn: list[Figure]) -> None:
     """A bar a segment in its colour with count and share of the assigned; the unassigned are grey and have no share."""
-    size_figure({9: 250, 2: 750}, names={2: "big", 9: LONG}, unassigned=12)
+    draw_sizes({9: 250, 2: 750}, names={2: "big", 9: LONG}, unassigned=12)
 
     (axes,) = drawn[0].axes
     bars = axes.patches
@@ -166,7 +166,7 @@ def _outline(path: Path) -> NDArray[np.float64]:
 
 def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
     """The strongest feature comes first, each cell has its number in a readable colour, no value is no number."""
-    profile_figure({1: {"age": 0.26, "spend": -3.0}, 3: {"age": float("nan"), "spend": 0.02}}, names={1: "a", 3: "b"})
+    draw_profiles({1: {"age": 0.26, "spend": -3.0}, 3: {"age": float("nan"), "spend": 0.02}}, names={1: "a", 3: "b"})
 
     (axes,) = drawn[0].axes
     assert [label.get_text() for label in axes.get_yticklabels() if label.get_text()] == ["spend", "age"]
@@ -187,7 +187,7 @@ def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
 def test_a_profile_of_many_features_says_what_it_leaves_out(drawn: list[Figure]) -> None:
     """The features that say least are left out, and counted."""
     scores = {f"feature {each}": each / 10 for each in range(MOST_FEATURES + 5)}
-    profile_figure({1: scores, 2: scores}, names={})
+    draw_profiles({1: scores, 2: scores}, names={})
     (axes,) = drawn[0].axes
     assert "5 features that say less are left out" in axes.get_xlabel()
     assert axes.get_yticklabels()[0].get_text() == f"feature {MOST_FEATURES + 4}"
@@ -203,7 +203,7 @@ def test_a_segment_looks_like_no_other() -> None:
 
 def test_text_is_black_on_light_and_white_on_dark() -> None:
     """Whichever has the higher contrast, on every colour of the palette at least 4.5 to 1."""
-    assert (text_on(1, 1, 1), text_on(0, 0, 0.3), text_on(0.9, 0.6, 0)) == (style.INK, "white", style.INK)
+    assert (choose_ink(1, 1, 1), choose_ink(0, 0, 0.3), choose_ink(0.9, 0.6, 0)) == (style.INK, "white", style.INK)
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_text_is_black_on_light_and_white_on_dark() -> None:
 )
 def test_names_are_cut_between_words(text: str, lines: int, wanted: str) -> None:
     """A name fits into its lines; what is cut ends in "…", inside a word only where it must."""
-    assert style.wrapped(text, width=19, lines=lines) == wanted
+    assert style.wrap_text(text, width=19, lines=lines) == wanted

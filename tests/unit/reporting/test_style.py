@@ -6,13 +6,13 @@ import sys
 HELD = """
 import gc, weakref
 import numpy as np
-from segmentation_pipeline.reporting.style import canvas, png
+from segmentation_pipeline.reporting.style import make_canvas, to_png
 
 gc.disable()
 
 def draw():
     matrix = np.zeros(10)
-    png(canvas(2.0))
+    to_png(make_canvas(2.0))
     return weakref.ref(matrix)
 
 held = draw()

@@ -16,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from segmentation_pipeline.errors import ArtifactError
-from segmentation_pipeline.model.json import plain
+from segmentation_pipeline.model.json import to_plain
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.store import MANIFEST, ArtifactStore
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion, json_version, text_version
@@ -279,7 +279,7 @@ def test_not_a_number_is_null_in_json(store: ArtifactStore) -> None:
 )
 def test_any_value_becomes_plain(value: object, expected: object) -> None:
     """Values of numpy, pandas and datetime become what JSON can hold, missing ones null."""
-    found = plain(value)
+    found = to_plain(value)
 
     assert found == expected
     assert type(found) is type(expected)
@@ -296,10 +296,10 @@ JSON = st.recursive(
 @settings(deadline=None, max_examples=50)
 def test_plain_values_are_strict_json(value: object) -> None:
     """Whatever the nesting, the result is JSON without NaN, and making it plain again changes nothing."""
-    found = plain(value)
+    found = to_plain(value)
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert plain(found) == found
+    assert to_plain(found) == found
 
 
 def test_text_and_json_versions_change_with_their_content() -> None:
