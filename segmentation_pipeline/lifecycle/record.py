@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
 from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
@@ -22,6 +21,7 @@ from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.model import (
+    UNASSIGNED,
     EarlierSnapshot,
     FittedModel,
     GateResult,

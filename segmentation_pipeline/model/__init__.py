@@ -1,6 +1,6 @@
 """The nouns that travel between the rooms: frozen, plain, JSON-able where they are saved."""
 
-from segmentation_pipeline.model.clustering import FitSummary, FittedModel
+from segmentation_pipeline.model.clustering import UNASSIGNED, FitSummary, FittedModel
 from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
 from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
 from segmentation_pipeline.model.identity import Alignment, EarlierSnapshot, Event, LineageEvent, Match, Transition
@@ -12,6 +12,7 @@ from segmentation_pipeline.model.snapshot import Centroid, Segment, Snapshot, St
 from segmentation_pipeline.model.sweep import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 
 __all__ = [
+    "UNASSIGNED",
     "Alignment",
     "Centroid",
     "CentroidShift",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model.json import Json
 
+# The label of a row that belongs to no cluster or segment.
+UNASSIGNED: Final = -1
 _MODEL_ARRAYS = ("radii", "weights", "precisions", "edges")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
+from segmentation_pipeline.model import UNASSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import FittedModel
 
-UNASSIGNED: Final = -1
 BLOCK_ROWS: Final = 65_536
 # Rows times prototypes in one block: 64 MB of distances.
 BLOCK_VALUES: Final = 2**23

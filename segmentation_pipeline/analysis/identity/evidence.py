@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from segmentation_pipeline.model import UNASSIGNED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-UNASSIGNED: Final = -1
 # Of a segment split in four equal parts none is its heir; of one split in three, the largest is.
 OVERLAP_FLOOR: Final = 0.25
 PLACE_VOTE: Final = 0.25

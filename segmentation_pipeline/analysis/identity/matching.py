@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, UNASSIGNED, MatchScores, Reference, weigh
+from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, MatchScores, Reference, weigh
 from segmentation_pipeline.analysis.identity.lineage import events_of
-from segmentation_pipeline.model import Alignment, Match
+from segmentation_pipeline.model import UNASSIGNED, Alignment, Match
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["FORBIDDEN", "UNASSIGNED", "Reference", "align", "as_segments"]
+__all__ = ["FORBIDDEN", "Reference", "align", "as_segments"]
 
 # lower than any total of scores, so that a forbidden pair is taken only where nothing else is left
 FORBIDDEN: Final = -1e6

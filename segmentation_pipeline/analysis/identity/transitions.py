@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
-from segmentation_pipeline.model import Transition
+from segmentation_pipeline.model import UNASSIGNED, Transition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.dates import is_date
 from segmentation_pipeline.analysis.features.encoding import transform
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED, Reference
-from segmentation_pipeline.model import Encoding, FittedModel
+from segmentation_pipeline.analysis.identity.evidence import Reference
+from segmentation_pipeline.model import UNASSIGNED, Encoding, FittedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
 from segmentation_pipeline.analysis.identity.matching import as_segments
 from segmentation_pipeline.analysis.profiles.projection import project
 from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
-from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.model import UNASSIGNED, Snapshot
 from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
 from segmentation_pipeline.orchestration.checks.gates import define_gate_checks, report_gate
 from segmentation_pipeline.orchestration.metadata.columns import describe_segment_columns

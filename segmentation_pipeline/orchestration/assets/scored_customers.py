@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_pipeline.analysis.clustering.labelling import UNASSIGNED
 from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, distance_drift
 from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.lifecycle import score as scoring
-from segmentation_pipeline.model import Period
+from segmentation_pipeline.model import UNASSIGNED, Period
 from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.metadata.values import round_number

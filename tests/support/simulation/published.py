@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED
 from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
 from segmentation_pipeline.analysis.quality.drift import describe
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
-from segmentation_pipeline.model import Period
+from segmentation_pipeline.model import UNASSIGNED, Period
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from support.simulation.world import FEATURES

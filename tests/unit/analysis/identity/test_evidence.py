@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from segmentation_pipeline.analysis.identity.evidence import (
-    ELSEWHERE,
-    UNASSIGNED,
-    Reference,
-    one_to_one,
-    overlap_of,
-    weigh,
-)
+from segmentation_pipeline.analysis.identity.evidence import ELSEWHERE, Reference, one_to_one, overlap_of, weigh
+from segmentation_pipeline.model import UNASSIGNED
 
 # two clusters of a hundred, and labels that agree with them under the segment ids 1 and 2
 CLUSTERS = np.repeat([0, 1], 100)

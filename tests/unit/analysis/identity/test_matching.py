@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, UNASSIGNED, Reference
+from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, Reference
 from segmentation_pipeline.analysis.identity.matching import align, as_segments
-from segmentation_pipeline.model import Alignment
+from segmentation_pipeline.model import UNASSIGNED, Alignment
 
 Pairs = Mapping[tuple[int, int], int]
 

@@ -9,9 +9,9 @@ import pytest
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
-from segmentation_pipeline.analysis.identity.evidence import UNASSIGNED, Reference
+from segmentation_pipeline.analysis.identity.evidence import Reference
 from segmentation_pipeline.analysis.identity.witnesses import Spreads, likeness_by_place, missing_columns, refer
-from segmentation_pipeline.model import EarlierSnapshot, FittedModel, Snapshot
+from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [
