@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.selection.silhouette import silhouette_estimate, silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette import EXACT_ROWS, silhouette_estimate, silhouette_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EXACT_ROWS: Final = 20_000
 # Of these the estimate draws its sample.
 MOST_ROWS: Final = 200_000
 # Their clusters are long or bent on purpose, and a silhouette measures round ones.

@@ -22,6 +22,8 @@ Labels = NDArray[np.integer[Any]]
 BLOCK_ROWS, BLOCK_COLUMNS, STRIP_ROWS = 1024, 8192, 32
 # So few rows cost nothing in float64, and single distances matter too much for float32's rounding of them.
 DOUBLE_ROWS = 4_096
+# Up to this many rows a silhouette is exact, from all distances; above it is estimated from a sample.
+EXACT_ROWS = 20_000
 # Labels up to it are counted, not sorted.
 MOST_COUNTED = 65_535
 

@@ -15,6 +15,7 @@ from segmentation_pipeline.analysis.selection.choice import choose_k
 from segmentation_pipeline.analysis.selection.dip import neighbour_dips, steps_between
 from segmentation_pipeline.analysis.selection.evaluation import Evaluation, evaluate_fits
 from segmentation_pipeline.analysis.selection.silhouette import (
+    EXACT_ROWS,
     silhouette_estimate,
     silhouette_samples,
     stratified_sample,
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
 FIT_ROWS: Final = 10_000
 # So many rows at most are looked at for valleys between clusters.
 DIP_ROWS: Final = 20_000
-# Up to it the silhouettes are exact, from one pass over the distances for all K.
-EXACT_ROWS: Final = 20_000
-# Above it each is estimated on so many rows, with an error that is shown beside it; the cost grows with their square.
+# Above EXACT_ROWS each silhouette is estimated on this many rows, with an error that is shown beside it; the cost grows
+# with their square.
 ESTIMATE_ROWS: Final = 5_000
 # Its error is that of so many groups left out in turn.
 ERROR_GROUPS: Final = 10
