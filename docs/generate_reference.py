@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
@@ -70,7 +70,6 @@ class Section:
     place: str
     examples: Mapping[str, str]
     notes: str = ""
-    headings: Mapping[str, str] = field(default_factory=dict)
 
 
 SECTIONS: Final = (
@@ -242,17 +241,17 @@ def _section(section: Section) -> Iterator[str]:
         yield ""
     yield "| field | type | default | meaning | example |"
     yield "|---|---|---|---|---|"
-    for name, each in section.model.model_fields.items():
-        meaning, example = each.description or "", f"`{section.examples[name]}`"
-        cells = (f"`{name}`", _type_of(each), _default_of(each), meaning, example)
+    for name, field in section.model.model_fields.items():
+        meaning, example = field.description or "", f"`{section.examples[name]}`"
+        cells = (f"`{name}`", _type_of(field), _default_of(field), meaning, example)
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""
 
 
-def _default_of(each: FieldInfo) -> str:
-    if each.is_required():
+def _default_of(field: FieldInfo) -> str:
+    if field.is_required():
         return "required"
-    value = each.get_default(call_default_factory=True, validated_data={})
+    value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined or value is None or value == []:
         return "none"
     if isinstance(value, Gate):
@@ -268,14 +267,14 @@ BOUNDS: Final = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"
 PLAIN: Final = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
 
 
-def _type_of(each: FieldInfo) -> str:
+def _type_of(field: FieldInfo) -> str:
     bounds = [
         f"{words} {value:,}" if isinstance(value, int) else f"{words} {value:g}"
-        for limit in each.metadata
+        for limit in field.metadata
         for name, words in BOUNDS.items()
         if (value := getattr(limit, name, None)) is not None
     ]
-    return ", ".join([_words(each.annotation), *bounds])
+    return ", ".join([_words(field.annotation), *bounds])
 
 
 def _words(annotation: Any) -> str:  # whatever stands behind a field
@@ -284,7 +283,7 @@ def _words(annotation: Any) -> str:  # whatever stands behind a field
     if annotation is Gate:
         return "number or [`{threshold, severity}`](#gatesname)"
     if isinstance(annotation, type) and issubclass(annotation, Spec):
-        place = next(each.place for each in SECTIONS if each.model is annotation)
+        place = next(section.place for section in SECTIONS if section.model is annotation)
         return f"[{place}](#{place.replace('.', '').replace('[]', '')})"
     return PLAIN[annotation]
 
@@ -292,9 +291,9 @@ def _words(annotation: Any) -> str:  # whatever stands behind a field
 def _words_of_many(annotation: Any) -> str:  # as above
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return ", ".join(f"`{each}`" for each in inner)
+        return ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(each) for each in inner if each is not type(None))
+        return " or ".join(_words(part) for part in inner if part is not type(None))
     if origin is tuple and Ellipsis not in inner:
         return f"two {_words(inner[0])}s"
     return f"list of {_words(inner[0])}" if origin in (list, tuple) else _words(inner[0])

@@ -31,12 +31,14 @@ RECOVERED = 0.8
 
 POLICIES: dict[str, Policy] = {
     "default": lambda found, one: choose_k(found, inertia_of_one=one).k,
-    "simplified silhouette": lambda found, _: max(found, key=lambda each: each.simplified_silhouette).k,
+    "simplified silhouette": lambda found, _: max(found, key=lambda candidate: candidate.simplified_silhouette).k,
     "... with the veto only": lambda found, _: veto_only(found),
     "silhouette": lambda found, _: choose_k(found, policy="silhouette").k,
     "davies_bouldin": lambda found, _: choose_k(found, policy="davies_bouldin").k,
-    "calinski-harabasz": lambda found, _: max(found, key=lambda each: each.calinski_harabasz).k,
-    "elbow": lambda found, one: elbow_k({each.k: each.inertia for each in found}, inertia_of_one=one) or 1,
+    "calinski-harabasz": lambda found, _: max(found, key=lambda candidate: candidate.calinski_harabasz).k,
+    "elbow": lambda found, one: (
+        elbow_k({candidate.k: candidate.inertia for candidate in found}, inertia_of_one=one) or 1
+    ),
     "always 2": lambda _, __: 2,
 }
 
@@ -57,7 +59,10 @@ class Labelled:
 
 def veto_only(found: list[SweepCandidate]) -> int:
     """Take the best simplified silhouette of the K without a veto, whichever way that leads."""
-    return max([each for each in found if not veto(each)] or found, key=lambda each: each.simplified_silhouette).k
+    return max(
+        [candidate for candidate in found if not veto(candidate)] or found,
+        key=lambda candidate: candidate.simplified_silhouette,
+    ).k
 
 
 def place(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], float]) -> Points:
@@ -145,10 +150,10 @@ def stored(folder: Path, names: list[str]) -> Iterator[Labelled]:
             yield Labelled(name, points, np.loadtxt(labels).astype(np.int64))
 
 
-def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[SweepCandidate], float, float]:
+def look(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[SweepCandidate], float, float]:
     """Return the candidates, K = 1's inertia and the adjusted Rand index at the true K."""
-    deviation = each.points.std(axis=0)
-    matrix = (each.points - each.points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    deviation = data.points.std(axis=0)
+    matrix = (data.points - data.points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     ks = range(2, min(k_max, len(matrix) - 1) + 1)
     fits = {k: KMeans(k, n_init=n_init, random_state=k).fit(matrix) for k in ks}
     exact = silhouette_samples(matrix, [fits[k].labels_ for k in ks])
@@ -174,8 +179,8 @@ def look(each: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Sw
                 gap_error=gaps[k][1] if gap else None,
             )
         )
-    known = each.labels > 0
-    at_true = adjusted_rand_score(each.labels[known], fits[each.k].labels_[known]) if each.k in fits else 0.0
+    known = data.labels > 0
+    at_true = adjusted_rand_score(data.labels[known], fits[data.k].labels_[known]) if data.k in fits else 0.0
     return found, inertias[1], float(at_true)
 
 
@@ -210,15 +215,15 @@ def main() -> None:
         sources["labelled"] = stored(options.labelled, names)
     for title, source in sources.items():
         started, rows, left_out = time.perf_counter(), [], []
-        for each in source:
-            found, one, recovered = look(each, k_max=options.k_max, n_init=options.n_init, gap=options.gap)
+        for data in source:
+            found, one, recovered = look(data, k_max=options.k_max, n_init=options.n_init, gap=options.gap)
             if recovered < RECOVERED and not (title == "labelled" and names):
-                left_out.append(each.name)
+                left_out.append(data.name)
                 continue
             picked = {name: policy(found, one) for name, policy in policies.items()}
-            rows.append((each.k, picked))
+            rows.append((data.k, picked))
             if title == "labelled":
-                print(f"{each.name:14s} K = {each.k:2d}  {choose_k(found, inertia_of_one=one).reason}")
+                print(f"{data.name:14s} K = {data.k:2d}  {choose_k(found, inertia_of_one=one).reason}")
         if rows:
             print(f"\n{title}: {len(rows)} sets, {len(left_out)} left out, {time.perf_counter() - started:.0f} s")
             print(*table(rows, list(policies)), sep="\n")

@@ -111,7 +111,7 @@ def mixture(rng: np.random.Generator) -> tuple[Points, Labels]:
     while len(centers) < k:
         box *= 1.01
         new = rng.uniform(-box, box, d)
-        if min(np.linalg.norm(new - each) for each in centers) >= apart:
+        if min(np.linalg.norm(new - center) for center in centers) >= apart:
             centers.append(new)
     shares = rng.dirichlet(np.full(k, 5.0)) if rng.random() < 0.5 else np.full(k, 1 / k)
     which = np.repeat(np.arange(k), np.maximum((shares * 1500).astype(int), 20))
@@ -236,7 +236,7 @@ def main() -> None:
         above, took = np.mean([row[2] > 0.5 for row in rows]), np.mean([row[3] for row in rows])
         print(f"{kind:14}{name:14}{len(rows):5}{len(flagged) / len(rows):9.0%}{won:>17}{above:13.0%}{took:6.2f}")
     for kind in MAKERS:
-        rows = [row for (each, _), found in flags.items() if each == kind for row in found]
+        rows = [row for (case_kind, _), found in flags.items() if case_kind == kind for row in found]
         print(f"{kind}: {np.mean([row[0] for row in rows]):.0%} of {len(rows)} flagged; by the score alone "
               f"{np.mean([row[2] > 0.5 for row in rows]):.0%}")  # fmt: skip
 

@@ -43,10 +43,10 @@ class _Watch(Thread):
         """Keep the highest of what was seen; the kernel's own high-water mark misses nothing between two looks."""
         while not self.stopped.wait(INTERVAL):
             # a process on its way to start another shows all of its parent's memory as its own
-            seen = {each.get("VmSize", 0): each for each in map(_kilobytes, _tree(self._pid))}.values()
-            resident = sum(each.get("VmRSS", 0) for each in seen)
-            self.peak = max(self.peak, resident, *(each.get("VmHWM", 0) for each in seen), 0)
-            self.anonymous = max(self.anonymous, sum(each.get("RssAnon", 0) for each in seen))
+            seen = {process.get("VmSize", 0): process for process in map(_kilobytes, _tree(self._pid))}.values()
+            resident = sum(process.get("VmRSS", 0) for process in seen)
+            self.peak = max(self.peak, resident, *(process.get("VmHWM", 0) for process in seen), 0)
+            self.anonymous = max(self.anonymous, sum(process.get("RssAnon", 0) for process in seen))
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
@@ -92,7 +92,7 @@ def _tree(pid: int) -> Iterator[int]:
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found = [int(each) for each in children.read_text().split()]
+            found = [int(pid) for pid in children.read_text().split()]
         except OSError:  # the thread has ended
             continue
         for child in found:

@@ -70,14 +70,14 @@ def print_stages(result: Result) -> None:
     _line("  of it with no file behind", [month.ours.anonymous for month in months], "MB")
     scripts = [month.by_hand for month in months if month.by_hand is not None]
     if scripts:
-        _line("script by hand", [each.seconds for each in scripts])
-        _line("  peak memory (RSS, process tree)", [each.peak for each in scripts], "MB")
+        _line("script by hand", [script.seconds for script in scripts])
+        _line("  peak memory (RSS, process tree)", [script.peak for script in scripts], "MB")
     _line("floor of extraction (psql)", [month.extraction_floor for month in months])
     floors = [month.publication_floor for month in months]
-    _line("floor of publication", [each.whole for each in floors])
-    _line("  COPY of the labels", [each.copy for each in floors])
-    _line("  UPDATE", [each.update for each in floors])
-    _line("  COPY of the history", [each.history for each in floors], last=True)
+    _line("floor of publication", [floor.whole for floor in floors])
+    _line("  COPY of the labels", [floor.copy for floor in floors])
+    _line("  UPDATE", [floor.update for floor in floors])
+    _line("  COPY of the history", [floor.history for floor in floors], last=True)
 
 
 def print_ratios(results: Mapping[int, Result]) -> bool:

@@ -47,7 +47,7 @@ def compare(matrix: NDArray[np.float32], labels: list[NDArray[np.int32]], repeat
         ours = silhouette_samples(matrix, labels)
         times.append(time.perf_counter() - started)
     started = time.perf_counter()
-    theirs = [reference(matrix, each) for each in labels]
+    theirs = [reference(matrix, assigned) for assigned in labels]
     slow, fast = time.perf_counter() - started, float(np.median(times))
     means = max(abs(float(a.mean()) - float(b.mean())) for a, b in zip(ours, theirs, strict=True))
     rows = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))

@@ -67,7 +67,7 @@ def test_it_is_accessible_and_stays_at_home(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert asked == [file.as_uri()]
@@ -76,9 +76,9 @@ def test_it_is_accessible_and_stays_at_home(
     found = page.evaluate("axe.run()")
     assert len(found["passes"]) > 20
     assert [
-        (each["id"], each["nodes"][0]["html"])
-        for each in found["violations"]
-        if each["impact"] in {"serious", "critical"}
+        (violation["id"], violation["nodes"][0]["html"])
+        for violation in found["violations"]
+        if violation["impact"] in {"serious", "critical"}
     ] == []
     page.close()
 

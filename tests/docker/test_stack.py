@@ -47,7 +47,7 @@ import time
 import dagster as dg
 from dagster._core.scheduler.instigation import ScheduleInstigatorData
 with dg.DagsterInstance.get() as instance:
-    states = [each for each in instance.all_instigator_state() if each.name == "shop_schedule"]
+    states = [state for state in instance.all_instigator_state() if state.name == "shop_schedule"]
     for state in states:
         data = ScheduleInstigatorData(state.instigator_data.cron_schedule, time.time() - 32 * 86400)
         instance.update_instigator_state(state.with_data(data))
@@ -59,7 +59,7 @@ import os
 from pathlib import Path
 def size(pid):
     return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-pids = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and int(each.name) not in (1, os.getpid())]
+pids = [int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit() and int(process.name) not in (1, os.getpid())]
 os.kill(max(pids, key=size), 9)
 """
 RUNS = "{ runsOrError { ... on Runs { results { runId parentRunId status tags { key value } } } } }"
@@ -108,7 +108,7 @@ class Stack:
 
     def log(self, run_id: str) -> str:
         """What a run's log says."""
-        return "\n".join(each.get("message") or "" for each in self.ask(LOG, id=run_id)["logsForRun"]["events"])
+        return "\n".join(event.get("message") or "" for event in self.ask(LOG, id=run_id)["logsForRun"]["events"])
 
     def launch(self, month: str) -> str:
         """Launch the chain for a month; returns when its process works."""
@@ -202,7 +202,7 @@ def test_a_tick_of_the_schedule_publishes_a_month(stack: Stack) -> None:
     assert (tags["dagster/schedule_name"], tags["dagster/partition"]) == ("shop_schedule", MONTH)
     assert stack.ended(run["runId"]) == "SUCCESS", stack.log(run["runId"])
     status = json.loads(stack.inside("code", "segmentation", "status", "shop", "--json"))
-    assert [(each["partition"], each["status"]) for each in status["snapshots"]] == [(MONTH, "published")]
+    assert [(snapshot["partition"], snapshot["status"]) for snapshot in status["snapshots"]] == [(MONTH, "published")]
 
 
 def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack) -> None:

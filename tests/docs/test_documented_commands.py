@@ -90,7 +90,7 @@ def test_commands_named_in_a_line_are_there(span: str) -> None:
     name, *rest = re.sub(r"[\[\]]", "", span).split()[1:]
     command = main.commands[name]
     options = {option for parameter in command.params for option in parameter.opts}
-    assert {each for each in rest if each.startswith("-")} <= options
+    assert {argument for argument in rest if argument.startswith("-")} <= options
     positions = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     assert not positions or len(rest) <= len(positions) + 2 * len(options)
 
@@ -130,4 +130,4 @@ def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
         needed = [
             estimate_bytes(name, n_rows=n_rows, n_columns=n_columns) / 2**30 for name in ("kmeans", "minibatch_kmeans")
         ]
-        assert told == [f"{each:.1f} GiB" for each in needed]
+        assert told == [f"{size:.1f} GiB" for size in needed]

@@ -34,7 +34,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / place).resolve() if place else page
         assert target.exists(), f"{page.name}: {link}"
         if name:
-            assert name in [anchor(each) for each in headings(target)], f"{page.name}: {link}"
+            assert name in [anchor(heading) for heading in headings(target)], f"{page.name}: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

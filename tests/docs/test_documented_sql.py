@@ -78,5 +78,5 @@ def test_the_list_of_tables_links_to_each() -> None:
     """The table at the top of the page leads to every section but the two that only we need."""
     first = PAGE[: PAGE.index("## For marketers")]
     linked = set(re.findall(r"\(#(\w+)\)", first))
-    sections = {anchor(each) for each in headings(DOCS / "database.md") if each.startswith("segmentation.")}
+    sections = {anchor(heading) for heading in headings(DOCS / "database.md") if heading.startswith("segmentation.")}
     assert sections - linked == {"segmentationshop_scored", "segmentationsegmentation"}

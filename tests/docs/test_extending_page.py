@@ -21,7 +21,7 @@ def test_python_blocks_run(block: Block) -> None:
 
 
 def _defined(name: str) -> Any:
-    (block,) = [each for each in blocks(DOCS / "extending.md") if f"def {name}(" in each.text]
+    (block,) = [block for block in blocks(DOCS / "extending.md") if f"def {name}(" in block.text]
     namespace: dict[str, Any] = {"__name__": "documented"}
     exec(compile(block.text, str(block), "exec"), namespace)
     return namespace[name]

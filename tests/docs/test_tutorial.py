@@ -24,7 +24,7 @@ def _script(block: Block) -> str:
     """The block as a shell would be given it, a line before each command saying which one it is."""
     if block.file is not None:
         return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
-    typed = [each for each in block.commands if words(each)[0] not in ELSEWHERE]
+    typed = [command for command in block.commands if words(command)[0] not in ELSEWHERE]
     return "".join(f"echo {shlex.quote(f'$ {command}')}\n{command}\n" for command in typed)
 
 

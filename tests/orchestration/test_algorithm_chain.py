@@ -46,7 +46,7 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert chain.rows("SELECT segment_id FROM segmentation.shop_current WHERE customer_id = %s", FAR) == [(None,)]
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = %s", FAR) == [(None,)]
     groups = _segments_by_group(chain)
-    assert sorted(len(each - {None}) for each in groups.values()) == [1, 1, 1]
+    assert sorted(len(ids - {None}) for ids in groups.values()) == [1, 1, 1]
 
     # several prototypes a segment, which share out its customers
     shown = chain.rows(
@@ -67,8 +67,8 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert (again.success, again.changed) == (True, 0)
     assert chain.rows("SELECT user_id, segment_id, last_updated FROM target ORDER BY 1") == before
     assert chain.run(MONTHS[1]).success
-    assert {group: each - {None} for group, each in _segments_by_group(chain, without=(7, FAR)).items()} == {
-        group: each - {None} for group, each in groups.items()
+    assert {group: ids - {None} for group, ids in _segments_by_group(chain, without=(7, FAR)).items()} == {
+        group: ids - {None} for group, ids in groups.items()
     }
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(4,)]
 
@@ -81,10 +81,10 @@ def test_prototypes_of_numbers_and_categories(chain: Chain) -> None:
 
     assert chain.rows(COUNTS) == [("kprototypes", 3, N_CUSTOMERS, N_CUSTOMERS, 0, 0)]
     groups = _segments_by_group(chain)
-    assert sorted(len(each) for each in groups.values()) == [1, 1, 1]
+    assert sorted(len(ids) for ids in groups.values()) == [1, 1, 1]
     ((model,),) = chain.rows("SELECT model FROM segmentation.snapshot")
     assert model["gamma"] == {"plan": 0.5}
-    assert sorted(model["labels"]) == sorted(segment for each in groups.values() for segment in each)
+    assert sorted(model["labels"]) == sorted(segment for ids in groups.values() for segment in ids)
     before = chain.rows("SELECT user_id, segment_id, last_updated FROM target ORDER BY 1")
     assert chain.run(MONTHS[0]).changed == 0
     assert chain.rows("SELECT user_id, segment_id, last_updated FROM target ORDER BY 1") == before
@@ -124,4 +124,4 @@ def test_every_algorithm_goes_through_the_chain(chain: Chain, fit: str) -> None:
 
     ((segments,),) = chain.rows("SELECT array_agg(DISTINCT segment_id) FROM target WHERE segment_id IS NOT NULL")
     assert sorted(segments) == [1, 2, 3]
-    assert sorted(len(each - {None}) for each in _segments_by_group(chain).values()) == [1, 1, 1]
+    assert sorted(len(ids - {None}) for ids in _segments_by_group(chain).values()) == [1, 1, 1]

@@ -169,7 +169,7 @@ def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case
     if case.refused:
         return
     _, valid, encoded = (_artifact(chain, stage) for stage in FRONT)
-    reasons = [reason for (each,) in chain.rows("SELECT reasons FROM segmentation.shop_rejected") for reason in each]
+    reasons = [reason for (reason,) in chain.rows("SELECT unnest(reasons) FROM segmentation.shop_rejected")]
     assert {reason: reasons.count(reason) for reason in reasons} == case.rejected
     assert valid.rows == case.used
     keys, matrix = encoded.matrix()

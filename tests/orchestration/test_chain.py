@@ -32,7 +32,7 @@ def test_months_keep_their_ids_and_have_the_month_before_as_parent(chain: Chain)
     for month in MONTHS[:3]:
         assert chain.run(month).success
         segments = _segments_by_group(chain)
-        assert sorted(len(each) for each in segments.values()) == [1, 1, 1]
+        assert sorted(len(ids) for ids in segments.values()) == [1, 1, 1]
         assert before in (None, segments)
         before = segments
     assert chain.rows(PARENTS) == [
@@ -177,7 +177,7 @@ def test_two_segmentations_live_side_by_side(chain: Chain) -> None:
     assert chain.run(MONTHS[0], name="vip").success
     counts = dict(chain.rows("SELECT segmentation, count(*) FROM segmentation.snapshot GROUP BY 1"))
     assert counts == {"shop": 1, "vip": 1}
-    assert all(len(each) == 1 for each in _segments_by_group(chain, "other_id").values())
+    assert all(len(ids) == 1 for ids in _segments_by_group(chain, "other_id").values())
 
 
 def test_a_source_without_usable_rows_fails_before_any_fit(chain: Chain) -> None:

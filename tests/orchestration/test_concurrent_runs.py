@@ -138,7 +138,7 @@ def test_two_months_through_the_whole_chain(chain: Chain) -> None:
 def _wait_for_run(month: str) -> None:
     with open_dagster_instance() as instance:
         for _ in range(600):
-            if any(each.tags.get(PARTITION_TAG) == month for each in instance.get_runs()):
+            if any(run.tags.get(PARTITION_TAG) == month for run in instance.get_runs()):
                 return
             time.sleep(0.05)
     pytest.fail(f"no run of {month} within 30 s")

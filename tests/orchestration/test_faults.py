@@ -80,7 +80,7 @@ def _leftovers(chain: Chain) -> list[str]:
 
     root = segmentations()["shop"].store.root
     unsealed = [
-        str(each) for each in root.glob("*/*/*") if each.name.startswith(".") or not (each / "manifest.json").exists()
+        str(path) for path in root.glob("*/*/*") if path.name.startswith(".") or not (path / "manifest.json").exists()
     ]
     tables = chain.rows(
         "SELECT relname::text FROM pg_class WHERE relname ~ '^shop_assignment_[0-9]+$' AND relname NOT IN "
@@ -108,9 +108,9 @@ def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypat
 
     assert outcome.success, outcome.problems
     retried = [
-        each for each in _events(chain, outcome.run_id) if each.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
-    assert [each.step_key.removeprefix("shop__") for each in retried] == [
+    assert [event.step_key.removeprefix("shop__") for event in retried] == [
         "raw_extract", "validated_rows", "aligned_segments", "published_segments"
     ]  # fmt: skip
     assert _statuses(chain) == [(MONTHS[0], 1, "published")]
@@ -144,7 +144,7 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
         reexecution_options=dg.ReexecutionOptions.from_failure(outcome.run_id, chain.instance),
     )
     assert again.success
-    assert {each.step_key for each in again.all_events if each.is_step_success} == {"shop__published_segments"}
+    assert {event.step_key for event in again.all_events if event.is_step_success} == {"shop__published_segments"}
     assert _statuses(chain) == [(MONTHS[0], 1, "published")]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(N_CUSTOMERS,)]
 
@@ -176,9 +176,9 @@ def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatc
     thread.join(60)
     assert outcome.success, outcome.problems
     retried = [
-        each for each in _events(chain, outcome.run_id) if each.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
-    assert [each.step_key for each in retried] == ["shop__published_segments"]
+    assert [event.step_key for event in retried] == ["shop__published_segments"]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL AND other_id = 1") == [(N_CUSTOMERS,)]
 
 
@@ -191,7 +191,7 @@ def test_a_slow_query_ends_at_once(chain: Chain) -> None:
     assert not outcome.success
     assert "canceling statement due to statement timeout" in outcome.problems[0]
     assert not [
-        each for each in _events(chain, outcome.run_id) if each.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
     assert _leftovers(chain) == []
 
@@ -227,7 +227,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 
 
 def _events(chain: Chain, run_id: str) -> list[dg.DagsterEvent]:
-    return [each.dagster_event for each in chain.instance.all_logs(run_id) if each.dagster_event is not None]
+    return [entry.dagster_event for entry in chain.instance.all_logs(run_id) if entry.dagster_event is not None]
 
 
 def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.Monk
     outcome = chain.run(MONTHS[0])
 
     assert not outcome.success
-    (said,) = [each for each in outcome.problems if "out of memory" in each]
+    (said,) = [problem for problem in outcome.problems if "out of memory" in problem]
     assert "Unable to allocate 9.31 GiB for an array" in said
     assert "GiB. Raise the limit" in said
     assert _statuses(chain) == []
@@ -256,7 +256,7 @@ def test_too_little_memory_is_refused_before_the_rows_are_worked_on(
     outcome = chain.run(MONTHS[0])
 
     assert not outcome.success
-    (said,) = [each for each in outcome.problems if "SEGMENTATION_MEMORY_LIMIT has 0.1 GiB" in each]
+    (said,) = [problem for problem in outcome.problems if "SEGMENTATION_MEMORY_LIMIT has 0.1 GiB" in problem]
     assert "customers x 3 columns need about 0.2 GiB" in said
     assert "raise the limit to" in said
     assert _statuses(chain) == []

@@ -79,7 +79,7 @@ def test_keys_and_names_of_every_kind_reach_the_target(chain: Chain, key: str, e
         assert dict(connection.execute(current)) == found
         assert connection.execute("SELECT count(*) FROM segmentation.shop_movers").fetchone() == (0,)
     assert found.keys() == wanted.keys()
-    assert len({(wanted[each], found[each]) for each in wanted}) == 3
+    assert len({(wanted[key], found[key]) for key in wanted}) == 3
     assert chain.rows("SELECT key_type FROM segmentation.segmentation") == [(kind,)]
 
 
@@ -113,14 +113,14 @@ def test_a_column_that_went_or_changed_is_named_and_nothing_is_written(chain: Ch
     state = "SELECT snapshot_id, status FROM segmentation.snapshot", "SELECT * FROM users ORDER BY 1"
     write_source(chain.defs, SOUND, features=[X, C])
     assert chain.run(MONTHS[0]).success
-    before = [chain.rows(each) for each in state]
+    before = [chain.rows(query) for query in state]
     for then, said in CHANGES.items():
         write_source(chain.defs, then % SOUND, features=[X, C])
         outcome = chain.run(MONTHS[1])
         assert not outcome.success
         assert said in outcome.problems[0]
         assert "the UI shows where" not in outcome.problems[0]
-        assert [chain.rows(each) for each in state] == before
+        assert [chain.rows(query) for query in state] == before
 
 
 def test_a_column_that_changes_its_type_and_keeps_its_meaning_moves_nobody(chain: Chain) -> None:

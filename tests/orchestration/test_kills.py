@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 JANUARY, FEBRUARY, MARCH = MONTHS[:3]
 N_KILLS = 20
 SEED = 41
-# each transaction lasts a good part of its stage, so that many of the moments fall into one
+# a transaction lasts a good part of its stage, so that many of the moments fall into one
 SLOWLY = """
 CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(TG_ARGV[0]::float); RETURN NEW; END $$;
 CREATE TRIGGER slowly BEFORE UPDATE ON target FOR EACH ROW WHEN (NEW.segment_id IS NOT NULL) EXECUTE FUNCTION slowly(0.002);
@@ -43,7 +43,9 @@ def _window(job: dg.JobDefinition) -> tuple[float, float]:
     assert ended_well(start(job, FEBRUARY))
     with open_dagster_instance() as instance:
         records = instance.all_logs(instance.get_runs(limit=1)[0].run_id)
-    steps = [each.timestamp - began for each in records if each.dagster_event and each.dagster_event.is_step_event]
+    steps = [
+        record.timestamp - began for record in records if record.dagster_event and record.dagster_event.is_step_event
+    ]
     return min(steps), max(steps)
 
 
@@ -52,7 +54,7 @@ def _is_whole(chain: Chain, *, before: int) -> bool:
     ((pointer,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
     statuses = dict(chain.rows("SELECT snapshot_id, status FROM segmentation.snapshot"))
     months = dict(chain.rows("SELECT snapshot_id, partition FROM segmentation.snapshot"))
-    published = {each: months[each] for each, status in statuses.items() if status == "published"}
+    published = {snapshot: months[snapshot] for snapshot, status in statuses.items() if status == "published"}
     assert sorted(published.values()) == [JANUARY, FEBRUARY]
     assert published[pointer] == FEBRUARY
     assert set(statuses.values()) <= {"published", "superseded", "candidate"}
@@ -63,7 +65,8 @@ def _is_whole(chain: Chain, *, before: int) -> bool:
     assert target == (dict.fromkeys(history) if pointer == before else history)
     tables = dict(chain.rows(TABLES))
     assert all(tables.values()), "an assignment table is not attached"
-    assert {int(each) for each in tables} == {each for each, status in statuses.items() if status != "candidate"}
+    accepted = {snapshot for snapshot, status in statuses.items() if status != "candidate"}
+    assert {int(snapshot) for snapshot in tables} == accepted
     centroids = {row[0] for row in chain.rows("SELECT DISTINCT snapshot_id FROM segmentation.centroid")}
     gates = {row[0] for row in chain.rows("SELECT DISTINCT snapshot_id FROM segmentation.gate")}
     assert centroids == gates == set(statuses)

@@ -50,7 +50,7 @@ def test_noise_is_not_published(chain: Chain, kind: str, d: int) -> None:
     outcome = chain.run(MONTHS[0], name="noise")
 
     assert not outcome.success
-    (problem,) = [each for each in outcome.problems if "no cluster structure" in each]
+    (problem,) = [problem for problem in outcome.problems if "no cluster structure" in problem]
     assert problem.startswith("gate structure: no cluster structure: ")
     assert outcome.receipt is None
     ((status, k, reason),) = chain.rows("SELECT status, k, metrics->>'reason' FROM segmentation.snapshot")

@@ -49,7 +49,7 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
     assert _png(_shown(chain, "k_sweep")["silhouettes"])[0] == 792
     # three hundred are few enough to be shown whole: the mean of what is shown is the one that is told
     assert (len(table), sorted(table["cluster"].unique())) == (N_CUSTOMERS, [0, 1, 2])
-    chosen = next(each for each in sweep["candidates"] if each["k"] == 3)
+    chosen = next(candidate for candidate in sweep["candidates"] if candidate["k"] == 3)
     assert np.isclose(table["silhouette"].mean(), chosen["silhouette"])
     assert np.allclose(table.groupby("cluster")["silhouette"].mean(), sweep["cluster_silhouettes"])
 
@@ -63,5 +63,5 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
         assert f"| {rule['condition']} | {rule['segment_id']} | 100% of 100 |" in str(shown["rules"].value)
     profiles = json.loads((aligned / "profiles.json").read_text())
     stored = dict(chain.rows("SELECT segment_id, profile FROM segmentation.centroid WHERE ordinal = 0"))
-    assert {int(segment): each["figures"] for segment, each in profiles.items()} == stored
+    assert {int(segment): profile["figures"] for segment, profile in profiles.items()} == stored
     assert set(profiles["1"]["scores"]) == {"visits", "spend", "plan is basic"}

@@ -96,11 +96,11 @@ def test_rule_2_no_column_of_any_table_holds_a_raw_cluster_number(chain: Chain) 
         "segment",
         "lineage",
     }
-    assert {each for values in found.values() for each in values} == {101, 102, 103, 104}
+    assert {segment for values in found.values() for segment in values} == {101, 102, 103, 104}
     assert found.pop(("segmentation", "next_segment_id")) == {104}
     for model, metrics in chain.rows("SELECT model, metrics FROM segmentation.snapshot"):
         assert set(model["labels"]) == {101, 102, 103}
-        assert {each["segment_id"] for each in metrics["matches"]} == {101, 102, 103}
+        assert {match["segment_id"] for match in metrics["matches"]} == {101, 102, 103}
         assert not {key for key in _keys(metrics) if "cluster" in key}
 
 
@@ -121,7 +121,8 @@ def _matrix(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float6
             columns.append((numbers - feature["center"]) / feature["scale"] * feature["weight"])
         else:
             columns += [
-                feature["weight"] * np.array([value == each for value in values]) for each in feature["categories"]
+                feature["weight"] * np.array([value == category for value in values])
+                for category in feature["categories"]
             ]
     return np.column_stack(columns).astype(np.float32).astype(np.float64)
 
@@ -274,10 +275,10 @@ def test_rule_8_what_was_born_in_a_month_keeps_its_id_when_the_month_runs_again(
         "WHERE partition > %s GROUP BY 1",
         JANUARY,
     )
-    assert {customer: set(each) for customer, each in history} == {
-        customer: {each} for customer, each in before.items()
+    assert {customer: set(segments) for customer, segments in history} == {
+        customer: {segment} for customer, segment in before.items()
     }
-    assert {len(each) for _, each in history} == {4}
+    assert {len(segments) for _, segments in history} == {4}
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(5,)]
     born = "SELECT count(*) FROM segmentation.lineage l JOIN segmentation.snapshot s USING (snapshot_id) WHERE event = 'born' AND segment_id = 4 AND partition = %s"
     assert chain.rows(born, FEBRUARY) == [(3,)]

@@ -82,8 +82,8 @@ def _by_hand(added: list[tuple[int, float, float, str]], encoding: Any) -> np.nd
             columns.append(number)
         else:
             columns += [
-                np.array([feature["weight"] if value == each else 0.0 for value in of])
-                for each in feature["categories"]
+                np.array([feature["weight"] if value == category else 0.0 for value in of])
+                for category in feature["categories"]
             ]
     return np.column_stack(columns).astype(np.float32).astype(np.float64)
 
@@ -258,7 +258,7 @@ def test_a_snapshot_without_its_features_is_scored_by_those_listed(chain: Chain)
     write_defs(chain.defs, features="auto")
     _publish(chain)
     ((features,),) = chain.rows("SELECT metrics->'features' FROM segmentation.snapshot")
-    assert [(each["column"], each["kind"]) for each in features] == [
+    assert [(feature["column"], feature["kind"]) for feature in features] == [
         ("visits", "numeric"), ("spend", "numeric"), ("plan", "categorical")
     ]  # fmt: skip
     chain.execute("UPDATE segmentation.snapshot SET metrics = metrics - 'features'")

@@ -45,8 +45,8 @@ def _as(url: str, user: str, password: str = "") -> str:
 def _grants() -> list[str]:
     """The statements that the page about operations gives for the two roles."""
     page = (ROOT / "docs" / "operations.md").read_text()
-    (block,) = [each for each in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "segmentation_reader" in each]
-    return [each.strip() for each in block.split(";") if each.strip()]
+    (block,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "segmentation_reader" in block]
+    return [statement.strip() for statement in block.split(";") if statement.strip()]
 
 
 @pytest.fixture
@@ -198,6 +198,6 @@ def test_a_password_is_nowhere(chain: Chain, monkeypatch: pytest.MonkeyPatch) ->
     assert any(path.suffix == ".db" for path in files)  # Dagster's event log is among them
     for secret in (password, written):
         assert secret not in "".join(shown)
-        assert not [each for each in seen if secret in each]
+        assert not [text for text in seen if secret in text]
         assert not [path for path in files if secret.encode() in path.read_bytes()]
     assert "Traceback" not in "".join(shown)

@@ -67,8 +67,9 @@ def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
         lineage = shown[stage][LINEAGE].value
         assert isinstance(lineage, dg.TableColumnLineage)
         assert set(lineage.deps_by_column) == set(_columns(shown[stage])) - {"last_updated"}
-        for dep in (each for deps in lineage.deps_by_column.values() for each in deps):
-            assert dep.column_name in _columns(shown[dep.asset_key.path[-1]]), (stage, dep)
+        for deps in lineage.deps_by_column.values():
+            for dep in deps:
+                assert dep.column_name in _columns(shown[dep.asset_key.path[-1]]), (stage, dep)
 
     assert list(_columns(shown["encoded_features"])) == ["customer_id", "visits", "spend", "plan=basic", "plan=gold"]
     assert _columns(shown["raw_extract"])["visits"].description == (
@@ -96,7 +97,7 @@ def test_a_matrix_of_components_comes_from_all_features(chain: Chain) -> None:
     assert event is not None
     assert event.asset_materialization is not None
     deps = event.asset_materialization.metadata[LINEAGE].value.deps_by_column
-    assert {each.column_name for each in deps["component 1"]} == {"visits", "spend", "plan"}
+    assert {dep.column_name for dep in deps["component 1"]} == {"visits", "spend", "plan"}
     assert "of the variance" in str(_columns(dict(event.asset_materialization.metadata))["component 1"].description)
 
 

@@ -33,7 +33,9 @@ def sweep(online_retail: Backfilled) -> tuple[dict[int, dict[str, Any]], dict[in
     """The last month's candidates and centers by K, and the matrix they were found on."""
     run_id = online_retail.rows("SELECT run_id FROM segmentation.snapshot WHERE partition = %s", LAST)[0][0]
     swept = online_retail.artifact("k_sweep", run_id)
-    candidates = {each["k"]: each for each in json.loads((swept / "sweep.json").read_text())["candidates"]}
+    candidates = {
+        candidate["k"]: candidate for candidate in json.loads((swept / "sweep.json").read_text())["candidates"]
+    }
     centers = {int(k): np.asarray(rows) for k, rows in json.loads((swept / "centers.json").read_text()).items()}
     with pa.memory_map(str(online_retail.artifact("encoded_features", run_id) / "matrix.arrow")) as file:
         features = pa.ipc.open_file(file).read_all().column("features").combine_chunks()
@@ -107,7 +109,7 @@ def test_inertia_equals_an_independent_fit(sweep: Any) -> None:
     """For each K the sweep's inertia is no more than half a percent above scikit-learn's own best of twenty starts."""
     candidates, _, matrix = sweep
     assert list(candidates) == list(range(2, 11))
-    ours = {k: each["inertia"] for k, each in candidates.items()}
+    ours = {k: candidate["inertia"] for k, candidate in candidates.items()}
     theirs = {k: KMeans(k, n_init=20, random_state=1).fit(matrix).inertia_ for k in candidates}
     # below it is a better optimum than scikit-learn's, by little: the data is the same
     assert {k: ours[k] / theirs[k] for k in ours} == pytest.approx(dict.fromkeys(ours, 1.0), abs=4 * TOLERANCE)
@@ -119,8 +121,8 @@ def test_silhouette_equals_scikit_learn_s_on_the_same_labels(sweep: Any) -> None
     candidates, centers, matrix = sweep
     labels = {k: _nearest(matrix, centers[k]) for k in candidates}
     theirs = {k: float(silhouette_score(matrix, labels[k])) for k in candidates}
-    assert {k: each["silhouette"] for k, each in candidates.items()} == pytest.approx(theirs, rel=TOLERANCE)
-    assert {k: each["inertia"] for k, each in candidates.items()} == pytest.approx(
+    assert {k: candidate["silhouette"] for k, candidate in candidates.items()} == pytest.approx(theirs, rel=TOLERANCE)
+    assert {k: candidate["inertia"] for k, candidate in candidates.items()} == pytest.approx(
         {k: float(np.square(matrix - centers[k][labels[k]]).sum()) for k in candidates}, rel=1e-6
     )
 

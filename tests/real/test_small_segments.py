@@ -68,7 +68,7 @@ def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> No
     """With `features: auto` every segment has more than 5 % of the customers."""
     inferred = list(infer_features(customers, key="customer_id", as_of=AS_OF).features)
 
-    assert [(each.column, each.transform) for each in inferred] == [
+    assert [(feature.column, feature.transform) for feature in inferred] == [
         ("last_bought_at", "log1p"), ("frequency", "log1p"), ("spend", "yeo-johnson")
     ]  # fmt: skip
     assert min(_smallest_shares(customers, inferred)) > 0.05

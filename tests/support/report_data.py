@@ -61,9 +61,9 @@ def reported(
     **changes: Any,
 ) -> SnapshotReport:
     """A snapshot of `k` equal segments whose ids never changed; ten customers moved from 1 to 2 where there is a 2."""
-    names = {each: name.replace("{}", str(each)) for each in range(1, k + 1)}
+    names = {segment: name.replace("{}", str(segment)) for segment in range(1, k + 1)}
     moved = [Transition(1, 2, 10, 4)] if k > 1 else []
-    stayed = [Transition(each, each, SIZE - 20, 0) for each in names]
+    stayed = [Transition(segment, segment, SIZE - 20, 0) for segment in names]
     metrics = {
         "features": FEATURES, "silhouette": 0.5123, "reason": f"K = {k}: silhouette 0.51", "n_moved": 10 if moved else 0,
         "transitions": [], "approval": list(reasons),
@@ -81,13 +81,13 @@ def reported(
         parent=parent,
         is_current=status == "published",
         segments=tuple(
-            ReportedSegment(each, names[each], "automatic", None, SIZE, 1 / k, profile(each), "2024-01-01") for each in names
+            ReportedSegment(segment, names[segment], "automatic", None, SIZE, 1 / k, profile(segment), "2024-01-01") for segment in names
         ),
         names=names,
         periods=tuple(
             ReportedPeriod(
                 f"2024-{month:02}-01", month, dict.fromkeys(names, SIZE), dict.fromkeys(names, 1 / k),
-                tuple(LineageEvent(each, "born" if month == 1 else "kept") for each in names),
+                tuple(LineageEvent(segment, "born" if month == 1 else "kept") for segment in names),
             )
             for month in range(1, months + 1)
         ),
@@ -107,8 +107,8 @@ def reported(
 def workings(k: int = 3) -> RunDetails:
     """A sweep that takes `k`, two findings and a rule for the first segment."""
     candidates = tuple(
-        SweepCandidate(each, 100 / each, 0.5, 0.6 - 0.03 * abs(each - k), 1.0, 9.0, 0.1, 0.5)
-        for each in range(2, max(k, 10) + 1)
+        SweepCandidate(n_clusters, 100 / n_clusters, 0.5, 0.6 - 0.03 * abs(n_clusters - k), 1.0, 9.0, 0.1, 0.5)
+        for n_clusters in range(2, max(k, 10) + 1)
     )
     structure = StructureVerdict("structure", 9.0, 0.5, "there are groups")
     return RunDetails(

@@ -71,12 +71,12 @@ def test_only_locked_requirements_are_installed() -> None:
         if " install " in part and "pip" in part
     ]
     assert len(installs) == 3
-    assert all("--require-hashes" in each or each.strip().endswith("*.whl") for each in installs)
-    assert all("--no-deps" in each for each in installs)
+    assert all("--require-hashes" in install or install.strip().endswith("*.whl") for install in installs)
+    assert all("--no-deps" in install for install in installs)
     for name in ("requirements.txt", "requirements-build.txt"):
         pinned = re.findall(r"^\S+==.*?(?=^\S|\Z)", (DOCKER / name).read_text(), re.MULTILINE | re.DOTALL)
         assert pinned
-        assert all("--hash=sha256:" in each for each in pinned)
+        assert all("--hash=sha256:" in requirement for requirement in pinned)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_every_variable_is_documented() -> None:
     """Each that compose.yaml sets or asks for is in the README, and each that it asks for in .env.example."""
     asked = set(re.findall(r"\$\{([A-Z_]+)", (DOCKER / "compose.yaml").read_text()))
     given = {variable for service in SERVICES.values() for variable in service.get("environment", {})}
-    assert not {each for each in asked | given if f"`{each}`" not in README}
+    assert not {variable for variable in asked | given if f"`{variable}`" not in README}
     offered = set(re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE))
     assert asked <= offered
     assert offered == asked | {"SEGMENTATION_DATABASE_URL"}
@@ -184,7 +184,7 @@ def test_the_first_hour_is_five_commands() -> None:
     assert all(line.startswith("$ ") for line in first)
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if each.startswith("docker compose")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("docker compose")])
 def test_the_readmes_commands_name_services_that_exist(command: str) -> None:
     """Of `docker compose run`, `exec`, `logs`, `restart` and `stop`, the service is one of compose.yaml's."""
     words = shlex.split(command.split("|", maxsplit=1)[0])[2:]

@@ -162,7 +162,7 @@ def breaches(module: str, source: str) -> list[str]:
         elif top == "__future__" and name in LIVE_ANNOTATIONS:
             found.append(f"{name} makes its annotations text, and Dagster reads them")
     if name in PURE:
-        found += [f"{name} calls {each}" for each in sorted(_impure_calls(tree))]
+        found += [f"{name} calls {call}" for call in sorted(_impure_calls(tree))]
     return found
 
 
