@@ -130,13 +130,13 @@ def _require_partitions(segmentation: "SegmentationContext", partitions: Sequenc
 
 def _run(segmentation: "SegmentationContext", partitions: Sequence[str]) -> "list[RunOutcome]":
     from segmentation_pipeline.cli.progress import show_progress
-    from segmentation_pipeline.orchestration.assets.raw_extract import undated
+    from segmentation_pipeline.orchestration.assets.raw_extract import warn_undated
     from segmentation_pipeline.orchestration.jobs import build_definitions
     from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance, run_partition
 
     if not partitions:
         return []
-    if warning := undated(segmentation, partitions[0]):  # once, for it is the same for all of them
+    if warning := warn_undated(segmentation, partitions[0]):  # once, for it is the same for all of them
         click.echo(f"{segmentation.spec.name}: warning: {warning}", err=True)
     outcomes = []
     job = build_definitions(segmentation).resolve_job_def(segmentation.spec.name)

@@ -11,7 +11,8 @@ from segmentation_pipeline.demo.truth import IdentityStability, measure_stabilit
 from segmentation_pipeline.storage.registry import assignments, snapshots
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.storage.artifacts.store import ArtifactStore
+    from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
+from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 
 def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -> IdentityStability:
@@ -25,7 +26,7 @@ def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -
         if ledger is None or snapshot.status != "published":
             continue
         segments = assignments.segments_in(connection, ledger, snapshot.snapshot_id)
-        matches = store.open("aligned_segments", snapshot.partition, snapshot.run_id).json("alignment")["matches"]
+        matches = AlignedSegments(store.open(AlignedSegments.STAGE, snapshot.partition, snapshot.run_id)).matches
         cluster_of = {match["segment_id"]: match["cluster"] for match in matches}
         months.append(
             pd.DataFrame(

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from psycopg import sql
 
 from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, Artifact
+from segmentation_pipeline.storage.artifacts.manifest import Manifest
 from segmentation_pipeline.storage.artifacts.store import MANIFEST, ArtifactStore, disk_errors, seal
 from segmentation_pipeline.storage.registry import assignments, schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
@@ -122,21 +123,21 @@ def _in_artifacts(store: ArtifactStore, key_name: str, key: int | str) -> tuple[
     n_raw: dict[str, int] = {}  # rows of the customer by artifact, to keep the counts of the next stage right
     for folder in _folders(store):
         where = "/".join(folder.parts[-3:])
-        artifact = Artifact(folder, json.loads((folder / MANIFEST).read_text()))
+        artifact = Artifact(folder, Manifest.from_json(json.loads((folder / MANIFEST).read_text())))
         if (folder / _MATRIX).exists() and _is_key(artifact.matrix()[0], key).true_count:
             shutil.rmtree(folder)
             removed.append(where)
             continue
         tables = {each: n for each in folder.glob("*.parquet") if (n := _count(each, key_name, key))}
         n_rows = n_raw[where] = sum(tables.values())
-        n_rejected = sum(n_raw.get(each, 0) for each in artifact.manifest.get("made_from", ())) - n_rows
+        n_rejected = sum(n_raw.get(each, 0) for each in artifact.manifest.made_from) - n_rows
         counts = {"rows": artifact.rows - n_rows} if tables else {}
-        if "rejected" in artifact.manifest and n_rejected:
-            counts["rejected"] = int(artifact.manifest["rejected"]) - n_rejected
+        if artifact.manifest.rejected is not None and n_rejected:
+            counts["rejected"] = artifact.manifest.rejected - n_rejected
         receipt = folder / _RECEIPT
         named = receipt.exists() and str(key) in json.loads(receipt.read_text()).get(_EXAMPLES, ())
         if counts or named:
-            forgotten = int(artifact.manifest.get("forgotten", 0)) + n_rows
+            forgotten = (artifact.manifest.forgotten or 0) + n_rows
             _rewrite(artifact, set(tables), key_name, key, counts | {"forgotten": forgotten})
             rewritten.append(where)
     return rewritten, removed
@@ -150,7 +151,7 @@ def _folders(store: ArtifactStore) -> Iterator[Path]:
             yield folder
 
 
-def _rewrite(artifact: Artifact, tables: set[Path], key_name: str, key: int | str, counts: dict[str, int]) -> None:
+def _rewrite(artifact: Artifact, tables: set[Path], key_name: str, key: int | str, counts: dict[str, Any]) -> None:
     """Write the artifact without the customer aside and put it in its place."""
     folder = artifact.folder
     aside, old = (folder.with_name(f".{folder.name}.{what}-{os.getpid()}") for what in ("partial", "old"))
@@ -166,7 +167,7 @@ def _rewrite(artifact: Artifact, tables: set[Path], key_name: str, key: int | st
                 (aside / path.name).write_text(json.dumps(receipt, indent=1))
             elif path.name != MANIFEST:
                 shutil.copyfile(path, aside / path.name)
-        seal(Artifact(aside, {**artifact.manifest, **counts}))
+        seal(Artifact(aside, replace(artifact.manifest, **counts)))
         folder.rename(old)
         aside.rename(folder)
         shutil.rmtree(old)

@@ -23,7 +23,7 @@ from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.model import (
     UNASSIGNED,
     EarlierSnapshot,
-    FittedModel,
+    FitSummary,
     GateResult,
     Json,
     Period,
@@ -31,10 +31,15 @@ from segmentation_pipeline.model import (
     Status,
     SweepResult,
 )
-from segmentation_pipeline.orchestration.assets.encoded_features import valid_rows
 from segmentation_pipeline.orchestration.segmentation import PACKAGE, SegmentationContext
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.datasets import (
+    EncodedFeatures,
+    FinalFit,
+    KSweep,
+    RawExtract,
+    ValidatedRows,
+)
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
 
@@ -47,18 +52,18 @@ SWEPT = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
 class AlignmentInputs:
     """The artifacts a snapshot is made from, and what is read of them."""
 
-    raw: Artifact
-    valid: Artifact
-    encoded: Artifact
-    swept: Artifact
-    fitted: Artifact
+    raw: RawExtract
+    valid: ValidatedRows
+    encoded: EncodedFeatures
+    swept: KSweep
+    fitted: FinalFit
     rows: ParquetRows
     keys: pd.Series
     clusters: np.ndarray
     distance: np.ndarray
-    features: list[FeatureSpec]
+    features: tuple[FeatureSpec, ...]
     sweep: SweepResult
-    summary: Json
+    summary: FitSummary
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,10 @@ def read_inputs(context: dg.AssetExecutionContext, segmentation: SegmentationCon
     Raises:
         AlignmentError: the fit was made from other rows than those that are validated now.
     """
-    stages = ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit")
-    raw, valid, encoded, swept, fitted = (segmentation.latest(context, stage) for stage in stages)
-    features = [FeatureSpec(**feature) for feature in valid.json("features")]
-    rows, labels = valid_rows(valid, features), fitted.stored("labels")
+    raw, valid = segmentation.latest(context, RawExtract), segmentation.latest(context, ValidatedRows)
+    encoded, swept = segmentation.latest(context, EncodedFeatures), segmentation.latest(context, KSweep)
+    fitted = segmentation.latest(context, FinalFit)
+    rows, labels = valid.rows, fitted.labels
     keys = rows[segmentation.spec.source.key]
     if not keys.equals(labels[segmentation.spec.source.key]):
         message = (
@@ -95,9 +100,9 @@ def read_inputs(context: dg.AssetExecutionContext, segmentation: SegmentationCon
         raw, valid, encoded, swept, fitted, rows, keys,
         clusters=labels["cluster"].to_numpy(dtype=np.int32),
         distance=labels["distance"].to_numpy(),
-        features=features,
-        sweep=SweepResult.from_json(swept.json("sweep")),
-        summary=fitted.json("summary"),
+        features=valid.features,
+        sweep=swept.sweep,
+        summary=fitted.summary,
     )  # fmt: skip
 
 
@@ -126,7 +131,7 @@ def align_and_record(
             keys=inputs.keys,
             clusters=inputs.clusters,
             distance=inputs.distance,
-            model=FittedModel.from_json(inputs.fitted.json("model")),
+            model=inputs.fitted.model,
             features=inputs.features,
             outcomes=spec.outcomes,
         ),
@@ -155,20 +160,20 @@ def align_and_record(
             run_id=context.run.run_id,
             algorithm=found.model.algorithm,
             k=found.model.k,
-            seed=int(inputs.summary["seed"]),
-            n_rows=inputs.raw.rows,
+            seed=inputs.summary.seed,
+            n_rows=len(inputs.raw),
             n_assigned=n_assigned,
             n_unassigned=len(found.segments) - n_assigned,
-            n_rejected=int(inputs.valid.manifest["rejected"]),
+            n_rejected=inputs.valid.n_rejected,
             metrics=_metrics(inputs, found) | {"approval": list(reasons)},
-            encoding=inputs.encoded.json("encoding"),
+            encoding=inputs.encoded.encoding.to_json(),
             model=found.model.to_json(),
             library_versions={name: metadata.version(name) for name in LIBRARIES},
             code_version=segmentation.chain_version,
             data_version=inputs.raw.data_version,
         ),
         next_segment_id=found.alignment.next_segment_id,
-        centroids=centroids_of(found.model, found.profiles, inputs.encoded.matrix()[1], found.segments),
+        centroids=centroids_of(found.model, found.profiles, inputs.encoded.matrix, found.segments),
         new_segments=made,
         events=found.alignment.events,
         gates=gates,
@@ -191,17 +196,15 @@ def _remembered(
 def _gate_evidence(
     inputs: AlignmentInputs, found: Identity, parent: Snapshot | None, outcomes: list[str]
 ) -> GateInputs:
-    n_unassigned = int(inputs.summary["n_unassigned"])
-    effects = outcome_effects(
-        inputs.rows, found.segments, outcomes, rng=np.random.default_rng(int(inputs.summary["seed"]))
-    )
+    n_unassigned = inputs.summary.n_unassigned
+    effects = outcome_effects(inputs.rows, found.segments, outcomes, rng=np.random.default_rng(inputs.summary.seed))
     return GateInputs(
-        n_extracted=inputs.raw.rows,
+        n_extracted=len(inputs.raw),
         n_assigned=len(inputs.keys) - n_unassigned,
         n_unassigned=n_unassigned,
-        n_rejected=int(inputs.valid.manifest["rejected"]),
+        n_rejected=inputs.valid.n_rejected,
         segment_sizes={segment: profile.n_customers for segment, profile in found.profiles.items()},
-        silhouette=float(inputs.summary["silhouette"]),
+        silhouette=float(inputs.summary.silhouette),
         structure=inputs.sweep.structure,
         round_clusters=found.model.algorithm not in SHAPES,
         outcomes=effects,
@@ -235,13 +238,13 @@ def _metrics(inputs: AlignmentInputs, found: Identity) -> Json:
     """What a snapshot is remembered by; the raw cluster numbers stay out of the database."""
     chosen = asdict(inputs.sweep.chosen)
     return {
-        "inertia": inputs.summary["inertia"],
-        "silhouette": inputs.summary["silhouette"],
+        "inertia": inputs.summary.inertia,
+        "silhouette": inputs.summary.silhouette,
         **{name: chosen[name] for name in SWEPT if found.model.algorithm == "kmeans"},
-        "notes": list(inputs.summary["notes"]),
+        "notes": list(inputs.summary.notes),
         "reason": inputs.sweep.reason,
-        "won_by": inputs.summary["won_by"],
-        "features": inputs.valid.json("features"),
+        "won_by": inputs.summary.won_by,
+        "features": [feature.model_dump() for feature in inputs.features],
         "distributions": describe(inputs.rows, inputs.features),
         "n_shared": found.n_shared,
         "n_moved": found.n_changed,

@@ -17,7 +17,8 @@ from segmentation_pipeline.orchestration.checks.approval import tell_decided
 from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, describe_decision
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, run_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.orchestration.stages import REPORT
+from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SEGMENT_REPORT
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 from segmentation_pipeline.storage.registry.decisions import Approved, label
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
@@ -34,7 +35,7 @@ def approve(
     """
     with _begin(segmentation) as connection:
         approved = decisions.approve(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
-        segmentation.artifact_of("aligned_segments", approved.snapshot)
+        segmentation.dataset_of(AlignedSegments, approved.snapshot)
     outcome = run_partition(
         segmentation,
         _publication(segmentation),
@@ -210,7 +211,7 @@ def _require_who(who: str) -> None:
 def _publication(segmentation: SegmentationContext) -> dg.JobDefinition:
     """The job that publishes and makes the report anew, under the segmentation's name."""
     job = dg.define_asset_job(
-        segmentation.spec.name, selection=[segmentation.key("published_segments"), segmentation.key(REPORT)]
+        segmentation.spec.name, selection=[segmentation.key(PUBLISHED_SEGMENTS), segmentation.key(SEGMENT_REPORT)]
     )
     definitions = dg.Definitions(assets=[published_segments(segmentation), segment_report(segmentation)], jobs=[job])
     return definitions.resolve_job_def(segmentation.spec.name)

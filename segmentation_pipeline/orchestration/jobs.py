@@ -17,7 +17,7 @@ from segmentation_pipeline.orchestration.decisions import decision_jobs
 from segmentation_pipeline.orchestration.forms import describe_chain, describe_scoring
 from segmentation_pipeline.orchestration.partitions import find_delay, find_latest_partition, make_cron_line
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN, SCORED_CUSTOMERS, SEGMENT_REPORT
 from segmentation_pipeline.spec import SegmentationSpec
 
 BUILDERS = (
@@ -40,14 +40,14 @@ def build_definitions(segmentation: SegmentationContext) -> dg.Definitions:
     spec = segmentation.spec
     job = dg.define_asset_job(
         spec.name,
-        selection=dg.AssetSelection.assets(*[segmentation.key(stage) for stage in (*STAGES, REPORT)]),
+        selection=dg.AssetSelection.assets(*[segmentation.key(stage) for stage in (*CHAIN, SEGMENT_REPORT)]),
         # six processes less: heavy imports once, and the chain is sequential anyway
         executor_def=dg.in_process_executor,
         description=describe_chain(spec.name),
     )
     score = dg.define_asset_job(
         score_job_name(spec.name),
-        selection=dg.AssetSelection.assets(segmentation.key(SCORING)),
+        selection=dg.AssetSelection.assets(segmentation.key(SCORED_CUSTOMERS)),
         executor_def=dg.in_process_executor,
         description=describe_scoring(spec.name),
     )

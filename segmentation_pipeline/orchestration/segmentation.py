@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -16,18 +16,18 @@ from segmentation_pipeline.orchestration.metadata.meanings import asset_descript
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import define_partitions, find_period
 from segmentation_pipeline.orchestration.retries import Step, to_generator, with_user_errors
-from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN, Stage
 from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.spec import SegmentationSpec
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.datasets import Dataset
 from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.warehouse.postgres.source import read_query
 
 ARTIFACT = "artifact"
-
-
 PACKAGE = "segmentation-pipeline"
+D = TypeVar("D", bound=Dataset)
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class SegmentationContext:
     spec: SegmentationSpec
     folder: Path
 
-    def key(self, stage: str) -> dg.AssetKey:
-        """The asset key of a stage."""
-        return dg.AssetKey([self.spec.name, stage])
+    def key(self, stage: Stage | str) -> dg.AssetKey:
+        """Return the asset key of a stage, or of the stage of that name."""
+        return dg.AssetKey([self.spec.name, stage if isinstance(stage, str) else stage.name])
 
     @property
     def store(self) -> ArtifactStore:
@@ -52,87 +52,64 @@ class SegmentationContext:
         return read_query(self.spec.source, self.folder)
 
     def period(self, partition: str) -> Period:
-        """The dates of a partition."""
+        """Return the dates of a partition."""
         return find_period(self.spec.partitions, partition)
 
-    def code_version(self, stage: str) -> str:
-        """The package's version and a hash of what the spec says to this stage."""
-        spec = self.spec
-        said: dict[str, Any] = {
-            "raw_extract": [spec.source.model_dump(), self.query],
-            "validated_rows": [_dump(spec.features), spec.exclude, spec.outcomes],
-            "encoded_features": [_dump(spec.features), spec.pca],
-            "k_sweep": [spec.sweep.model_dump(), spec.fit.model_dump()],
-            "final_fit": [spec.fit.model_dump()],
-            "aligned_segments": [spec.gates.model_dump(), spec.publish.approval, spec.outcomes],
-            "published_segments": [spec.publish.model_dump()],
-            SCORING: [spec.source.model_dump(), self.query, _dump(spec.features), spec.publish.model_dump()],
-            REPORT: [],
-        }
-        return f"{_package_version()}-{json_version(said[stage])[:8]}"
+    def code_version(self, stage: Stage) -> str:
+        """Return the package's version and a hash of what the spec says to this stage."""
+        read = [*stage.reads(self.spec), *([self.query] if stage.with_query else [])]
+        return f"{_package_version()}-{json_version(read)[:8]}"
 
     @property
     def chain_version(self) -> str:
         """One version for the whole chain: it changes when any stage's does."""
-        return json_version([self.code_version(stage) for stage in STAGES])
+        return json_version([self.code_version(stage) for stage in CHAIN])
 
     def asset(
-        self,
-        stage: str,
-        *,
-        kinds: set[str],
-        description: str,
-        check_specs: Sequence[dg.AssetCheckSpec] = (),
-        optional: bool = False,
-        metadata: Mapping[str, str] | None = None,
+        self, stage: Stage, *, check_specs: Sequence[dg.AssetCheckSpec] = (), metadata: Mapping[str, str] | None = None
     ) -> Callable[[Step], dg.AssetsDefinition]:
-        """Turn a function of the context into the asset of `stage`, which hangs off the stage before it.
-
-        A step of an `optional` asset may give its check alone: then the run succeeds and nothing was materialized. What
-        is no stage of the chain hangs off its end, and has no partitions; but the report hangs off the alignment.
-        """
-        position = STAGES.index("published_segments" if stage == REPORT else stage) if stage != SCORING else len(STAGES)
+        """Turn a function of the context into the asset of `stage`."""
 
         def wrap(step: Step) -> dg.AssetsDefinition:
             return dg.asset(
                 key=self.key(stage),
-                deps=[self.key(STAGES[position - 1])] if position else [],
-                partitions_def=define_partitions(self.spec.partitions) if stage != SCORING else None,
+                deps=[self.key(stage.after)] if stage.after is not None else [],
+                partitions_def=define_partitions(self.spec.partitions) if stage.is_partitioned else None,
                 group_name=self.spec.name,
-                kinds=kinds,
-                description=asset_description(stage, description),
+                kinds=set(stage.kinds),
+                description=asset_description(stage.name, stage.description),
                 code_version=self.code_version(stage),
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,
                 metadata=metadata,
-                output_required=not optional,
-                # the publication goes first: people wait for it, and the report then says that it is done
-                op_tags={"dagster/priority": "-1"} if stage == REPORT else None,
-            )(to_generator(with_user_errors(step)) if optional else with_user_errors(step))
+                output_required=not stage.is_optional,
+                op_tags={"dagster/priority": str(stage.priority)} if stage.priority else None,
+            )(to_generator(with_user_errors(step)) if stage.is_optional else with_user_errors(step))
 
         return wrap
 
-    def artifact_of(self, stage: str, snapshot: Snapshot) -> Artifact:
-        """The artifact of `stage` that was written with a snapshot.
+    def dataset_of(self, dataset: type[D], snapshot: Snapshot) -> D:
+        """Open the dataset that was written with a snapshot.
 
         Raises:
             ArtifactError: it is gone, or of another snapshot.
         """
-        artifact = self.store.open(stage, snapshot.partition, snapshot.run_id)
-        if (found := artifact.manifest.get("snapshot_id")) != snapshot.snapshot_id:
+        artifact = self.store.open(dataset.STAGE, snapshot.partition, snapshot.run_id)
+        if (found := artifact.manifest.snapshot_id) != snapshot.snapshot_id:
             message = (
-                f"the artifact {stage} of the run {snapshot.run_id[:8]} is of snapshot {found}, not of "
+                f"the artifact {dataset.STAGE} of the run {snapshot.run_id[:8]} is of snapshot {found}, not of "
                 f"{snapshot.snapshot_id}; run {snapshot.partition} again"
             )
             raise ArtifactError(message)
-        return artifact
+        return dataset(artifact)
 
-    def latest(self, context: dg.AssetExecutionContext, stage: str) -> Artifact:
-        """The artifact of the latest materialization of `stage` for the context's partition.
+    def latest(self, context: dg.AssetExecutionContext, dataset: type[D]) -> D:
+        """Open the dataset of the latest materialization of its stage for the context's partition.
 
         Raises:
             ArtifactError: there is none.
         """
+        stage = dataset.STAGE
         found = context.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=self.key(stage), asset_partitions=[context.partition_key]), limit=1
         ).records
@@ -144,22 +121,35 @@ class SegmentationContext:
             message = f"the latest materialization of {stage} names no artifact; materialize it again"
             raise ArtifactError(message)
         _, partition, run_id = str(noted.value).split("/")
-        return self.store.open(stage, partition, run_id)
+        return dataset(self.store.open(stage, partition, run_id))
+
+    def origin(self, dataset: Dataset, wanted: type[D]) -> D:
+        """Open the dataset of another stage that this one was made from.
+
+        Raises:
+            ArtifactError: the dataset does not name it, or it is gone.
+        """
+        for place in dataset.artifact.manifest.made_from:
+            stage, partition, run_id = place.split("/")
+            if stage == wanted.STAGE:
+                return wanted(self.store.open(stage, partition, run_id))
+        message = f"{dataset.artifact.folder} does not say which {wanted.STAGE} it was made from"
+        raise ArtifactError(message)
 
     @contextmanager
     def writing(
-        self, context: dg.AssetExecutionContext, stage: str, *, made_from: Sequence[Artifact] = ()
+        self, context: dg.AssetExecutionContext, stage: Stage, *, made_from: Sequence[Dataset] = ()
     ) -> Iterator[Artifact]:
-        """An artifact of this run to fill, with its origin noted."""
-        with self.store.writing(stage, context.partition_key, context.run.run_id) as artifact:
-            artifact.manifest |= {
-                "segmentation": self.spec.name,
-                "stage": stage,
-                "partition": context.partition_key,
-                "run_id": context.run.run_id,
-                "code_version": self.code_version(stage),
-                "made_from": ["/".join(each.folder.parts[-3:]) for each in made_from],
-            }
+        """Yield an artifact of this run to fill, with its origin noted."""
+        with self.store.writing(stage.name, context.partition_key, context.run.run_id) as artifact:
+            artifact.note(
+                segmentation=self.spec.name,
+                stage=stage.name,
+                partition=context.partition_key,
+                run_id=context.run.run_id,
+                code_version=self.code_version(stage),
+                made_from=tuple(dataset.artifact.place for dataset in made_from),
+            )
             yield artifact
 
     def result(
@@ -169,15 +159,15 @@ class SegmentationContext:
         metadata: Mapping[str, Any],
         check_results: Sequence[dg.AssetCheckResult] = (),
     ) -> dg.MaterializeResult[Any]:
-        """The materialization that names the artifact and carries its data version."""
-        rows = {"dagster/row_count": artifact.rows} if "rows" in artifact.manifest else {}
+        """Return the materialization that names the artifact and carries its data version."""
+        rows = {"dagster/row_count": artifact.rows} if artifact.manifest.rows is not None else {}
         return dg.MaterializeResult(
             # what people come for stands first
             metadata={
                 **{name: round_number(value) for name, value in metadata.items()},
                 **rows,
-                ARTIFACT: "/".join(artifact.folder.parts[-3:]),
-                "bytes": int(artifact.manifest["bytes"]),
+                ARTIFACT: artifact.place,
+                "bytes": artifact.manifest.bytes,
             },
             data_version=dg.DataVersion(artifact.data_version),
             check_results=list(check_results),
@@ -186,9 +176,5 @@ class SegmentationContext:
 
 @functools.cache
 def _package_version() -> str:
-    """It is looked up in files, and every stage of every segmentation has it in its version."""
+    """Return the version, once: it is looked up in files, and every stage of every segmentation has it in its own."""
     return metadata.version(PACKAGE)
-
-
-def _dump(features: Any) -> Any:  # "auto" or a list of FeatureSpec
-    return features if isinstance(features, str) else [feature.model_dump() for feature in features]

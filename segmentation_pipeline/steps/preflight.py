@@ -4,16 +4,15 @@ import pyarrow as pa
 
 from segmentation_pipeline.analysis.clustering.algorithms.resolve import Resolved, resolve_algorithm
 from segmentation_pipeline.model import Memory
-from segmentation_pipeline.runtime.memory import measure_memory
 from segmentation_pipeline.spec import SegmentationSpec
 
 
 def require_memory(
-    spec: SegmentationSpec, *, n_rows: int, n_columns: int, key: pa.DataType, room: Memory | None = None
+    spec: SegmentationSpec, *, n_rows: int, n_columns: int, key: pa.DataType, room: Memory | None
 ) -> Resolved:
-    """The algorithm that fits into the memory there is, for a matrix of `n_rows` x `n_columns` and keys of a type.
+    """Return the algorithm that fits into memory, for a matrix of `n_rows` x `n_columns` and keys of a type.
 
-    `room` is what there was before the step held anything that it gives back; else it is what there is now.
+    `room` is the memory there was before the step held anything that it frees again; None: not known.
 
     Raises:
         NotEnoughMemoryError: none does, or not the one that the spec names.
@@ -22,7 +21,7 @@ def require_memory(
         spec.fit.algorithm,
         n_rows=n_rows,
         n_columns=n_columns,
-        memory=room or measure_memory(),
+        memory=room,
         pca=spec.pca is not None,
         text_keys=not pa.types.is_integer(key),
     )

@@ -39,10 +39,10 @@ PERIODS: Final = {
 }
 STAGES: Final = """
 import dagster as dg, json, sys
-from segmentation_pipeline.orchestration.assets.pipeline import STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN
 with dg.DagsterInstance.get() as instance:
     found = {}
-    for stage in STAGES:
+    for stage in (member.name for member in CHAIN):
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["bench", stage]), asset_partitions=[sys.argv[1]])
         [record] = instance.fetch_materializations(wanted, limit=1).records
         found[stage] = record.asset_materialization.metadata["seconds"].value

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 from support.three_groups import MONTHS, N_CUSTOMERS, make_source, write_defs
 
-from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN, SCORED_CUSTOMERS, SEGMENT_REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,11 +86,11 @@ def _reload_until_shown(page: Page, address: str, wanted: Locator, *, seconds: f
 
 def _open_report(page: Page, ui: Ui, name: str, month: str, *, status: str, look: Callable[[Page, str], None]) -> str:
     """From the asset's page, once it shows the status, open the file that it names; gives the file's path."""
-    address = f"{ui.address}/assets/{name}/{REPORT}?view=partitions&partition={month}"
+    address = f"{ui.address}/assets/{name}/{SEGMENT_REPORT.name}?view=partitions&partition={month}"
     shown = _metadata(page, "status").get_by_text(status, exact=True)
     _reload_until_shown(page, address, shown, seconds=RUN_SECONDS)
     path = _metadata(page, "report").get_by_text(re.compile(r"^/.*report\.html$")).inner_text()
-    assert path.startswith(f"{ui.home}/artifacts/{name}/{REPORT}/{month}/")
+    assert path.startswith(f"{ui.home}/artifacts/{name}/{SEGMENT_REPORT.name}/{month}/")
     look(page, f"report-asset-{name}-{status}")
     page.goto(Path(path).as_uri())
     return path
@@ -117,8 +117,8 @@ def test_the_graph_shows_the_chain_and_nothing_leaves_the_machine(
     asked: set[str | None] = set()
     page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
     page.goto(f"{ui.address}{LOCATION}/asset-groups/shop")
-    for stage in (*STAGES, REPORT, SCORING):
-        expect(page.get_by_text(stage, exact=True).first).to_be_visible()
+    for stage in (*CHAIN, SEGMENT_REPORT, SCORED_CUSTOMERS):
+        expect(page.get_by_text(stage.name, exact=True).first).to_be_visible()
     look(page, "graph")
     page.goto(f"{ui.address}/config")
     settings = page.locator(".CodeMirror")

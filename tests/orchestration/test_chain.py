@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_of, group_of, write_defs
 
-from segmentation_pipeline.orchestration.stages import STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN
 
 if TYPE_CHECKING:
     from support.chain import Chain
@@ -148,8 +148,8 @@ def test_materializations_carry_versions_and_the_source_version_follows_the_data
     chain.run(MONTHS[0])
     versions.append(_data_version(chain, "raw_extract"))
     assert versions[0] == versions[1] != versions[2]
-    for stage in STAGES:
-        tags = _latest(chain, stage).tags or {}
+    for stage in CHAIN:
+        tags = _latest(chain, stage.name).tags or {}
         assert len(tags["dagster/data_version"]) == 16
         assert tags["dagster/code_version"].startswith("0.")
 

@@ -17,7 +17,7 @@ from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.orchestration import retries
 from segmentation_pipeline.orchestration.assets import final_fit
-from segmentation_pipeline.orchestration.stages import STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import source as extraction
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
@@ -212,7 +212,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    chain_to = STAGES[: STAGES.index(stage) + 1]
+    names = [member.name for member in CHAIN]
+    chain_to = names[: names.index(stage) + 1]
     for earlier in chain_to[:-1]:
         assert chain.materialize(earlier, MONTHS[0]).success
     with monkeypatch.context() as broken:

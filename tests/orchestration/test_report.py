@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_of, found_a_group, write_defs
 
-from segmentation_pipeline.orchestration.stages import REPORT
+from segmentation_pipeline.orchestration.stages import SEGMENT_REPORT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Shown:
 def _report(chain: Chain, partition: str, run_id: str) -> Shown:
     from segmentation_pipeline.orchestration.discovery import segmentations
 
-    folder = segmentations()["shop"].store.folder(REPORT, partition, run_id)
+    folder = segmentations()["shop"].store.folder(SEGMENT_REPORT.name, partition, run_id)
     return Shown((folder / "report.html").read_bytes())
 
 
@@ -56,7 +56,7 @@ def _command(file: Path, *arguments: str) -> tuple[int, str, Shown | None]:
 
 def _check(chain: Chain) -> dg.AssetCheckEvaluation:
     records = chain.instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(dg.AssetKey(["shop", REPORT]), "report_made"), limit=1
+        dg.AssetCheckKey(dg.AssetKey(["shop", SEGMENT_REPORT.name]), "report_made"), limit=1
     )
     event = records[0].event
     assert event is not None
@@ -115,12 +115,12 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
     assert (code, said) == (0, f"shop 2024-02-01: {tmp_path / 'report.html'} shows snapshot 2 (published)\n")
     assert written is not None
     assert ET.tostring(written.root) == ET.tostring(shown.root)
-    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", REPORT]))
+    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", SEGMENT_REPORT.name]))
     assert event is not None
     assert event.asset_materialization is not None
     noted = {name: value.value for name, value in event.asset_materialization.metadata.items()}
     assert (noted["snapshot"], noted["segments"], noted["customers"]) == (2, 4, N_CUSTOMERS)
-    assert str(noted["report"]).endswith(f"{REPORT}/{MONTHS[1]}/{outcome.run_id}/report.html")
+    assert str(noted["report"]).endswith(f"{SEGMENT_REPORT.name}/{MONTHS[1]}/{outcome.run_id}/report.html")
 
 
 def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: P
     assert "K is 4; it was 3 in 2024-01-01" in notice
 
     assert chain.decide("approve", snapshot_id=2, who="ana").success
-    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", REPORT]))
+    event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", SEGMENT_REPORT.name]))
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["status"].value == "published"

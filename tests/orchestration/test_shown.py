@@ -10,7 +10,7 @@ from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.orchestration.metadata.columns import LINEAGE, SCHEMA, TABLE_NAME
 from segmentation_pipeline.orchestration.metadata.meanings import EVERYWHERE, MEANINGS
-from segmentation_pipeline.orchestration.stages import REPORT, SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN, SCORED_CUSTOMERS, SEGMENT_REPORT
 
 if TYPE_CHECKING:
     from support.chain import Chain
@@ -22,7 +22,7 @@ TABLES = (
     "final_fit",
     "aligned_segments",
     "published_segments",
-    SCORING,
+    SCORED_CUSTOMERS.name,
 )
 SHOWN_APART = {SCHEMA, LINEAGE, "dagster/row_count"}  # the UI has places of its own for these
 
@@ -37,11 +37,11 @@ def shown(chain: Chain) -> dict[str, dict[str, dg.MetadataValue]]:
     scored = load_definitions().resolve_job_def("shop_score").execute_in_process(instance=chain.instance)
     assert scored.success
     found = {}
-    for stage in (*STAGES, REPORT, SCORING):
-        event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
+    for stage in (*CHAIN, SEGMENT_REPORT, SCORED_CUSTOMERS):
+        event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage.name]))
         assert event is not None
         assert event.asset_materialization is not None
-        found[stage] = dict(event.asset_materialization.metadata)
+        found[stage.name] = dict(event.asset_materialization.metadata)
     return found
 
 
@@ -111,12 +111,12 @@ def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:
     )
     definitions = load_definitions()
     graph = definitions.resolve_asset_graph()
-    for stage in (*STAGES, REPORT, SCORING):
-        node = graph.get(dg.AssetKey(["shop", stage]))
+    for stage in (*CHAIN, SEGMENT_REPORT, SCORED_CUSTOMERS):
+        node = graph.get(dg.AssetKey(["shop", stage.name]))
         assert node.group_name == "shop"
         assert node.kinds
         assert node.owners == ["team:crm", "anna@shop.example"]
-        assert all(f"- `{name}`: " in (node.description or "") for name in MEANINGS[stage])
+        assert all(f"- `{name}`: " in (node.description or "") for name in MEANINGS[stage.name])
     assert graph.get(dg.AssetKey(["shop", "published_segments"])).metadata[TABLE_NAME] == "public.target"
 
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}

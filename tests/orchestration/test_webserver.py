@@ -15,7 +15,7 @@ import pytest
 from support.serving import free_port, running
 from support.three_groups import MONTHS, drop_most_of, found_a_group, make_source, write_defs
 
-from segmentation_pipeline.orchestration.stages import STAGES
+from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.runtime.home import make_dagster_home
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Server:
 
     def backfill(self, months: tuple[str, ...]) -> str:
         """Launch a backfill of the whole chain and wait for its end; gives its status."""
-        selection = [{"path": ["shop", stage]} for stage in STAGES]
+        selection = [{"path": ["shop", stage.name]} for stage in CHAIN]
         params = {"partitionNames": list(months), "assetSelection": selection}
         launched = self.ask(LAUNCH, params=params)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
@@ -171,7 +171,7 @@ def test_a_backfill_runs_each_month_in_one_run_and_in_order(server: Server) -> N
     runs = server.runs()
     assert [run["partition"] for run in runs] == list(MONTHS)
     assert {run["status"] for run in runs} == {"SUCCESS"}
-    assert all(len(run["assetMaterializations"]) == len(STAGES) for run in runs)
+    assert all(len(run["assetMaterializations"]) == len(CHAIN) for run in runs)
     rows = server.rows(
         "SELECT s.partition, p.partition FROM segmentation.snapshot s "
         "LEFT JOIN segmentation.snapshot p ON p.snapshot_id = s.parent_snapshot_id ORDER BY s.snapshot_id"

@@ -42,7 +42,10 @@ ANALYSIS = {"analysis/arrays", "analysis/features", "analysis/clustering", "anal
             "analysis/quality", "analysis/identity"}  # fmt: skip
 STORAGE = {"storage/artifacts", "storage/registry", "storage/warehouse", "storage/warehouse/postgres"}
 BELOW_ORCHESTRATION = (
-    DESCRIBED | ANALYSIS | STORAGE | {"runtime", "steps", "lifecycle", "reporting", "drafting", "doctor"}
+    DESCRIBED
+    | ANALYSIS
+    | STORAGE
+    | {"runtime", "steps", "engines", "engines/local", "lifecycle", "reporting", "drafting", "doctor"}
 )
 # a room is a folder of the package; the longest name that a module's path begins with is its own. A room may import
 # itself, these rooms, and these packages
@@ -68,7 +71,7 @@ TABLE = {
     ),
     "analysis/identity": _layer(ANALYSIS - {"analysis/selection"} | DESCRIBED, {*ARRAYS, *NUMERICS}, OUTSIDE_WORLD),
     "storage": _layer(set(), set()),
-    "storage/artifacts": _layer({"runtime", *BOTTOM}, {*ARRAYS, "pyarrow"}),
+    "storage/artifacts": _layer({"runtime", *DESCRIBED}, {*ARRAYS, "pyarrow"}),
     "storage/warehouse": _layer({"storage/artifacts", "runtime", *DESCRIBED}, {*ARRAYS, "pyarrow"}),
     "storage/warehouse/postgres": _layer(
         {"storage/warehouse", "storage/artifacts", "runtime", *DESCRIBED},
@@ -77,7 +80,11 @@ TABLE = {
     "storage/registry": _layer(
         {"storage/warehouse/postgres", *BOTTOM}, {*ARRAYS, "pyarrow", "sqlalchemy", "psycopg", "alembic"}
     ),
-    "steps": _layer(ANALYSIS | DESCRIBED | {"storage/artifacts", "runtime"}, {*ARRAYS, "pyarrow"}),
+    "engines": _layer({"analysis/arrays", "storage/artifacts", *DESCRIBED}, {*ARRAYS, "pyarrow"}, OUTSIDE_WORLD),
+    "engines/local": _layer(
+        {"engines", "analysis/arrays", "storage/artifacts", *DESCRIBED}, {*ARRAYS, "pyarrow"}, OUTSIDE_WORLD
+    ),
+    "steps": _layer(ANALYSIS | DESCRIBED | {"storage/artifacts", "engines"}, {*ARRAYS, "pyarrow"}, OUTSIDE_WORLD),
     "lifecycle": _layer(  # orchestration and dagster: until the use cases take plain values
         ANALYSIS | STORAGE | DESCRIBED | {"steps", "orchestration"}, {*ARRAYS, "pyarrow", "sqlalchemy", "psycopg", "dagster"}
     ),

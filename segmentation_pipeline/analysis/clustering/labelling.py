@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.model import UNASSIGNED
 
 if TYPE_CHECKING:
@@ -152,13 +151,13 @@ def _find_best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple
     return best, second
 
 
-def assign_blocks(matrix: NDArray[np.float32], model: FittedModel) -> Iterator[tuple[slice, Assignment]]:
-    """Label the rows of `matrix`, shape (n, D), as `assign` does, block by block; yield each block with its place."""
-    return map_in_order(lambda here: (here, label_rows(matrix[here], model)), _split_into_places(len(matrix), model))
+def block_rows(model: FittedModel) -> int:
+    """Return how many rows are labelled at once: their distances to all prototypes take 64 MB at most."""
+    return max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
 
 
 def _split_into_places(n_rows: int, model: FittedModel) -> Iterator[slice]:
-    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
+    rows = block_rows(model)
     return (slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows))
 
 

@@ -10,7 +10,6 @@ random customers differ by 2 on average in a standardised numeric feature, so a 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,10 +53,10 @@ __all__ = [
     "Encoded",
     "compute_variance_shares",
     "decode_names",
+    "encode_block",
     "find_measurable",
     "fit_encoding",
     "transform",
-    "transform_to_fit",
 ]
 
 
@@ -140,32 +139,17 @@ def transform(frame: pd.DataFrame, encoding: Encoding) -> Encoded:
     return Encoded(project_on_axes(wide, encoding.pca).astype(np.float32), *noted)
 
 
-def transform_to_fit(rows: Rows, encoding: Encoding, *, into: NDArray[np.float32] | None = None) -> Encoded:
-    """Encode `rows`, shape (n, c), block by block as `transform` does, for a fit: every distance must be computable.
-
-    The matrix is written `into` one of shape (n, D) where there is one, a memory map for example.
+def encode_block(block: pd.DataFrame, encoding: Encoding) -> Encoded:
+    """Encode a block of rows, shape (b, c), as `transform` does, for a fit: every distance must be computable.
 
     Raises:
         SourceError: a column of the encoding is not in the rows.
-        UnusableDataError: a row is so far out that squared distances from it are no float32.
+        UnusableDataError: a row is so far out that squared distances from it are not float32 numbers.
     """
-    matrix = np.empty((len(rows), len(encoding.names)), dtype=np.float32) if into is None else into
-    unknown: Counter[str] = Counter()
-    missing: Counter[str] = Counter()
-    outliers = np.zeros(len(rows), dtype=np.bool_)
-
-    def encode(placed: tuple[slice, pd.DataFrame]) -> Encoded:
-        here, block = placed
-        with np.errstate(over="ignore"):  # it is told below, by its column
-            encoded = transform(block, encoding)
-        _require_measurable(encoded.matrix, encoding)
-        matrix[here], outliers[here] = encoded.matrix, encoded.outliers
-        return encoded
-
-    for encoded in map_in_order(encode, iter_placed_blocks(rows)):
-        unknown.update(encoded.unknown)
-        missing.update(encoded.missing)
-    return Encoded(matrix, dict(unknown), dict(missing), outliers)
+    with np.errstate(over="ignore"):  # it is reported below, by its column
+        encoded = transform(block, encoding)
+    _require_measurable(encoded.matrix, encoding)
+    return encoded
 
 
 def _require_measurable(matrix: NDArray[np.float32], encoding: Encoding) -> None:

@@ -1,15 +1,12 @@
-"""Today's clusters as the segments they are: matched with what was published before, judged by the gates, recorded."""
+"""The asset `aligned_segments`."""
 
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
-import numpy as np
-import pyarrow as pa
 
-from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
-from segmentation_pipeline.analysis.identity.matching import as_segments
 from segmentation_pipeline.analysis.profiles.projection import project
+from segmentation_pipeline.engines.local.blocks import BatchBlocks
+from segmentation_pipeline.engines.local.engine import LocalEngine
 from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
 from segmentation_pipeline.model import UNASSIGNED, Snapshot
 from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
@@ -20,10 +17,11 @@ from segmentation_pipeline.orchestration.metadata.tables import list_segments, t
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS
 from segmentation_pipeline.reporting.figures import draw_scatter
 from segmentation_pipeline.runtime.memory import release_memory
-from segmentation_pipeline.storage.artifacts.artifact import Artifact
-from segmentation_pipeline.storage.artifacts.versions import json_version
+from segmentation_pipeline.steps.align import name_segments
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.registry.decisions import label
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
@@ -36,7 +34,7 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     spec, key = segmentation.spec, segmentation.spec.source.key
     checks = [*define_gate_checks(segmentation), approval_check(segmentation)]
 
-    @segmentation.asset("aligned_segments", kinds={"scipy", "postgres"}, description=__doc__ or "", check_specs=checks)
+    @segmentation.asset(ALIGNED_SEGMENTS, check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         inputs = read_inputs(context, segmentation)
         schema.migrate(spec.publish.url_env)
@@ -47,11 +45,11 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         # while nothing else is held: all of the matrix is mapped for it
         scatter = _scatter(inputs, recorded)
         identity = recorded.identity
-        with segmentation.writing(context, "aligned_segments", made_from=[inputs.valid, inputs.fitted]) as artifact:
-            artifact.write_json("alignment", identity.alignment.to_json())
-            artifact.write_json("gates", [asdict(gate) for gate in recorded.gates])
-            artifact.write_json("model", identity.model.to_json())
-            schema_of_rows = _write_assignments(artifact, key, inputs, recorded)
+        with segmentation.writing(context, ALIGNED_SEGMENTS, made_from=[inputs.valid, inputs.fitted]) as artifact:
+            columns = AlignedSegments.schema(key, inputs.fitted.labels.schema.field(key).type)
+            with AlignedSegments.writing_assignments(artifact, columns) as table:
+                blocks = BatchBlocks(inputs.fitted.labels)
+                name_segments(LocalEngine(), blocks, identity.alignment, schema=columns, assignments=table)
             pictures = show_segments(
                 artifact,
                 inputs.rows,
@@ -59,13 +57,17 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 identity.profiles,
                 features=inputs.features,
                 names=recorded.names,
-                seed=int(inputs.summary["seed"]),
+                seed=inputs.summary.seed,
             )
-            artifact.manifest |= {
-                "rows": len(identity.segments),
-                "snapshot_id": recorded.snapshot_id,
-                "data_version": json_version([inputs.fitted.data_version, identity.model.labels]),
-            }
+            AlignedSegments.write(
+                artifact,
+                alignment=identity.alignment,
+                gates=recorded.gates,
+                model=identity.model,
+                n_rows=len(identity.segments),
+                snapshot_id=recorded.snapshot_id,
+                made_from=inputs.fitted,
+            )
         return segmentation.result(
             artifact,
             metadata={
@@ -80,7 +82,7 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "unassigned": int((identity.segments == UNASSIGNED).sum()),
                 "evidence": identity.alignment.evidence,
                 "drift": dg.MetadataValue.md(tabulate_drift(identity.drift)),
-                **describe_segment_columns(segmentation, schema_of_rows),
+                **describe_segment_columns(segmentation, columns),
             },
             check_results=[
                 *(report_gate(segmentation, gate, context.partition_key) for gate in recorded.gates),
@@ -91,41 +93,13 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     return step
 
 
-def _write_assignments(artifact: Artifact, key: str, inputs: AlignmentInputs, recorded: RecordedSnapshot) -> pa.Schema:
-    """Write each customer's segment block by block; gives the columns."""
-    labels, identity, start = inputs.fitted.stored("labels"), recorded.identity, 0
-    schema = pa.schema(
-        [
-            (key, labels.schema.field(key).type),
-            ("segment_id", pa.int32()),
-            ("distance", pa.float64()),
-            ("second_segment_id", pa.int32()),
-            ("margin", pa.float64()),
-        ]
-    )
-    with artifact.writing_table("assignments", schema, distinct=True) as table:
-        for batch in labels.batches(BLOCK_ROWS):
-            own = identity.segments[start : start + batch.num_rows]
-            second = as_segments(batch.column("second_cluster").to_numpy(), identity.alignment)
-            columns = [
-                batch.column(key),
-                pa.array(own.astype(np.int32), mask=own == UNASSIGNED),
-                batch.column("distance"),
-                pa.array(second.astype(np.int32), mask=second == UNASSIGNED),
-                batch.column("margin"),
-            ]
-            table.add(pa.table(columns, schema=schema))
-            start += batch.num_rows
-    return schema
-
-
 def _parent(
     segmentation: SegmentationContext, parent: Snapshot | None
 ) -> dict[str, Any]:  # whatever Dagster takes as metadata
     """Name the parent, with the page of its period and the run that made it."""
     if parent is None:
         return {"parent_snapshot": "none: the first"}
-    page = "/".join(["/assets", *segmentation.key("aligned_segments").path])
+    page = "/".join(["/assets", *segmentation.key(ALIGNED_SEGMENTS).path])
     link = f"[{label(parent)}]({page}?view=partitions&partition={parent.partition})"
     return {
         "parent_snapshot": dg.MetadataValue.md(link),
@@ -134,8 +108,7 @@ def _parent(
 
 
 def _scatter(inputs: AlignmentInputs, recorded: RecordedSnapshot) -> bytes:
-    _, matrix = inputs.encoded.matrix()
-    projection = project(np.asarray(matrix), max_points=MAX_POINTS, seed=int(inputs.summary["seed"]))
+    projection = project(inputs.encoded.matrix, max_points=MAX_POINTS, seed=inputs.summary.seed)
     return draw_scatter(
         projection.points, recorded.identity.segments[projection.rows], projection.explained, names=recorded.names
     )

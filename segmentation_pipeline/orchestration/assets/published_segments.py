@@ -1,4 +1,4 @@
-"""Each customer's segment id in the target table and in the history, in one transaction."""
+"""The asset `published_segments`."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from segmentation_pipeline.model.commands import approve_command, decline_comman
 from segmentation_pipeline.orchestration.checks.parentage import parentage_check, parentage_result
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.storage.artifacts.artifact import Artifact
-from segmentation_pipeline.storage.artifacts.versions import json_version
+from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS, PUBLISHED_SEGMENTS
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments, PublishedSegments
 from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
@@ -26,29 +26,22 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
     spec = segmentation.spec
 
     @segmentation.asset(
-        "published_segments",
-        kinds={"postgres"},
-        description=__doc__ or "",
+        PUBLISHED_SEGMENTS,
         check_specs=[parentage_check(segmentation)],
-        optional=True,
         metadata={TABLE_NAME: spec.publish.table},
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         schema.migrate(spec.publish.url_env)
         aligned = _aligned(context, segmentation)
-        snapshot_id = int(aligned.manifest["snapshot_id"])
-        if aligned.manifest["run_id"] == context.run.run_id and _waits(context, segmentation, snapshot_id):
+        snapshot_id = aligned.snapshot_id
+        if aligned.run_id == context.run.run_id and _waits(context, segmentation, snapshot_id):
             return parentage_result(segmentation)
-        rows = aligned.stored("assignments")
+        rows = aligned.assignments
         with transaction(spec.publish.url_env) as connection:
             batches = rows.batches(BLOCK_ROWS)
             receipt = publish(connection, spec.publish, spec.name, snapshot_id, batches)
-        with segmentation.writing(context, "published_segments", made_from=[aligned]) as artifact:
-            artifact.write_json("receipt", receipt.to_json())
-            artifact.manifest |= {
-                "rows": aligned.rows,
-                "data_version": json_version([aligned.data_version, snapshot_id]),
-            }
+        with segmentation.writing(context, PUBLISHED_SEGMENTS, made_from=[aligned]) as artifact:
+            PublishedSegments.write(artifact, receipt=receipt.to_json(), made_from=aligned)
         if receipt.already_published:
             context.log.info(f"snapshot {snapshot_id} is published already: 0 rows changed")
         elif not receipt.became_current:
@@ -63,9 +56,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
         if receipt.became_current:
             for line in retain(segmentation).lines():
                 context.log.info(f"retention: {line}")
-        columns = describe_target_columns(
-            segmentation, "aligned_segments", str(rows.schema.field(spec.source.key).type)
-        )
+        columns = describe_target_columns(segmentation, ALIGNED_SEGMENTS, str(rows.schema.field(spec.source.key).type))
         return segmentation.result(
             artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(segmentation)]
         )
@@ -73,11 +64,11 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
     return step
 
 
-def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> Artifact:
+def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> AlignedSegments:
     """What to publish: the snapshot that the run names, or the latest of the partition."""
     named = context.run.tags.get(SNAPSHOT_TAG)
     if named is None:
-        return segmentation.latest(context, "aligned_segments")
+        return segmentation.latest(context, AlignedSegments)
     with transaction(segmentation.spec.publish.url_env) as connection:
         snapshot = snapshots.find_snapshot(connection, int(named))
     if snapshot is None or (snapshot.segmentation, snapshot.partition) != (
@@ -88,7 +79,7 @@ def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContex
             f"the run's tag names snapshot {named}, which is not one of {context.partition_key}; nothing is published"
         )
         raise NotAcceptedError(message)
-    return segmentation.artifact_of("aligned_segments", snapshot)
+    return segmentation.dataset_of(AlignedSegments, snapshot)
 
 
 def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext, snapshot_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Today's customers by the published segments, between two fits: who is new or changed gets a segment."""
+"""The asset `scored_customers`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, des
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import find_scoring_period
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.orchestration.stages import SCORING
+from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SCORED_CUSTOMERS
 from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import assignments, schema
@@ -34,15 +34,13 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     spec, key = segmentation.spec, segmentation.spec.source.key
     check = dg.AssetCheckSpec(
         DRIFT_CHECK,
-        asset=segmentation.key(SCORING),
+        asset=segmentation.key(SCORED_CUSTOMERS),
         description="Today's customers are as near to their segments as those of the fit were. `value` is the share "
         f"that is farther away than {FAR_QUANTILE:.0%} of them, `threshold` what is tolerated; it only warns.",
     )
 
     @segmentation.asset(
-        SCORING,
-        kinds={"postgres", "pandas"},
-        description=__doc__ or "",
+        SCORED_CUSTOMERS,
         check_specs=[check],
         metadata={TABLE_NAME: spec.publish.table},
     )
@@ -80,7 +78,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "missing_values": dg.MetadataValue.json(scored.missing),
                 "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
                 "dagster/row_count": receipt.scored,
-                **describe_target_columns(segmentation, "published_segments", extracted.key_type),
+                **describe_target_columns(segmentation, PUBLISHED_SEGMENTS, extracted.key_type),
             },
             data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
             check_results=[_check_result(segmentation, drift)],
@@ -164,7 +162,7 @@ def _check_result(segmentation: SegmentationContext, drift: DistanceDrift) -> dg
     advice = f". The segments are out of date; refit: {run_command(segmentation.spec.name)}" if drift.drifted else ""
     return dg.AssetCheckResult(
         check_name=DRIFT_CHECK,
-        asset_key=segmentation.key(SCORING),
+        asset_key=segmentation.key(SCORED_CUSTOMERS),
         passed=not drift.drifted,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{drift.message}{advice}",

@@ -1,4 +1,4 @@
-"""The report for the people who know the customers: one HTML file that works offline, with the database's numbers."""
+"""The asset `segment_report`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,21 +7,19 @@ import dagster as dg
 import sqlalchemy as sa
 
 from segmentation_pipeline.errors import ArtifactError, ReportError
-from segmentation_pipeline.model import Finding, Snapshot, SweepResult
+from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.model.report import Rule, RunDetails
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.orchestration.stages import REPORT
+from segmentation_pipeline.orchestration.stages import SEGMENT_REPORT
 from segmentation_pipeline.reporting.report import render
-from segmentation_pipeline.storage.artifacts.artifact import Artifact
-from segmentation_pipeline.storage.artifacts.versions import text_version
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments, FinalFit, KSweep, SegmentReport
 from segmentation_pipeline.storage.registry import report_data as reports
 from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 CHECK = "report_made"
-FILE = "report"
 
 
 @dataclass(frozen=True)
@@ -38,30 +36,26 @@ def segment_report(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a check that warns when no report could be made: that must not fail a run."""
     check = dg.AssetCheckSpec(
         CHECK,
-        asset=segmentation.key(REPORT),
+        asset=segmentation.key(SEGMENT_REPORT),
         blocking=False,
         description="Passes where a report was made. Without one it only warns: the segments are right all the same.",
     )
 
-    @segmentation.asset(REPORT, kinds={"html"}, description=__doc__ or "", check_specs=[check], optional=True)
+    @segmentation.asset(SEGMENT_REPORT, check_specs=[check])
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         try:
             named = context.run.tags.get(SNAPSHOT_TAG)
-            aligned = segmentation.latest(context, "aligned_segments") if named is None else None
-            report = report_of(segmentation, int(named or aligned.manifest["snapshot_id"]))  # type: ignore[union-attr]
-            with segmentation.writing(context, REPORT, made_from=[aligned] if aligned is not None else []) as artifact:
-                artifact.write_html(FILE, report.html)
-                artifact.manifest |= {
-                    "snapshot_id": report.snapshot.snapshot_id,
-                    "data_version": text_version(report.html.decode()),
-                }
+            made_from = [segmentation.latest(context, AlignedSegments)] if named is None else []
+            report = report_of(segmentation, int(named) if named is not None else made_from[0].snapshot_id)
+            with segmentation.writing(context, SEGMENT_REPORT, made_from=made_from) as artifact:
+                SegmentReport.write(artifact, html=report.html, snapshot_id=report.snapshot.snapshot_id)
         except Exception as error:  # noqa: BLE001  whatever it is: the segments are right without their report
             context.log.warning(f"no report was made: {error}")
             return _check_result(segmentation, passed=False, said=f"No report was made: {error}")
         return segmentation.result(
             artifact,
             metadata={
-                "report": dg.MetadataValue.path(str(artifact.folder / f"{FILE}.html")),
+                "report": dg.MetadataValue.path(str(SegmentReport(artifact).path)),
                 "snapshot": report.snapshot.snapshot_id,
                 "status": report.snapshot.status,
                 "segments": report.snapshot.k,
@@ -117,38 +111,23 @@ def _render(segmentation: SegmentationContext, connection: sa.Connection, snapsh
 def _workings(segmentation: SegmentationContext, snapshot: Snapshot) -> RunDetails:
     """What the artifacts of the snapshot's run know; what retention has removed is named instead."""
     try:
-        aligned = segmentation.artifact_of("aligned_segments", snapshot)
-        rules = tuple(_rule(each) for each in aligned.json("rules")["rules"])
+        aligned = segmentation.dataset_of(AlignedSegments, snapshot)
+        rules = tuple(Rule(**{name: rule[name] for name in Rule.__dataclass_fields__}) for rule in aligned.rules)
     except ArtifactError:
         missing = ("the rules of thumb", "the numbers of groups that were tried", "the diagnosis")
         return RunDetails(missing=missing)
     try:
-        swept = _made_from(segmentation, _made_from(segmentation, aligned, "final_fit"), "k_sweep")
-        sweep = SweepResult.from_json(swept.json("sweep"))
-        findings = tuple(Finding(**each) for each in swept.json("findings"))
+        swept = segmentation.origin(segmentation.origin(aligned, FinalFit), KSweep)
+        sweep, findings = swept.sweep, swept.findings
     except ArtifactError:
         return RunDetails(rules=rules, missing=("the numbers of groups that were tried", "the diagnosis"))
     return RunDetails(sweep, findings, rules)
 
 
-def _rule(rule: dict[str, Any]) -> Rule:  # plain values
-    return Rule(**{name: rule[name] for name in Rule.__dataclass_fields__})
-
-
-def _made_from(segmentation: SegmentationContext, artifact: Artifact, stage: str) -> Artifact:
-    """The artifact of `stage` that this one was made from."""
-    for origin in artifact.manifest.get("made_from", ()):
-        made_by, partition, run_id = str(origin).split("/")
-        if made_by == stage:
-            return segmentation.store.open(stage, partition, run_id)
-    message = f"{artifact.folder} does not say which {stage} it was made from"
-    raise ArtifactError(message)
-
-
 def _check_result(segmentation: SegmentationContext, *, passed: bool, said: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=segmentation.key(REPORT),
+        asset_key=segmentation.key(SEGMENT_REPORT),
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,

@@ -8,6 +8,14 @@ import pyarrow as pa
 
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import (
+    ENCODED_FEATURES,
+    FINAL_FIT,
+    PUBLISHED_SEGMENTS,
+    RAW_EXTRACT,
+    VALIDATED_ROWS,
+    Stage,
+)
 from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
 
 SCHEMA = "dagster/column_schema"
@@ -32,7 +40,7 @@ def describe_valid_columns(
 ) -> Columns:
     """The same columns after validation, with the features that were taken."""
     types = {column.name: str(column.type) for column in schema}
-    deps = {name: [_make_dep(segmentation, "raw_extract", name)] for name in types}
+    deps = {name: [_make_dep(segmentation, RAW_EXTRACT, name)] for name in types}
     return _make_metadata(_describe_source_columns(segmentation.spec, types, list(features), checked=True), deps)
 
 
@@ -46,14 +54,14 @@ def describe_encoded_columns(segmentation: SegmentationContext, encoding: Encodi
         for each in encoding.features
         if each.is_one_number
     }
-    deps = {name: [_make_dep(segmentation, "validated_rows", column)] for name, column in source.items()}
+    deps = {name: [_make_dep(segmentation, VALIDATED_ROWS, column)] for name, column in source.items()}
     if encoding.pca is not None:
-        everything = [_make_dep(segmentation, "validated_rows", each) for each in encoding.columns]
+        everything = [_make_dep(segmentation, VALIDATED_ROWS, each) for each in encoding.columns]
         deps = dict.fromkeys(encoding.names, everything)
         shares = zip(encoding.names, encoding.pca.explained, strict=True)
         meanings = {name: f"Principal component: {share:.1%} of the variance." for name, share in shares}
     columns = [_make_key(key, key_type), *(dg.TableColumn(name, "float32", meanings[name]) for name in encoding.names)]
-    return _make_metadata(columns, {key: [_make_dep(segmentation, "validated_rows", key)], **deps})
+    return _make_metadata(columns, {key: [_make_dep(segmentation, VALIDATED_ROWS, key)], **deps})
 
 
 def describe_label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding: Encoding) -> Columns:
@@ -65,9 +73,9 @@ def describe_label_columns(segmentation: SegmentationContext, schema: pa.Schema,
         "segment. -1: in none.",
         "second_cluster": "The next best cluster; -1: there is none.",
     }
-    everything = [_make_dep(segmentation, "encoded_features", name) for name in encoding.names]
+    everything = [_make_dep(segmentation, ENCODED_FEATURES, name) for name in encoding.names]
     deps = {
-        name: [_make_dep(segmentation, "encoded_features", key)] if name == key else everything for name in schema.names
+        name: [_make_dep(segmentation, ENCODED_FEATURES, key)] if name == key else everything for name in schema.names
     }
     return _make_metadata(_describe_columns(key, schema, meanings), deps)
 
@@ -81,11 +89,11 @@ def describe_segment_columns(segmentation: SegmentationContext, schema: pa.Schem
         "second_segment_id": "The next best segment; empty: there is none.",
     }
     sources = {"segment_id": "cluster", "second_segment_id": "second_cluster"}
-    deps = {name: [_make_dep(segmentation, "final_fit", sources.get(name, name))] for name in schema.names}
+    deps = {name: [_make_dep(segmentation, FINAL_FIT, sources.get(name, name))] for name in schema.names}
     return _make_metadata(_describe_columns(key, schema, meanings), deps)
 
 
-def describe_target_columns(segmentation: SegmentationContext, upstream: str, key_type: str) -> Columns:
+def describe_target_columns(segmentation: SegmentationContext, upstream: Stage, key_type: str) -> Columns:
     """The columns of the target that are read or written; its other columns are the user's and not touched."""
     publish = segmentation.spec.publish
     columns = [
@@ -93,7 +101,7 @@ def describe_target_columns(segmentation: SegmentationContext, upstream: str, ke
         dg.TableColumn(publish.column, "integer", "The customer's segment; empty: in none."),
     ]
     key, column = segmentation.spec.source.key, "segment_id"
-    if upstream == "published_segments":  # that is the target itself
+    if upstream is PUBLISHED_SEGMENTS:  # that is the target itself
         key, column = publish.key, publish.column
     deps = {
         publish.key: [_make_dep(segmentation, upstream, key)],
@@ -163,7 +171,7 @@ def _make_key(name: str, kind: str) -> dg.TableColumn:
     return dg.TableColumn(name, kind, "The key: one row for each customer.", constraints)
 
 
-def _make_dep(segmentation: SegmentationContext, stage: str, column: str) -> dg.TableColumnDep:
+def _make_dep(segmentation: SegmentationContext, stage: Stage, column: str) -> dg.TableColumnDep:
     return dg.TableColumnDep(asset_key=segmentation.key(stage), column_name=column)
 
 

@@ -13,6 +13,7 @@ from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.reporting.segments import draw_profiles, draw_sizes
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
 
 
 def show_segments(
@@ -28,10 +29,8 @@ def show_segments(
     """Write the profiles and the rules into the artifact, and give them as metadata, with pictures."""
     rules = imitate(rows, segments, features=features, seed=seed)
     scores = standard_scores(profiles, features=features)
-    artifact.write_json("rules", rules.to_json())
-    artifact.write_json(
-        "profiles", {segment: _profile_to_json(each, scores[segment]) for segment, each in profiles.items()}
-    )
+    figures = {segment: _profile_to_json(profile, scores[segment]) for segment, profile in profiles.items()}
+    AlignedSegments.write_portraits(artifact, rules=rules.to_json(), profiles=figures)
     sizes = {segment: each.n_customers for segment, each in profiles.items()}
     return {
         "sizes": embed_picture(

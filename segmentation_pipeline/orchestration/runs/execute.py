@@ -10,9 +10,10 @@ from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Json, Snapshot
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, make_process_tag
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.orchestration.stages import SCORING, STAGES
+from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SCORED_CUSTOMERS
 from segmentation_pipeline.runtime import settings
 from segmentation_pipeline.runtime.home import make_dagster_home, make_home
+from segmentation_pipeline.storage.artifacts.datasets import PublishedSegments
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
@@ -87,10 +88,10 @@ def run_partition(
         if event.is_step_success and event.step_key is not None:
             on_stage(event.step_key)
     receipt = waiting = None
-    if result.success and segmentation.key(STAGES[-1]) in {
+    if result.success and segmentation.key(PUBLISHED_SEGMENTS) in {
         each.asset_key for each in result.get_asset_materialization_events()
     }:
-        receipt = segmentation.store.open(STAGES[-1], partition, result.run_id).json("receipt")
+        receipt = PublishedSegments(segmentation.store.open(PublishedSegments.STAGE, partition, result.run_id)).receipt
     elif result.success:
         with transaction(segmentation.spec.publish.url_env) as connection:
             waiting = snapshots.find_by_run(connection, segmentation.spec.name, result.run_id)
@@ -104,7 +105,7 @@ def run_scoring(
     result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     receipt: Json = {}
     for event in result.all_events:
-        if event.is_step_materialization and event.asset_key == segmentation.key(SCORING):
+        if event.is_step_materialization and event.asset_key == segmentation.key(SCORED_CUSTOMERS):
             noted = event.step_materialization_data.materialization.metadata
             receipt = {name: value.value for name, value in noted.items()}
     warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)

@@ -9,6 +9,7 @@ from typing import Final
 import dagster as dg
 
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import K_SWEEP
 
 NEEDED: Final = (
     "sklearn.cluster",
@@ -26,7 +27,7 @@ def begin_loading(context: dg.AssetExecutionContext, segmentation: SegmentationC
     steps = context.run.step_keys_to_execute
     if steps is None:
         steps = [node.name for node in context.job_def.nodes]
-    if segmentation.key("k_sweep").to_python_identifier() in steps:
+    if segmentation.key(K_SWEEP).to_python_identifier() in steps:
         _start_loading()
 
 

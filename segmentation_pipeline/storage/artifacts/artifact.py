@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.model.json import to_plain
+from segmentation_pipeline.storage.artifacts.manifest import Manifest
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 
 if TYPE_CHECKING:
@@ -25,18 +26,14 @@ if TYPE_CHECKING:
     from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 
 MATRIX: Final = "matrix.arrow"
-
-
 FEATURES: Final = "features"
-
-
 # the artifacts are read more often than they are kept long: it unpacks twice as fast as zstd
 COMPRESSION: Final = "snappy"
 
 
 @dataclass
 class TableWriter:
-    """Rows on their way into a Parquet file, counted, and versioned where somebody wants to know."""
+    """Rows on their way into a Parquet file: counted, and versioned where a version is asked for."""
 
     _writer: pq.ParquetWriter
     _schema: pa.Schema
@@ -58,31 +55,40 @@ class Artifact:
     """One stage's output on disk: a folder of data files and what the manifest says of it."""
 
     folder: Path
-    manifest: dict[str, Any] = field(default_factory=dict)
+    manifest: Manifest = field(default_factory=Manifest)
+
+    def note(self, **facts: Any) -> None:  # the fields of Manifest, which checks their names
+        """Set fields of the manifest."""
+        self.manifest = replace(self.manifest, **facts)
+
+    @property
+    def place(self) -> str:
+        """Its place below the segmentation's artifacts: stage/partition/run."""
+        return "/".join(self.folder.parts[-3:])
 
     @property
     def rows(self) -> int:
         """The number of rows, where the artifact has rows."""
-        return int(self.manifest.get("rows", 0))
+        return self.manifest.rows or 0
 
     @property
     def data_version(self) -> str:
         """The version of the data."""
-        return str(self.manifest["data_version"])
+        return self.manifest.data_version
 
     @property
     def run_id(self) -> str:
         """The run that wrote it."""
         return self.folder.name
 
-    def stored(self, name: str, *, categories: Collection[str] = ()) -> ParquetRows:
+    def open_rows(self, name: str, *, categories: Collection[str] = ()) -> ParquetRows:
         """Open `<name>.parquet` to be read a column or a block at a time, text in `categories` as categoricals."""
         return ParquetRows(self._existing(f"{name}.parquet"), categories=categories)
 
     def frame(self, name: str) -> pd.DataFrame:
         """Read `<name>.parquet` as a whole; integers stay integers, of a nullable type in a column with nulls."""
-        stored = self.stored(name)
-        return next(stored.iter_blocks(max(len(stored), 1)), pd.DataFrame(columns=list(stored.columns)))
+        rows = self.open_rows(name)
+        return next(rows.iter_blocks(max(len(rows), 1)), pd.DataFrame(columns=list(rows.columns)))
 
     def table(self, name: str) -> pa.Table:
         """Read `<name>.parquet` as Arrow."""
@@ -134,7 +140,7 @@ class Artifact:
 
     @contextmanager
     def writing_matrix(self, key: str, keys: pa.Array | pa.ChunkedArray, width: int) -> Iterator[NDArray[np.float32]]:
-        """Give a float32 matrix of shape (n, width) to fill, in its place in the file that holds it with the keys.
+        """Yield a float32 matrix of shape (n, width) to fill, in its place in the file that holds it with the keys.
 
         It is written as zeros first, all of it: a full disk is an error then, and of a page that has no room later the
         process would die. A reader can map the file only where the matrix is one batch.
@@ -153,7 +159,7 @@ class Artifact:
             draft[:] = matrix
 
     def _mapped(self, mode: Literal["r+", "c"]) -> NDArray[np.float32]:
-        """The matrix where it lies in its file, which changes with it ("r+") or stays ("c")."""
+        """Map the matrix where it lies in its file, which changes with it ("r+") or stays ("c")."""
         path = self._existing(MATRIX)
         with pa.memory_map(str(path)) as source:
             whole = source.read_buffer(source.size())
@@ -175,6 +181,8 @@ class Artifact:
 def _keys_and_matrix(source: pa.MemoryMappedFile) -> tuple[pa.Array, NDArray[np.float32]]:
     table = pa.ipc.open_file(source).read_all()
     # written as one batch, which needs no copy; without rows there is none
-    keys, features = (each.chunk(0) if each.num_chunks == 1 else each.combine_chunks() for each in table.columns)
+    keys, features = (
+        column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns
+    )
     values = features.values  # noqa: PD011  Arrow's, not pandas'
     return keys, values.to_numpy().reshape(-1, features.type.list_size)

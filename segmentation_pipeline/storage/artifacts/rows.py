@@ -1,4 +1,4 @@
-"""Parquet files as the stages read them: a column as a whole, or all columns in blocks."""
+"""Parquet files as the steps read them: a column as a whole, or all columns in blocks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ParquetRows:
         return int(self._file.metadata.num_rows)
 
     def __getitem__(self, column: str, /) -> pd.Series:
-        """Read one column; what was read of a small table is kept for the next who asks."""
+        """Read one column; a column of a small table is kept for the next reader."""
         if column in self._kept:
             return self._kept[column]
         # a name is taken for a prefix of others too: "a" reads "a.b" as well
@@ -64,7 +64,7 @@ class ParquetRows:
         yield from self._file.iter_batches(batch_size=size)
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
-        """The same types in every block, whether it has nulls or not."""
+        """Return the same types in every block, whether it has nulls or not."""
         frame: pd.DataFrame = table.to_pandas()
         for name in table.schema.names:
             if name in self._with_nulls:  # as doubles, two keys beyond 2**53 would become one
@@ -75,13 +75,14 @@ class ParquetRows:
         if not pa.types.is_integer(self.schema.field(name).type):
             return False
         index = self.schema.get_field_index(name)
-        found = [self._file.metadata.row_group(each).column(index) for each in range(self._file.num_row_groups)]
-        if all(each.statistics is not None and each.statistics.has_null_count for each in found):
-            return any(each.statistics.null_count for each in found)
+        found = [self._file.metadata.row_group(group).column(index) for group in range(self._file.num_row_groups)]
+        statistics = [chunk.statistics for chunk in found]
+        if all(known is not None and known.has_null_count for known in statistics):
+            return any(known.null_count for known in statistics)
         return bool(self._file.read(columns=[name]).column(name).null_count)
 
 
 def with_types(schema: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Schema:
-    """The schema with other types for some of its columns."""
-    fields = [pa.field(each.name, types.get(each.name, each.type)) for each in schema]
+    """Return the schema with other types for some of its columns."""
+    fields = [pa.field(column.name, types.get(column.name, column.type)) for column in schema]
     return pa.schema(fields)

@@ -17,6 +17,7 @@ from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.runtime.home import make_private
 from segmentation_pipeline.runtime.settings import HOME_VARIABLE
 from segmentation_pipeline.storage.artifacts.artifact import Artifact
+from segmentation_pipeline.storage.artifacts.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +33,12 @@ class ArtifactStore:
     root: Path
 
     def folder(self, stage: str, partition: str, run_id: str) -> Path:
-        """Where the artifact of a run lies."""
+        """Return the folder of the artifact that a run wrote."""
         return self.root / stage / partition / run_id
 
     @contextmanager
     def writing(self, stage: str, partition: str, run_id: str) -> Iterator[Artifact]:
-        """Give an artifact to fill; when the block ends without an error it is sealed and put in its place.
+        """Yield an artifact to fill; when the block ends without an error it is sealed and put in its place.
 
         Raises:
             ArtifactError: the disk is full, or the folder may not be written to; nothing is left of it.
@@ -62,18 +63,18 @@ class ArtifactStore:
         artifact.folder = final
 
     def partitions(self) -> list[str]:
-        """The partitions that have artifacts, in order."""
+        """Return the partitions that have artifacts, in order."""
         return sorted({folder.name for stage in self.root.glob("*") for folder in stage.glob("*")})
 
     def remove_unfinished(self) -> int:
-        """Remove what killed runs left, while no run of the segmentation writes anything; gives how many there were."""
+        """Remove what killed runs left and return how many there were; no run of the segmentation may be writing."""
         unfinished = list(self.root.glob("*/*/.*"))
         for folder in unfinished:
             shutil.rmtree(folder)
         return len(unfinished)
 
     def keep_newest(self, n_partitions: int) -> list[str]:
-        """Remove the artifacts of all but the newest partitions; gives the names of those removed."""
+        """Remove the artifacts of all but the newest partitions and return the names of those removed."""
         gone = self.partitions()[:-n_partitions]
         for partition in gone:
             for folder in self.root.glob(f"*/{partition}"):
@@ -88,7 +89,7 @@ class ArtifactStore:
         """
         folder = self.folder(stage, partition, run_id)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
+            manifest = Manifest.from_json(json.loads((folder / MANIFEST).read_text()))
         except FileNotFoundError:
             message = (
                 f"{stage} of {partition} (run {run_id[:8]}) has no artifact at {folder}; "
@@ -100,7 +101,7 @@ class ArtifactStore:
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Tell an error of the disk as one of this package.
+    """Re-raise OSError as ArtifactError.
 
     Raises:
         ArtifactError: naming `what` could not be written, and why.
@@ -121,8 +122,8 @@ def seal(artifact: Artifact) -> None:
     for path in files:
         path.chmod(0o600)
         _sync(path)
-    artifact.manifest["bytes"] = sum(path.stat().st_size for path in files)
-    artifact.write_json(MANIFEST.removesuffix(".json"), artifact.manifest)
+    artifact.note(bytes=sum(path.stat().st_size for path in files))
+    artifact.write_json(MANIFEST.removesuffix(".json"), artifact.manifest.to_json())
     manifest = artifact.folder / MANIFEST
     manifest.chmod(0o600)
     _sync(manifest)

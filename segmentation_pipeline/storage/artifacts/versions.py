@@ -41,10 +41,10 @@ class RowsVersion:
 
 
 def text_version(text: str) -> str:
-    """Sixteen hexadecimal digits that change with `text`."""
+    """Return sixteen hexadecimal digits that change with `text`."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def json_version(value: object) -> str:
-    """Sixteen hexadecimal digits that change with the plain `value`."""
+    """Return sixteen hexadecimal digits that change with the plain `value`."""
     return text_version(json.dumps(value, sort_keys=True, default=str))

@@ -11,11 +11,13 @@ from segmentation_pipeline.analysis.features.encoding import (
     compute_variance_shares,
     fit_encoding,
     transform,
-    transform_to_fit,
 )
 from segmentation_pipeline.analysis.features.validation import find_repeated_keys, validate
 from segmentation_pipeline.analysis.profiles.rules import imitate
+from segmentation_pipeline.engines.local.blocks import MatrixSink, RowBlocks
+from segmentation_pipeline.engines.local.engine import LocalEngine
 from segmentation_pipeline.spec import FeatureSpec
+from segmentation_pipeline.steps.encode import encode_rows
 
 N_ROWS = 1_000
 FEATURES = [
@@ -68,25 +70,28 @@ def test_blocks_are_all_rows_in_order(frame: pd.DataFrame, size: int) -> None:
 def test_an_encoding_does_not_depend_on_the_blocks(frame: pd.DataFrame) -> None:
     """An encoding fitted and applied block by block has the floats, outliers and counts of the whole frame."""
     whole, parts = fit_encoding(frame, FEATURES), fit_encoding(InBlocks(frame), FEATURES)
-    encoded = transform_to_fit(InBlocks(frame), parts)
+    into = np.empty((N_ROWS, len(parts.names)), dtype=np.float32)
+    counts = encode_rows(LocalEngine(), RowBlocks(InBlocks(frame)), parts, matrix=MatrixSink(into))
     expected = transform(frame, whole)
 
     assert parts == whole
-    np.testing.assert_array_equal(encoded.matrix, expected.matrix)
-    np.testing.assert_array_equal(encoded.outliers, expected.outliers)
-    assert (encoded.missing, encoded.unknown) == (expected.missing, expected.unknown)
-    assert encoded.outliers.tolist().index(True) == 17
-    assert encoded.missing["visits"] == int(frame["visits"].isna().sum())
+    np.testing.assert_array_equal(into, expected.matrix)
+    np.testing.assert_array_equal(counts.outlier_rows, np.flatnonzero(expected.outliers))
+    assert (counts.missing, counts.unknown) == (expected.missing, expected.unknown)
+    assert counts.outlier_rows.tolist()[0] == 17
+    assert counts.missing["visits"] == int(frame["visits"].isna().sum())
 
 
 def test_a_matrix_is_written_where_it_is_wanted(frame: pd.DataFrame) -> None:
     """The rows are encoded into the matrix that is given, such as a memory map."""
     fitted = fit_encoding(frame, FEATURES)
     into = np.full((N_ROWS, len(fitted.names)), np.nan, dtype=np.float32)
+    sink = MatrixSink(into)
 
-    encoded = transform_to_fit(InBlocks(frame), fitted, into=into)
+    encode_rows(LocalEngine(), RowBlocks(InBlocks(frame)), fitted, matrix=sink)
 
-    assert encoded.matrix is into
+    assert sink.matrix is into
+    assert sink.n_rows == N_ROWS
     np.testing.assert_array_equal(into, transform(frame, fitted).matrix)
 
 

@@ -33,7 +33,7 @@ def _written(store: ArtifactStore, run_id: str = "run-1", **manifest: Any) -> Ar
     with store.writing("raw_extract", "2024-01-01", run_id) as artifact:
         artifact.write_table("rows", pa.table({"id": [1, 2], "x": [0.5, 1.5]}))
         artifact.write_json("notes", {"n": 1})
-        artifact.manifest |= {"rows": 2, "data_version": "v1"} | manifest
+        artifact.note(**{"rows": 2, "data_version": "v1"} | manifest)
     return artifact
 
 
@@ -59,7 +59,7 @@ def test_the_manifest_knows_the_bytes(store: ArtifactStore) -> None:
     artifact = _written(store)
 
     sizes = [path.stat().st_size for path in artifact.folder.iterdir() if path.name != MANIFEST]
-    assert artifact.manifest["bytes"] == sum(sizes) > 0
+    assert artifact.manifest.bytes == sum(sizes) > 0
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
@@ -99,7 +99,7 @@ def test_a_retry_replaces_the_first_try_whole(store: ArtifactStore) -> None:
     _written(store)
     with store.writing("raw_extract", "2024-01-01", "run-1") as artifact:
         artifact.write_json("other", {})
-        artifact.manifest["data_version"] = "v2"
+        artifact.note(data_version="v2")
 
     opened = store.open("raw_extract", "2024-01-01", "run-1")
 

@@ -1,0 +1,1 @@
+"""Engines: how a kernel is run over the blocks of a dataset."""
