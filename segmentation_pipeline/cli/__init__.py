@@ -2,7 +2,7 @@
 
 from segmentation_pipeline.runtime.settings import disable_dagster_telemetry
 
-# Dagster writes to its own telemetry file otherwise, before our dagster.yaml is read
+# otherwise Dagster writes to its telemetry file before it reads our dagster.yaml
 disable_dagster_telemetry()
 
 # importing a module adds its commands

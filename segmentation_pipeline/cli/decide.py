@@ -11,7 +11,7 @@ from segmentation_pipeline.cli.group import fail, find_user, main, segmentation_
 @click.argument("text")
 @click.option("--description", help="What the segment is, in a sentence.")
 def name(name: str, segment_id: int, text: str, description: str | None) -> None:
-    r"""Name the persona behind a segment. The name stays with the id for ever.
+    r"""Name a segment. The name stays with its id for ever.
 
     \b
     Example:

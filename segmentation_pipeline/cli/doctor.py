@@ -1,14 +1,15 @@
-"""The command that says what is wrong and what to do about it."""
+"""The command that reports problems and how to fix them."""
 
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from segmentation_pipeline.cli.checkout import ROOT
 from segmentation_pipeline.cli.group import main, segmentation_named, segmentations
-from segmentation_pipeline.cli.run import DEMO
+from segmentation_pipeline.demo import DEMO
 from segmentation_pipeline.errors import SegmentationError
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.doctor.machine import Check
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
-PACKAGE = "segmentation-pipeline"
-PINS = Path(__file__).parents[2] / "docker" / "requirements-dev.txt"
+PACKAGE: Final = "segmentation-pipeline"
+PINS: Final = ROOT / "docker" / "requirements-dev.txt"
 
 
 @main.command()
@@ -26,7 +27,7 @@ PINS = Path(__file__).parents[2] / "docker" / "requirements-dev.txt"
 def doctor(name: str | None) -> None:
     r"""Check machine, Dagster home, database and privileges, and print the fix for each problem.
 
-    Of all segmentations, or of NAME alone. Nothing is changed. Exit code 1 if there is a problem.
+    Without NAME it checks all segmentations. Nothing is changed. The exit code is 1 if there is a problem.
 
     \b
     Example:
@@ -39,7 +40,7 @@ def doctor(name: str | None) -> None:
 
 
 def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
-    """Each check as it is made, with the segmentation it is of."""
+    """Yield each check as it is made, with the segmentation that it belongs to."""
     from segmentation_pipeline.doctor import database as privileges
     from segmentation_pipeline.doctor import machine as health
     from segmentation_pipeline.model.commands import init_command
@@ -55,15 +56,15 @@ def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
     else:
         empty = f"none yet: {init_command()}"
         yield "defs", health.Check("segmentations", ok=True, found=", ".join(sorted(found)) or empty)
-    variables = {each.spec.source.url_env: True for each in found.values()}
-    variables |= {each.spec.publish.url_env: True for each in found.values()}
+    specs = [segmentation.spec for segmentation in found.values()]
+    variables = [spec.source.url_env for spec in specs] + [spec.publish.url_env for spec in specs]
     reached = {}
-    for variable in variables or {DATABASE_VARIABLE: True}:
+    for variable in dict.fromkeys(variables or [DATABASE_VARIABLE]):
         check = privileges.check_server(variable)
         reached[variable] = check.ok
         yield "database", check
     for name, segmentation in sorted(found.items()):
-        # a database that does not answer is told once
+        # a database that does not answer is reported once
         if reached[segmentation.spec.source.url_env] and reached[segmentation.spec.publish.url_env]:
             for check in _check_segmentation(segmentation):
                 yield name, check
@@ -102,7 +103,7 @@ def _check_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]
         spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
     )
     if spec.name == DEMO and read_defs_folder() is None and not source.ok and "does not exist" in source.found:
-        yield health.Check("the demo", ok=True, found=f"is not seeded, and need not be; `{demo_command()}` does it")
+        yield health.Check("the demo", ok=True, found=f"is not seeded, which is not needed; `{demo_command()}` does it")
         return
     yield source
     yield from privileges.check_target(spec.publish, key_type=key_type)

@@ -1,4 +1,4 @@
-"""Commands about what is kept: erasing one customer, and what is older than the retention settings."""
+"""Commands that remove what is kept: one customer, and what is older than the retention settings allow."""
 
 import click
 
@@ -11,8 +11,8 @@ from segmentation_pipeline.cli.group import main, segmentation_named
 def forget(name: str, key: str) -> None:
     r"""Erase the customer KEY from everything that segmentation NAME keeps, and empty their segment in the target.
 
-    History, scored and rejected rows, artifacts. The source is yours: a customer who is still there comes back with the
-    next run.
+    That is the history, scored and rejected rows, and artifacts. The source is not changed: a customer who is still in
+    it comes back with the next run.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def forget(name: str, key: str) -> None:
 @main.command()
 @click.argument("name")
 def gc(name: str) -> None:
-    r"""Apply the retention settings of segmentation NAME now, and tell what went.
+    r"""Apply the retention settings of segmentation NAME now, and list what was removed.
 
     \b
     Example:
@@ -42,6 +42,6 @@ def gc(name: str) -> None:
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
-        told = collect_garbage(segmentation, instance=instance)
-    for line in told or ["nothing is older than `retention` in its defs.yaml keeps"]:
+        removed = collect_garbage(segmentation, instance=instance)
+    for line in removed or ["nothing is older than `retention` in its defs.yaml keeps"]:
         click.echo(f"{name}: {line}")

@@ -4,7 +4,7 @@ import gc
 import getpass
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -13,12 +13,15 @@ from segmentation_pipeline.errors import SegmentationError
 if TYPE_CHECKING:
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
-# The imports make hundreds of thousands of objects that stay; they need not be searched for garbage again and again.
-OBJECTS_BEFORE_COLLECTION = 500_000
+# The imports make hundreds of thousands of objects that stay; searching them for garbage each time is wasted.
+OBJECTS_BEFORE_COLLECTION: Final = 500_000
 
 
 class Command(click.Command):
-    """A command whose example keeps its lines: click wants a backspace there, a raw docstring holds two characters."""
+    """A command whose example keeps its lines.
+
+    Click wants a backspace in front of it, and a raw docstring holds the two characters of its escape.
+    """
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help with the marker that click knows."""
@@ -27,7 +30,7 @@ class Command(click.Command):
 
 
 class Commands(Command, click.Group):
-    """A group whose commands end with a message and exit code 1, not with a traceback, on an error of this package."""
+    """A group whose commands end with a message and exit code 1, without a traceback, on an error of this package."""
 
     command_class = Command
 
@@ -39,14 +42,14 @@ class Commands(Command, click.Group):
         except SegmentationError as error:
             fail(str(error))
         finally:
-            # the process ends: what its modules hold needs no search either, which would take half a second
+            # the process ends, and searching what its modules hold would take half a second more
             gc.freeze()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="segmentation-pipeline")
 def main() -> None:
-    r"""Customer segments that keep their meaning.
+    r"""Make customer segments that keep their meaning.
 
     \b
     Example, from a table of customers to their segments:
@@ -57,7 +60,7 @@ def main() -> None:
 
 
 def find_user() -> str:
-    """The person at the keyboard, for the decisions they make."""
+    """Return the name of the person at the keyboard, which is kept with their decisions."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
@@ -65,18 +68,22 @@ def find_user() -> str:
 
 
 def segmentations() -> "dict[str, SegmentationContext]":
-    """Every segmentation there is, by its name."""
+    """Return every segmentation by its name."""
     from segmentation_pipeline.orchestration import discovery
 
-    gc.freeze()  # what the imports made stays; it is not searched
+    gc.freeze()  # what the imports made stays, so it is not searched for garbage
     return discovery.segmentations()
 
 
 def segmentation_named(name: str) -> "SegmentationContext":
-    """The segmentation of that name; wrong usage where there is none."""
+    """Return the segmentation of that name.
+
+    Raises:
+        click.UsageError: there is none.
+    """
     found = segmentations()
     if name not in found:
-        message = f"no segmentation is called {name!r}; there is {', '.join(sorted(found)) or 'none'}"
+        message = f"no segmentation is called {name!r}; there is {', '.join(sorted(found)) or 'no segmentation yet'}"
         raise click.UsageError(message)
     return found[name]
 

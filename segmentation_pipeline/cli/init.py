@@ -1,4 +1,4 @@
-"""The command that starts a segmentation: it looks at a table and writes a first defs.yaml."""
+"""The command that begins a segmentation: it looks at a table and writes a first defs.yaml."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segmentation_pipeline.cli.checkout import ROOT
 from segmentation_pipeline.cli.group import main, segmentations
 
 if TYPE_CHECKING:
     from segmentation_pipeline.drafting.defs_yaml import Draft
-
-ROOT = Path(__file__).parents[2]
 
 
 @main.command()
@@ -27,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 def init(name: str, table: str, key: str, target: str | None) -> None:
     r"""Look at a table and write a commented defs.yaml for the segmentation NAME.
 
-    Nothing in the database is changed. The folder is the one that SEGMENTATION_DEFS names; in a checkout of the
-    project, its own defs.
+    Nothing in the database is changed. The file goes into the folder that SEGMENTATION_DEFS names or, in a checkout of
+    the project, into segmentation_pipeline/defs.
 
     \b
     Example:
@@ -42,7 +41,7 @@ def init(name: str, table: str, key: str, target: str | None) -> None:
     from segmentation_pipeline.orchestration.discovery import describe_errors
     from segmentation_pipeline.spec import SegmentationSpec
 
-    try:  # what the spec says of the name, the key and the target, before the table is read
+    try:  # the name, the key and the target are checked before the table is read
         SegmentationSpec.model_validate(_make_smallest_spec(name, table, key, target))
     except ValidationError as error:
         raise click.UsageError(describe_errors(error)) from None
@@ -99,13 +98,17 @@ def _make_smallest_spec(name: str, table: str, key: str, target: str | None) -> 
 
 
 def _choose_folder(name: str) -> Path:
-    """The folder that the new segmentation gets; wrong usage where there is one already, or no place for it."""
+    """Return the folder that the new segmentation gets.
+
+    Raises:
+        click.UsageError: the folder or the name is taken, or there is no place for it.
+    """
     from segmentation_pipeline.runtime.settings import DEFS_VARIABLE, read_defs_folder
 
     named = read_defs_folder()
     if not named and not (ROOT / "pyproject.toml").is_file():
         message = (
-            f"{DEFS_VARIABLE} is not set, and the package is installed, so its own folder is no place for yours. "
+            f"{DEFS_VARIABLE} is not set, and the package is installed, so its own folder cannot be used. "
             f'Choose a folder:  export {DEFS_VARIABLE}="$PWD/segmentations"'
         )
         raise click.UsageError(message)
@@ -124,6 +127,6 @@ def _choose_folder(name: str) -> Path:
 
 
 def _shorten(path: Path) -> str:
-    """The path as the person at the keyboard would write it."""
+    """Return the path as the person at the keyboard would write it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Tells which partition runs and how it ended."""
+    """A report of which partition runs and how each one ended."""
 
     def __init__(self, name: str, n_partitions: int, bar: Progress | None) -> None:
-        """Tell on `bar`, or in lines where there is none."""
+        """Report on `bar`, or in plain lines where it is None."""
         self._name, self._n, self._bar = name, n_partitions, bar
         self._task = bar.add_task(name, total=n_partitions) if bar is not None else None
         self._done = 0
 
-    def starting(self, partition: str) -> None:
-        """A partition starts."""
+    def start(self, partition: str) -> None:
+        """Show that a partition starts."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description=f"{self._name} {partition}")
 
-    def ended(self, outcome: "RunOutcome") -> None:
-        """A partition ended: a line each, and the problems in full."""
+    def end(self, outcome: "RunOutcome") -> None:
+        """Show how a partition ended: in one line, and its problems in full."""
         self._done += 1
         out = self._bar.console if self._bar is not None else make_console()
         if outcome.waiting is not None:
@@ -48,7 +48,7 @@ class RunProgress:
 
 @contextmanager
 def show_progress(name: str, n_partitions: int) -> Iterator[RunProgress]:
-    """A progress bar on a terminal; elsewhere only lines."""
+    """Show a progress bar on a terminal; elsewhere plain lines."""
     out = make_console()
     if not out.is_terminal:
         yield RunProgress(name, n_partitions, None)

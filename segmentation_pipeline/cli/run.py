@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from segmentation_pipeline.cli.group import fail, main, segmentation_named
+from segmentation_pipeline.demo import DEMO
 
 if TYPE_CHECKING:
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-
-DEMO = "shop"
-UNSET_PARTITION = "the latest complete one"
 
 
 @main.command()
@@ -28,6 +26,7 @@ def demo() -> None:
     from segmentation_pipeline.cli.console import make_console
     from segmentation_pipeline.cli.views import show_demo
     from segmentation_pipeline.demo.seeding import seed_shop
+    from segmentation_pipeline.demo.showing import read_demo
     from segmentation_pipeline.orchestration.partitions import list_ended_partitions
     from segmentation_pipeline.storage.registry import schema, snapshots
     from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url, transaction
@@ -39,19 +38,22 @@ def demo() -> None:
     make_console().print(f"Synthetic shop {done}: {counts.customers:,} customers, {counts.purchases:,} purchases.")
     with transaction(segmentation.spec.publish.url_env) as connection:
         current = {
-            each.partition
-            for each in snapshots.list_snapshots(connection, DEMO)
-            if each.status == "published" and each.code_version == segmentation.chain_version
+            snapshot.partition
+            for snapshot in snapshots.list_snapshots(connection, DEMO)
+            if snapshot.status == "published" and snapshot.code_version == segmentation.chain_version
         }
     months = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     outcomes = _run(segmentation, [month for month in months if month not in current])
-    show_demo(segmentation, n_up_to_date=len(current), changed=sum(each.changed for each in outcomes))
+    with transaction(segmentation.spec.publish.url_env) as connection:
+        result = read_demo(connection, DEMO, segmentation.store)
+    changed = sum(outcome.changed for outcome in outcomes)
+    show_demo(result, table_name=segmentation.spec.publish.table, n_up_to_date=len(current), changed=changed)
     _end(outcomes)
 
 
 @main.command()
 @click.argument("name")
-@click.option("--partition", metavar="P", help=f"The period's start, YYYY-MM-DD. Default: {UNSET_PARTITION}.")
+@click.option("--partition", metavar="P", help="The period's start, YYYY-MM-DD. Default: the latest complete one.")
 def run(name: str, partition: str | None) -> None:
     r"""Run one period of segmentation NAME through the whole chain.
 
@@ -88,14 +90,14 @@ def backfill(name: str, first: str, last: str) -> None:
     if first > last:
         message = f"--from {first} is after --to {last}"
         raise click.UsageError(message)
-    months = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
-    _end(_run(segmentation, [month for month in months if first <= month <= last]))
+    ended = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
+    _end(_run(segmentation, [partition for partition in ended if first <= partition <= last]))
 
 
 @main.command()
 @click.argument("name")
 def score(name: str) -> None:
-    r"""Give new and changed customers of NAME their segment by what is published, without a fit.
+    r"""Assign new and changed customers of NAME to the published segments, without a new fit.
 
     \b
     Example:
@@ -120,11 +122,9 @@ def _require_partitions(segmentation: "SegmentationContext", partitions: Sequenc
     known = list_ended_partitions(segmentation.spec.partitions, datetime.now(tz=UTC))
     for partition in partitions:
         if partition not in known:
-            there = f"there is {known[0]} to {known[-1]}" if known else "none has ended yet"
-            what = (
-                f"{partition} is no finished {segmentation.spec.partitions.cadence} period of {segmentation.spec.name}"
-            )
-            message = f"{what}; {there}"
+            there = f"finished are {known[0]} to {known[-1]}" if known else "none has ended yet"
+            cadence = segmentation.spec.partitions.cadence
+            message = f"{partition} is not a finished {cadence} period of {segmentation.spec.name}; {there}"
             raise click.UsageError(message)
 
 
@@ -140,11 +140,11 @@ def _run(segmentation: "SegmentationContext", partitions: Sequence[str]) -> "lis
         click.echo(f"{segmentation.spec.name}: warning: {warning}", err=True)
     outcomes = []
     job = build_definitions(segmentation).resolve_job_def(segmentation.spec.name)
-    with open_dagster_instance() as instance, show_progress(segmentation.spec.name, len(partitions)) as told:
+    with open_dagster_instance() as instance, show_progress(segmentation.spec.name, len(partitions)) as report:
         for partition in partitions:
-            told.starting(partition)
+            report.start(partition)
             outcomes.append(run_partition(segmentation, job, partition, instance=instance))
-            told.ended(outcomes[-1])
+            report.end(outcomes[-1])
     return outcomes
 
 

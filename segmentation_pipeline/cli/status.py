@@ -12,7 +12,7 @@ from segmentation_pipeline.cli.group import fail, main, segmentation_named, segm
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, or an array of them without NAME.")
 def status(name: str | None, as_json: bool) -> None:
-    r"""Show snapshots, segments and where things stand, of NAME or of all segmentations.
+    r"""Show the snapshots, the segments and what waits for a person, of NAME or of all segmentations.
 
     \b
     Example:
@@ -20,25 +20,22 @@ def status(name: str | None, as_json: bool) -> None:
     """
     from segmentation_pipeline.cli.views import show_status
     from segmentation_pipeline.storage.registry import schema, snapshots
-    from segmentation_pipeline.storage.registry.status import decided
-    from segmentation_pipeline.storage.registry.status import read_status as read
+    from segmentation_pipeline.storage.registry.status import decided, read_status
     from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
-    shown = [segmentation_named(name)] if name else list(segmentations().values())
-    found, stale = [], []
-    for segmentation in shown:
-        schema.migrate(segmentation.spec.publish.url_env)
-        with transaction(segmentation.spec.publish.url_env) as connection:
-            found.append((read(connection, segmentation.spec.name), decided(connection, segmentation.spec.name)))
-            stale.append(
-                [each.partition for each in snapshots.list_built_on_older_parent(connection, segmentation.spec.name)]
-            )
+    states, decisions, stale = [], [], []
+    for segmentation in [segmentation_named(name)] if name else segmentations().values():
+        spec = segmentation.spec
+        schema.migrate(spec.publish.url_env)
+        with transaction(spec.publish.url_env) as connection:
+            states.append(read_status(connection, spec.name))
+            decisions.append(decided(connection, spec.name))
+            stale.append([old.partition for old in snapshots.list_built_on_older_parent(connection, spec.name)])
     if as_json:
-        objects = [each for each, _ in found]
-        click.echo(json.dumps(objects[0] if name else objects, indent=1))
+        click.echo(json.dumps(states[0] if name else states, indent=1))
         return
-    for (each, decisions), partitions in zip(found, stale, strict=True):
-        show_status(each, decisions, partitions)
+    for shown in zip(states, decisions, stale, strict=True):
+        show_status(*shown)
 
 
 @main.command()
@@ -73,5 +70,5 @@ def report(name: str, partition: str | None, file: Path) -> None:
     click.echo(f"{name} {shown.partition}: {file} shows snapshot {shown.snapshot_id} ({shown.status})")
     if made.missing:
         click.echo(
-            f"Not in it, for the artifacts of {shown.partition} are not kept any more: {', '.join(made.missing)}"
+            f"Not in it, because the artifacts of {shown.partition} are no longer kept: {', '.join(made.missing)}"
         )

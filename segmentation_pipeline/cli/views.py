@@ -1,4 +1,4 @@
-"""What the commands show: tables and lines."""
+"""What the commands show: tables and lines, of values that the commands have read."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ from segmentation_pipeline.model.commands import (
 )
 
 if TYPE_CHECKING:
+    from segmentation_pipeline.demo.showing import DemoResult
     from segmentation_pipeline.demo.truth import IdentityStability
     from segmentation_pipeline.doctor.machine import Check
     from segmentation_pipeline.drafting.defs_yaml import Draft
@@ -31,9 +32,9 @@ STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow
 
 
 def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> None:
-    """Print what `status --json` gives, for people, and what waits for them or was decided by them.
+    """Print what `status --json` returns, for people, and what waits for them or was decided by them.
 
-    `stale` are the partitions built on an older parent.
+    `stale` are the partitions that were aligned with an older parent.
     """
     out = make_console()
     out.print(f"[bold]{status['segmentation']}[/bold]")
@@ -41,20 +42,20 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
         out.print(f"  no snapshot yet; start with: {run_command(status['segmentation'])}")
         return
     table = make_table("partition", "v", "status", "snapshot", "parent", "K", "rows", "silhouette")
-    for each in status["snapshots"]:
-        is_current = each["snapshot_id"] == status["current_snapshot_id"]
-        silhouette = f"{each['silhouette']:.3f}" if each["silhouette"] is not None else ""
+    for snapshot in status["snapshots"]:
+        is_current = snapshot["snapshot_id"] == status["current_snapshot_id"]
+        silhouette = f"{snapshot['silhouette']:.3f}" if snapshot["silhouette"] is not None else ""
         table.add_row(
-            each["partition"],
-            str(each["version"]),
+            snapshot["partition"],
+            str(snapshot["version"]),
             # the current snapshot is published; that word beside it would not fit into 80 columns
             Text("current", "bold green")
             if is_current
-            else Text(each["status"], STATUS_STYLES.get(each["status"], "dim")),
-            str(each["snapshot_id"]),
-            str(each["parent_snapshot_id"] or ""),
-            str(each["k"]),
-            f"{each['n_rows']:,}",
+            else Text(snapshot["status"], STATUS_STYLES.get(snapshot["status"], "dim")),
+            str(snapshot["snapshot_id"]),
+            str(snapshot["parent_snapshot_id"] or ""),
+            str(snapshot["k"]),
+            f"{snapshot['n_rows']:,}",
             silhouette,
         )
     out.print(table, "")
@@ -69,9 +70,9 @@ def show_draft(draft: "Draft", path: str) -> None:
     """Print what `init` made of each column, and the commands that come next."""
     out = make_console()
     table = make_table("column", "taken as", "why")
-    for each in draft.columns or ():
-        kind = str(each.feature.kind if each.feature is not None else each.role)
-        table.add_row(*(Text(text) for text in (each.column, kind, each.why)))
+    for plan in draft.columns or ():
+        kind = str(plan.feature.kind if plan.feature is not None else plan.role)
+        table.add_row(*(Text(text) for text in (plan.column, kind, plan.why)))
     out.print(table)
     out.print(f"\nWritten: {path}  (look at it: every line says why)", markup=False, soft_wrap=True)
     if draft.mode == "update" and draft.statement is not None:
@@ -87,7 +88,7 @@ def show_draft(draft: "Draft", path: str) -> None:
 
 
 def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
-    """Print a line for each check as it is made, and the fix of each problem; whether all is well."""
+    """Print a line for each check as it is made, and the fix of each problem; return whether all is well."""
     out, n_checks, n_problems = make_console(), 0, 0
     for of, check in checks:
         n_checks += 1
@@ -96,40 +97,30 @@ def show_checks(checks: "Iterable[tuple[str, Check]]") -> bool:
         out.print(mark, Text(f" {f'{of}: {check.what}'.ljust(36)} {check.found}"), sep="", soft_wrap=True)
         if not check.ok:
             out.print("        [bold]fix:[/bold]", Text(check.fix), soft_wrap=True)
-    told = f"{n_problems} of {n_checks} checks found a problem" if n_problems else f"{n_checks} checks, all well"
-    out.print(f"[bold]{told}[/bold]")
+    summary = f"{n_problems} of {n_checks} checks found a problem" if n_problems else f"{n_checks} checks, all well"
+    out.print(f"[bold]{summary}[/bold]")
     return n_problems == 0
 
 
-def show_demo(segmentation: "SegmentationContext", *, n_up_to_date: int, changed: int) -> None:
+def show_demo(result: "DemoResult", *, table_name: str, n_up_to_date: int, changed: int) -> None:
     """Print what the demo found: the months, the segments, how stable they are, and the way to the UI."""
-    from segmentation_pipeline.demo.showing import demo_stability
-    from segmentation_pipeline.storage.registry import snapshots
-    from segmentation_pipeline.storage.registry.status import read_events, read_status
-    from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
-
-    out, name = make_console(), segmentation.spec.name
+    out = make_console()
     table = make_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
-    with transaction(segmentation.spec.publish.url_env) as connection:
-        for snapshot in snapshots.list_snapshots(connection, name):
-            if snapshot.status != "published":
-                continue
-            metrics = snapshot.metrics
-            moved = f"{metrics['n_moved']:,} of {metrics['n_shared']:,}" if snapshot.parent_snapshot_id else "-"
-            table.add_row(
-                snapshot.partition[:7],
-                f"{snapshot.n_assigned:,}",
-                str(snapshot.k),
-                f"{metrics['silhouette']:.2f}",
-                describe_events(read_events(connection, snapshot.snapshot_id)),
-                moved,
-            )
-        found = read_status(connection, name)
-        stability = demo_stability(connection, name, segmentation.store)
+    for month in result.months:
+        snapshot, metrics = month.snapshot, month.snapshot.metrics
+        moved = f"{metrics['n_moved']:,} of {metrics['n_shared']:,}" if snapshot.parent_snapshot_id else "-"
+        table.add_row(
+            snapshot.partition[:7],
+            f"{snapshot.n_assigned:,}",
+            str(snapshot.k),
+            f"{metrics['silhouette']:.2f}",
+            describe_events(month.events),
+            moved,
+        )
     out.print(table)
-    _show_segments(out, found["segments"])
-    _show_stability(out, stability)
-    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {segmentation.spec.publish.table} changed.")
+    _show_segments(out, result.segments)
+    _show_stability(out, result.stability)
+    out.print(f"{n_up_to_date} months were up to date; {changed:,} rows of {table_name} changed.")
     out.print("Look at it in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
 
 
@@ -163,7 +154,7 @@ def show_scoring(segmentation: "SegmentationContext", outcome: "ScoringOutcome")
 
 
 def describe_events(events: "list[Json]") -> str:
-    """The lineage of a month in words: "1, 2 kept; 4 born (split from 2)"."""
+    """Return the lineage of a period in words: "1, 2 kept; 4 born (split from 2)"."""
     by_event: dict[str, list[str]] = {}
     notes = {
         event["segment_id"]: f" ({event['event'].replace('_', ' ')} {event['other_segment_id']})"
@@ -179,31 +170,32 @@ def describe_events(events: "list[Json]") -> str:
 
 def _show_segments(out: Console, segments: "list[Json]") -> None:
     table = make_table("segment", "name", "customers", "share")
-    for each in segments:
-        live = each["live"]
-        customers = f"{each['n_customers']:,}" if live else "retired"
-        # a name is somebody's text, and may look like markup
-        table.add_row(str(each["segment_id"]), Text(each["name"]), customers, f"{each['share']:.1%}" if live else "")
+    for segment in segments:
+        live = segment["live"]
+        customers = f"{segment['n_customers']:,}" if live else "retired"
+        share = f"{segment['share']:.1%}" if live else ""
+        # a name is a person's text, and may look like markup
+        table.add_row(str(segment["segment_id"]), Text(segment["name"]), customers, share)
     out.print(table)
 
 
 def _show_decisions(out: Console, decided: "Json") -> None:
-    for each in decided["decisions"]:
-        reason = f": {each['reason']}" if each["reason"] else ""
-        said = f"{each['at']:%Y-%m-%d %H:%M} {each['who']}: {each['action']} {each['label']}{reason}"
-        out.print(said, markup=False, soft_wrap=True)
-    for each in decided["waiting"]:
-        if each["approved_by"] is not None:
-            said = f"{each['label']} is approved by {each['approved_by']} and not published yet; publish it:"
-            out.print(said, f"  {each['commands'][0]}", sep="\n", markup=False, soft_wrap=True)
+    for decision in decided["decisions"]:
+        reason = f": {decision['reason']}" if decision["reason"] else ""
+        line = f"{decision['at']:%Y-%m-%d %H:%M} {decision['who']}: {decision['action']} {decision['label']}{reason}"
+        out.print(line, markup=False, soft_wrap=True)
+    for waiting in decided["waiting"]:
+        if waiting["approved_by"] is not None:
+            line = f"{waiting['label']} is approved by {waiting['approved_by']} and not published yet; publish it:"
+            out.print(line, f"  {waiting['commands'][0]}", sep="\n", markup=False, soft_wrap=True)
             continue
-        out.print(f"{each['label']} waits for a person:", markup=False, soft_wrap=True)
-        for line in (*each["reasons"], *each["commands"]):
+        out.print(f"{waiting['label']} waits for a person:", markup=False, soft_wrap=True)
+        for line in (*waiting["reasons"], *waiting["commands"]):
             out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def describe_waiting(snapshot: "Snapshot") -> list[str]:
-    """Why a snapshot waits and the commands that decide."""
+    """Return why a snapshot waits, and the commands that decide."""
     from segmentation_pipeline.storage.registry.decisions import reasons_of
 
     name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
@@ -224,7 +216,7 @@ def _show_stability(out: Console, stability: "IdentityStability") -> None:
 
 
 def describe_publication(outcome: "RunOutcome") -> str:
-    """What a publication did, in a phrase."""
+    """Return what a publication did, in a phrase."""
     receipt = outcome.receipt or {}
     if receipt.get("already_published"):
         return "published already, 0 rows changed"
@@ -248,22 +240,23 @@ def show_forgotten(segmentation: "SegmentationContext", key: str, forgotten: "Fo
         f"segment emptied in {forgotten.target:,} rows of {target}"
     )
     out.print(f"{name}: customer {key!r} is erased: {rows}", markup=False, soft_wrap=True)
-    lines = [f"artifact {each} rewritten without the customer" for each in forgotten.rewritten]
-    lines += [f"artifact {each} removed; to align that period again, run it again" for each in forgotten.removed]
+    lines = [f"artifact {artifact} rewritten without the customer" for artifact in forgotten.rewritten]
+    lines += [f"artifact {artifact} removed; to align its period again, run it again" for artifact in forgotten.removed]
     lines += [
-        "The source and the other columns of the target are yours: who is still there comes back with the next run.",
-        "Dagster's event log may name a customer whom the target lacks, or quote a rejected value: delete those runs.",
+        "The target's other columns and the source are unchanged.",
+        "A customer who is still in the source comes back with the next run.",
+        "Dagster's event log may name a customer who has no row in the target, or a rejected value: delete those runs.",
     ]
     for line in lines:
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def describe_rollback(receipt: "RollbackReceipt") -> str:
-    """What a rollback did, in a sentence."""
+    """Return what a rollback did, in a sentence."""
     others = {"rolled back": receipt.rolled_back, "declined": receipt.declined}
     newer = "; ".join(f"{what}: {', '.join(map(str, ids))}" for what, ids in others.items() if ids)
     return (
         f"snapshot {receipt.snapshot_id} ({receipt.partition}) is current again; {receipt.changed:,} rows changed, "
-        f"{receipt.unchanged:,} unchanged, {receipt.emptied:,} emptied that it does not know, "
+        f"{receipt.unchanged:,} unchanged, {receipt.emptied:,} emptied (customers it does not know), "
         f"{receipt.not_in_target:,} of its customers are not in the target; {newer}"
     )

@@ -1,1 +1,6 @@
-"""The synthetic shop: its true personas are known, so that segments can be held against them."""
+"""A shop whose true personas are known: data to try the segmentation on, and a judge of its segment ids."""
+
+from typing import Final
+
+# the name of its segmentation, whose defs.yaml the package brings
+DEMO: Final = "shop"

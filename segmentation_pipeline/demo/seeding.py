@@ -1,9 +1,10 @@
-"""Writes the synthetic shop to PostgreSQL: the source, the truth beside it, and the target table."""
+"""Write the synthetic shop to PostgreSQL: the source, the truth beside it, and the target table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Final
 
 import pandas as pd
 import psycopg
@@ -14,10 +15,10 @@ from psycopg import sql
 from segmentation_pipeline.demo.world import simulate
 from segmentation_pipeline.errors import ConfigurationError, TargetError
 
-# any number will do as long as every seeding takes the same one
-_LOCK = 7_213_004
+# any number will do, as long as every seeding takes the same one
+_LOCK: Final = 7_213_004
 
-_TABLES = """
+_TABLES: Final = """
 CREATE SCHEMA IF NOT EXISTS shop;
 CREATE TABLE shop.seeded (seed bigint NOT NULL, n_customers bigint NOT NULL);
 CREATE TABLE shop.customer (
@@ -45,7 +46,7 @@ COMMENT ON TABLE shop.true_persona IS 'Who each customer really was in a month; 
 """
 
 # after the rows: one sort instead of 300,000 insertions
-_KEYS = """
+_KEYS: Final = """
 ALTER TABLE shop.customer ADD PRIMARY KEY (customer_id);
 ALTER TABLE shop.purchase ADD PRIMARY KEY (purchase_id);
 ALTER TABLE shop.purchase ADD FOREIGN KEY (customer_id) REFERENCES shop.customer;
@@ -55,7 +56,7 @@ CREATE INDEX ON shop.purchase (customer_id, ordered_at);
 ANALYZE shop.customer, shop.purchase, shop.true_persona;
 """
 
-_TARGET = """
+_TARGET: Final = """
 CREATE TABLE IF NOT EXISTS public.user_analytics (
     user_id bigint PRIMARY KEY,
     segment_id integer,
@@ -66,10 +67,9 @@ SELECT customer_id FROM shop.customer
 ON CONFLICT (user_id) DO NOTHING;
 """
 
-_COUNTS = """
+_COUNTS: Final = """
 SELECT (SELECT count(*) FROM shop.customer),
-       (SELECT count(*) FROM shop.purchase),
-       (SELECT count(*) FROM shop.true_persona)
+       (SELECT count(*) FROM shop.purchase)
 """
 
 
@@ -79,18 +79,18 @@ class ShopCounts:
 
     customers: int
     purchases: int
-    true_personas: int
     created: bool
 
 
 def seed_shop(conninfo: str, *, seed: int = 2024, n_customers: int = 6000) -> ShopCounts:
-    """Put the shop into the database in one transaction; a shop that is there already stays as it is.
+    """Write the shop into the database in one transaction; a shop that is there already stays as it is.
 
-    The target `public.user_analytics` is created where it is missing and gets the customers it lacks; what
-    it holds is left alone.
+    The target `public.user_analytics` is created where it is missing and gets the customers it lacks; what it holds is
+    not changed.
 
-    Raises ConfigurationError if the schema `shop` holds another shop or tables of somebody else, and
-    TargetError if `public.user_analytics` exists and cannot take the customers.
+    Raises:
+        ConfigurationError: the schema `shop` holds another shop, or tables that are not the demo's.
+        TargetError: `public.user_analytics` exists and cannot take the customers.
     """
     with psycopg.connect(conninfo) as connection:
         connection.execute("SET LOCAL client_min_messages = warning")  # no notice for what exists already
@@ -108,24 +108,24 @@ def seed_shop(conninfo: str, *, seed: int = 2024, n_customers: int = 6000) -> Sh
             )
             raise TargetError(message) from error
         counts = connection.execute(_COUNTS).fetchone()
-    if counts is None:  # a SELECT without FROM gives one row; this is for the type checker
+    if counts is None:  # a SELECT without FROM returns one row; this is for the type checker
         raise AssertionError
-    customers, purchases, true_personas = counts
-    return ShopCounts(customers=customers, purchases=purchases, true_personas=true_personas, created=created)
+    customers, purchases = counts
+    return ShopCounts(customers=customers, purchases=purchases, created=created)
 
 
 def _is_there(connection: psycopg.Connection, *, seed: int, n_customers: int) -> bool:
-    """Whether this very shop was written before."""
+    """Return whether the shop of this seed and size was written before."""
     marker = connection.execute("SELECT to_regclass('shop.seeded')").fetchone()
     if marker is None or marker[0] is None:
         return False
     found = connection.execute("SELECT seed, n_customers FROM shop.seeded").fetchone()
     if found != (seed, n_customers):
-        held = "an unfinished shop"
+        holds = "an unfinished shop"
         if found is not None:
-            held = f"the shop of seed {found[0]} with {found[1]:,} customers"
+            holds = f"the shop of seed {found[0]} with {found[1]:,} customers"
         message = (
-            f"the database holds {held}, wanted seed {seed} with {n_customers:,} customers."
+            f"the database holds {holds}, wanted seed {seed} with {n_customers:,} customers."
             " Use another database, or DROP SCHEMA shop CASCADE first."
         )
         raise ConfigurationError(message)

@@ -1,30 +1,61 @@
-"""What the demo found: personas against segment ids, and against the raw cluster index."""
+"""What the demo shows: its published months, its segments, and how well their ids follow the true personas."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import sqlalchemy as sa
 
 from segmentation_pipeline.demo.truth import IdentityStability, measure_stability
+from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
 from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry.status import read_events, read_status
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
-from segmentation_pipeline.storage.artifacts.store import ArtifactStore
+    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 
-def demo_stability(connection: sa.Connection, name: str, store: ArtifactStore) -> IdentityStability:
+@dataclass(frozen=True, slots=True)
+class PublishedMonth:
+    """A published month: its snapshot, and what happened to the segments, as `read_events` returns it."""
+
+    snapshot: Snapshot
+    events: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """The published months in order, the segments as `segmentation status --json` has them, and their stability."""
+
+    months: tuple[PublishedMonth, ...]
+    segments: list[Json]
+    stability: IdentityStability
+
+
+def read_demo(connection: sa.Connection, name: str, store: ArtifactStore) -> DemoResult:
+    """Read all that the demo shows of the segmentation `name`."""
+    published = [found for found in snapshots.list_snapshots(connection, name) if found.status == "published"]
+    return DemoResult(
+        months=tuple(PublishedMonth(month, read_events(connection, month.snapshot_id)) for month in published),
+        segments=read_status(connection, name)["segments"],
+        stability=_compare_with_truth(connection, name, published, store),
+    )
+
+
+def _compare_with_truth(
+    connection: sa.Connection, name: str, published: list[Snapshot], store: ArtifactStore
+) -> IdentityStability:
     """Compare the published months with the personas that the shop was made from.
 
     The raw cluster index is not in the database; it comes from the alignments' artifacts.
     """
     ledger = snapshots.lock(connection, name)
     months = []
-    for snapshot in snapshots.list_snapshots(connection, name):
-        if ledger is None or snapshot.status != "published":
-            continue
+    for snapshot in published:
+        assert ledger is not None  # noqa: S101  a published snapshot is in the ledger
         segments = assignments.segments_in(connection, ledger, snapshot.snapshot_id)
         matches = AlignedSegments(store.open(AlignedSegments.STAGE, snapshot.partition, snapshot.run_id)).matches
         cluster_of = {match["segment_id"]: match["cluster"] for match in matches}

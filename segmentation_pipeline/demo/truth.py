@@ -1,4 +1,4 @@
-"""Holds segments against the truth: how often a persona keeps its number from one month to the next."""
+"""Compare segments with the truth: how often a persona keeps its number from one month to the next."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class IdentityStability:
 def measure_stability(assigned: pd.DataFrame) -> IdentityStability:
     """Count the month-to-month steps in which a persona's home kept its number.
 
-    assigned: month, persona, segment_id, cluster; one row per customer and month. Months are anything that
-    sorts; two are consecutive if no other month of the frame lies between them. Rows without a segment are
-    left out. The home of a persona in a month is the segment (for `kept_by_cluster`: the raw cluster) that
-    holds most of its customers, the smaller number if two hold the same.
+    `assigned` has the columns month, persona, segment_id and cluster, and a row per customer and month. Months are any
+    values that can be sorted; two are consecutive if no other month of the frame lies between them. Rows without a
+    segment are left out. The home of a persona in a month is the segment (for `kept_by_cluster`: the raw cluster) that
+    holds most of its customers, and the smaller number if two hold equally many.
     """
     known = assigned.dropna(subset=["persona", "segment_id", "cluster"])
     position = {month: index for index, month in enumerate(sorted(assigned["month"].unique()))}
@@ -98,7 +98,7 @@ def _follow_persona(persona: str, rows: pd.DataFrame, position: dict[Hashable, i
 
 
 def _find_home(month: Hashable, present: pd.DataFrame) -> Home:
-    # mode() sorts what is equally frequent, so the first is the smallest
+    # mode() sorts values that are equally frequent, so the first is the smallest
     segment_id = present["segment_id"].mode().iloc[0]
     return Home(
         month=month,

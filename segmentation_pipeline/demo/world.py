@@ -1,29 +1,31 @@
 """Eighteen months of a shop with five true personas; one is born half way, one comes only before Christmas.
 
-Honest data rather than points: orders are Poisson, baskets log-normal, every customer has habits of their
-own, personas overlap, customers join, leave and change persona, and now and then somebody buys for an office.
+The data is like a real shop's: the number of orders is Poisson distributed and their value log-normal, every customer
+has habits of their own, personas overlap, customers join, leave and change persona, and now and then a customer buys
+for an office.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-CHANNELS = ("app", "store", "web")
-COUNTRIES = ("AT", "CH", "DE", "FR", "NL")
-MONTHS = pd.date_range("2024-07-01", "2025-12-01", freq="MS", tz="UTC")
-# the months again as numpy has them, UTC without saying so, with the end of the last one
-EDGES = np.arange("2024-07", "2026-02", dtype="datetime64[M]").astype("datetime64[s]")
+CHANNELS: Final = ("app", "store", "web")
+COUNTRIES: Final = ("AT", "CH", "DE", "FR", "NL")
+MONTHS: Final = pd.date_range("2024-07-01", "2025-12-01", freq="MS", tz="UTC")
+# the same months for numpy, in UTC without a time zone, and the end of the last one
+EDGES: Final = np.arange("2024-07", "2026-02", dtype="datetime64[M]").astype("datetime64[s]")
 
-AWAY = -1
-HABIT_SPREAD = 0.22  # standard deviation between customers of one persona, in log units
-BASKET_SPREAD = 0.30  # between the orders of one customer, in log units
-CHANGE_PER_MONTH = 0.008
-OFFICE_ORDER_SHARE = 0.002
-EVERY_MONTH = tuple(range(1, 13))
+AWAY: Final = -1
+HABIT_SPREAD: Final = 0.22  # standard deviation between customers of one persona, in log units
+BASKET_SPREAD: Final = 0.30  # between the orders of one customer, in log units
+CHANGE_PER_MONTH: Final = 0.008
+OFFICE_ORDER_SHARE: Final = 0.002
+EVERY_MONTH: Final = tuple(range(1, 13))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +50,12 @@ class Persona:
     established: float
     """Share that is there from the start: before the first month, or in the month the persona is born."""
     months: tuple[int, ...] = EVERY_MONTH
-    """Calendar months in which this persona buys."""
+    """Calendar months in which this persona buys, 1 to 12."""
     born: str | None = None
-    """The first month in which anybody is like this."""
+    """The first month in which a customer is like this; None: from the start."""
 
 
-PERSONAS = (
+PERSONAS: Final = (
     Persona(
         name="loyal regulars", share=0.26, orders_per_month=7.0, basket=46.0, items=9.0, discount=0.06,
         channels=(0.10, 0.75, 0.15), countries=(0.10, 0.05, 0.70, 0.10, 0.05),
@@ -84,7 +86,7 @@ PERSONAS = (
 
 @dataclass(frozen=True)
 class ShopWorld:
-    """What happened in the shop, and who everybody really was.
+    """What happened in the shop, and which persona every customer really was.
 
     customers: customer_id, joined_at, country.
     orders: purchase_id, customer_id, ordered_at, amount (paid), discount (saved), items, channel; by time.
@@ -97,7 +99,7 @@ class ShopWorld:
 
 
 def simulate(*, seed: int, n_customers: int = 6000) -> ShopWorld:
-    """Draw a shop: the same seed and size give the same world."""
+    """Draw a shop; the same seed and size return the same world."""
     rng = np.random.default_rng(seed)
     home = rng.choice(len(PERSONAS), size=n_customers, p=[persona.share for persona in PERSONAS])
     joined = _draw_joining_months(rng, home)
@@ -120,7 +122,7 @@ def simulate(*, seed: int, n_customers: int = 6000) -> ShopWorld:
 
 
 def _draw_joining_months(rng: np.random.Generator, home: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index into MONTHS of each customer's first month; negative for those who were there before."""
+    """Draw each customer's first month, as an index into MONTHS; negative for customers who were there before."""
     joined = np.empty(len(home), dtype=np.int64)
     for index, persona in enumerate(PERSONAS):
         mine = home == index
@@ -133,12 +135,12 @@ def _draw_joining_months(rng: np.random.Generator, home: NDArray[np.int64]) -> N
 
 
 def _find_birth(persona: Persona) -> int:
-    """Index into MONTHS of the first month in which anybody is like this."""
+    """Return the first month in which a customer is like this, as an index into MONTHS."""
     return 0 if persona.born is None else int((pd.Timestamp(persona.born, tz="UTC") > MONTHS).sum())
 
 
 def _draw_joining_times(rng: np.random.Generator, joined: NDArray[np.int64]) -> pd.DatetimeIndex:
-    """Draw a moment within the month of joining; for the established, in the two years before."""
+    """Draw a moment within the month of joining; for established customers, within the two years before."""
     month = EDGES[np.maximum(joined, 0)]
     length = EDGES[np.maximum(joined, 0) + 1] - month
     two_years = np.timedelta64(730, "D")
@@ -148,14 +150,14 @@ def _draw_joining_times(rng: np.random.Generator, joined: NDArray[np.int64]) -> 
 
 
 def _draw_lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Persona of each customer (rows) in each month (columns), AWAY where there is none."""
+    """Draw the persona of each customer (rows) in each month (columns); AWAY where the customer does not buy."""
     leave = np.array([persona.leave_per_month for persona in PERSONAS])
     lives = np.full((len(home), len(MONTHS)), AWAY, dtype=np.int64)
     now = home.copy()
     gone = np.zeros(len(home), dtype=bool)
     for column, month in enumerate(MONTHS):
         in_season = np.array([month.month in persona.months for persona in PERSONAS])
-        # who buys all year round may become any other persona that does, once that one exists
+        # a customer who buys all year round may become any other such persona, once it exists
         choices = [
             index
             for index, persona in enumerate(PERSONAS)
@@ -171,7 +173,7 @@ def _draw_lives(rng: np.random.Generator, home: NDArray[np.int64], joined: NDArr
 
 
 def _draw_orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArray[np.int64]) -> pd.DataFrame:
-    """Every order of every live month."""
+    """Draw every order of the months in which the customers are live."""
     n_customers = len(customers)
     rate_habit, basket_habit = np.exp(rng.normal(0.0, HABIT_SPREAD, size=(2, n_customers)))
     channel_habit = rng.random(n_customers)
@@ -183,7 +185,7 @@ def _draw_orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArr
     length = EDGES[month + 1] - begin
     per_month = np.array([p.orders_per_month for p in PERSONAS])[persona]
     count = rng.poisson(per_month * rate_habit[who] * (length / np.timedelta64(30, "D")))
-    # nobody joins a shop to buy nothing: the first order is what makes a customer
+    # a new customer has at least one order: the first order is what makes somebody a customer
     count += begin > EDGES[month]
 
     row = np.repeat(np.arange(len(who)), count)
@@ -195,7 +197,7 @@ def _draw_orders(rng: np.random.Generator, customers: pd.DataFrame, lives: NDArr
     mean_discount = np.array([p.discount for p in PERSONAS])[persona]
     saved = price * rng.beta(mean_discount * 12, (1 - mean_discount) * 12)
     items = 1 + rng.poisson(np.array([p.items for p in PERSONAS])[persona] - 1)
-    # most orders go by the customer's own channel, the rest by any channel of the persona
+    # most orders come by the customer's own channel, the rest by any channel of the persona
     habitual = np.where(rng.random(n_orders) < 0.8, channel_habit[who], rng.random(n_orders))
     channel = _pick(habitual, np.array([p.channels for p in PERSONAS])[persona])
 

@@ -131,7 +131,7 @@ def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
     ("arguments", "told"),
     [
         (("run", "shpo"), "no segmentation is called 'shpo'; there is shop"),
-        (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is no finished monthly period of shop"),
+        (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is not a finished monthly period of shop"),
         (("backfill", "shop", "--from", MONTHS[2], "--to", MONTHS[0]), "is after --to"),
         (("name", "shop", "0", "x"), "0 is not in the range"),
         (("approve", "shop", "0"), "0 is not in the range"),

@@ -154,7 +154,7 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
     shutil.rmtree(segmentations()["shop"].store.root)
     code, said, written = _command(tmp_path / "report.html", "--partition", MONTHS[0])
     assert code == 0, said
-    assert "Not in it, for the artifacts of 2024-01-01 are not kept any more: the rules of thumb" in said
+    assert "Not in it, because the artifacts of 2024-01-01 are no longer kept: the rules of thumb" in said
     assert written is not None
     assert "the diagnosis" in written.text("missing")
     assert [row[1:] for row in written.table("sizes")] == [["100", "33.3%"]] * 3
