@@ -2,39 +2,39 @@
 
 SegmentationError
 ├── SpecError               a defs.yaml says something impossible
-├── ConfigurationError      the environment is not what it should be (URL, home, privileges)
-│   ├── UnreachableError    no database answers now; it may be starting (tried again by itself)
-│   └── NotEnoughMemoryError    the work would be killed for memory, so it was not begun
-├── DatabaseError           the database refused something
-│   └── TransientDatabaseError  it went away in the middle, or chose this transaction to end a deadlock (tried again)
-├── SourceError             the source cannot be read as it is described
+├── ConfigurationError      the environment lacks something: a URL, a folder, a privilege
+│   ├── UnreachableError    no database answers; it may be starting, so a step is tried again
+│   └── NotEnoughMemoryError    the work needs more memory than there is, so it was not begun
+├── DatabaseError           the database refused a statement
+│   └── TransientDatabaseError  the connection was lost, or a deadlock ended this transaction; a step is tried again
+├── SourceError             the source cannot be read as the defs.yaml describes it
 │   └── StaleSourceError    the period's data has not arrived (source.fresh)
-├── UnusableDataError       what was read cannot be clustered at all
-├── ArtifactError           an artifact is missing, unfinished or not what was expected
+├── UnusableDataError       the rows that were read cannot be clustered
+├── ArtifactError           an artifact is missing, unfinished or of another snapshot
 ├── AlignmentError          the clusters cannot be aligned now
-│   ├── EarlierRunUnfinishedError
-│   └── DecisionPendingError
-├── ReportError             there is nothing to report
-├── ErasureRefusedError     a customer cannot be erased now, or the key is none
-├── DecisionRefusedError    a person's decision makes no sense for this snapshot
-├── PublicationError        nothing was written
-│   ├── NotAcceptedError    the snapshot's gates or a person said no
-│   ├── ParentChangedError  the parent is no longer the one it was aligned with
+│   ├── EarlierRunUnfinishedError   a run of an earlier period has not ended
+│   └── DecisionPendingError        an earlier snapshot waits for a person
+├── ReportError             there is no snapshot to report
+├── ErasureRefusedError     a customer cannot be erased now, or the key is not one of this segmentation's
+├── DecisionRefusedError    the snapshot is not one that a person can decide about
+├── PublicationError        the snapshot was not published, and nothing was written
+│   ├── NotAcceptedError    a gate failed, or a person has not approved the snapshot
+│   ├── ParentChangedError  the snapshot was aligned with one that is no longer its parent
 │   └── TargetError         the target table cannot take the segments
-└── ScoringError            nobody was scored: there is nothing to score by
-    ├── FeaturesChangedError    the source or the defs.yaml is no longer what the current snapshot was fitted on
-    └── SnapshotChangedError    another snapshot became current in between
+└── ScoringError            no customer was scored: there is no snapshot to score by
+    ├── FeaturesChangedError    the source or the defs.yaml no longer has the features of the current snapshot
+    └── SnapshotChangedError    another snapshot became current meanwhile
 
 A message says what was found, what was wanted and the next thing to do, with values.
 """
 
 
 class SegmentationError(Exception):
-    """Base of all errors of this package; the message is for people."""
+    """The base of all errors of this package; the message is for people."""
 
 
 class SpecError(SegmentationError):
-    """A segmentation's description contradicts itself or its source."""
+    """A defs.yaml contradicts itself or its source."""
 
 
 class ConfigurationError(SegmentationError):
@@ -42,11 +42,11 @@ class ConfigurationError(SegmentationError):
 
 
 class UnreachableError(ConfigurationError):
-    """No database answers at the URL; it may be restarting, so a stage tries again."""
+    """No database answers at the URL; it may be restarting, so a step is tried again."""
 
 
 class NotEnoughMemoryError(ConfigurationError):
-    """The container or the machine has less memory than the work needs; said before it is begun."""
+    """The container or the machine has less memory than the work needs; raised before the work begins."""
 
 
 class DatabaseError(SegmentationError):
@@ -54,11 +54,11 @@ class DatabaseError(SegmentationError):
 
 
 class TransientDatabaseError(DatabaseError):
-    """The connection was lost, or another transaction went first; the same again may work, so a stage tries again."""
+    """The connection was lost, or another transaction went first; a step is tried again."""
 
 
 class SourceError(SegmentationError):
-    """The source query cannot be run, or gives other columns than the spec names."""
+    """The source query cannot be run, or returns other columns than the defs.yaml names."""
 
 
 class StaleSourceError(SourceError):
@@ -78,7 +78,7 @@ class AlignmentError(SegmentationError):
 
 
 class EarlierRunUnfinishedError(AlignmentError):
-    """A run of an earlier partition did not end within the patience."""
+    """A run of an earlier partition did not end within SEGMENTATION_PATIENCE_SECONDS."""
 
 
 class DecisionPendingError(AlignmentError):
@@ -102,7 +102,7 @@ class PublicationError(SegmentationError):
 
 
 class NotAcceptedError(PublicationError):
-    """The snapshot is not one that may be published."""
+    """The gates of the snapshot failed, it waits for a person, or it was replaced."""
 
 
 class ParentChangedError(PublicationError):
@@ -118,8 +118,8 @@ class ScoringError(SegmentationError):
 
 
 class FeaturesChangedError(ScoringError):
-    """The source or the defs.yaml no longer gives the features that the current snapshot was fitted on."""
+    """The source or the defs.yaml no longer has the features that the current snapshot was fitted on."""
 
 
 class SnapshotChangedError(ScoringError):
-    """The snapshot that the labels come from is no longer the current one."""
+    """The labels come from a snapshot that is no longer the current one."""

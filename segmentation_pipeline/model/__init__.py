@@ -1,4 +1,4 @@
-"""The nouns that travel between the rooms: frozen, plain, JSON-able where they are saved."""
+"""The values that the rooms pass to each other: frozen, and plain JSON where they are saved."""
 
 from segmentation_pipeline.model.clustering import UNASSIGNED, FitSummary, FittedModel
 from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach

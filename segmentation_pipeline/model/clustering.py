@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 # The label of a row that belongs to no cluster or segment.
 UNASSIGNED: Final = -1
-_MODEL_ARRAYS = ("radii", "weights", "precisions", "edges")
+_MODEL_ARRAYS: Final = ("radii", "weights", "precisions", "edges")
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """A clustering as it is saved: all it takes to label an encoded row.
+    """A clustering as it is saved: all that is needed to label an encoded row.
 
     `centers` has shape (P, D) in model space; row i is a prototype of `labels[i]`: a cluster index before alignment, a
-    segment id afterwards. Where nothing else is given a row belongs to the nearest prototype, and several prototypes
-    may share a label. The rest belongs to some algorithms only:
+    segment id afterwards. Without any of the fields below a row belongs to the nearest prototype. Several
+    prototypes may share a label. The other fields belong to some algorithms only:
 
-    - `radii`, shape (P,): farther than this from its nearest prototype a row is unassigned (`hdbscan`, `spectral`).
-    - `weights`, shape (P,), and `precisions`, shape (P, D, D): a row belongs to the likeliest component.
-    - `edges`, shape (P - 1,): a row of one feature belongs to the interval it lies in, from below.
-    - `gamma`: what a mismatch costs in each categorical feature, for the record (`kprototypes`).
+    - `radii`, shape (P,): a row farther than this from its nearest prototype is unassigned (`hdbscan`, `spectral`).
+    - `weights`, shape (P,), and `precisions`, shape (P, D, D): a row belongs to its most likely component.
+    - `edges`, shape (P - 1,): the borders between the intervals, of which a row of one feature lies in one.
+    - `gamma`: the cost of a mismatch in each categorical feature, for the record (`kprototypes`).
     """
 
     algorithm: str
@@ -43,11 +43,11 @@ class FittedModel:
 
     @property
     def k(self) -> int:
-        """The number of clusters, each of one prototype or more."""
+        """The number of clusters; a cluster has one prototype or more."""
         return len(set(self.labels))
 
     def to_json(self) -> Json:
-        """Give plain values; floats survive the way through JSON exactly. What a model does not have is left out."""
+        """Return plain values, without the fields that are None; JSON keeps the floats exactly."""
         data: Json = {
             "version": 1,
             "algorithm": self.algorithm,
@@ -74,7 +74,7 @@ class FittedModel:
 
 @dataclass(frozen=True, slots=True)
 class FitSummary:
-    """How the final fit went: on `n_fitted` rows, with `n_unassigned` of all rows beyond every radius."""
+    """How the final fit went: on `n_fitted` rows; `n_unassigned` of all rows are beyond every radius."""
 
     k: int
     seed: int

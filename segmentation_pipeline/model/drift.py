@@ -1,4 +1,4 @@
-"""How far today's customers are from the parent's."""
+"""How far a snapshot's customers are from those of its parent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CentroidShift:
-    """The mean of a segment's customers in one feature, in the parent and now; `z` in standard deviations of all."""
+    """A segment's mean in one feature, in the parent and now; `z` is the shift in standard deviations of everybody."""
 
     segment_id: int
     column: str
@@ -22,7 +22,7 @@ class CentroidShift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far today is from the parent: population stability indices of each feature and of the segment shares."""
+    """How far a snapshot is from its parent: population stability indices of the features and of the segment shares."""
 
     features: Mapping[str, float]
     shares: float
@@ -31,7 +31,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a segment's customers were from its prototypes at the fit: `limit` is a quantile of `n_customers`."""
+    """How far a segment's customers were from its prototypes at the fit: `limit` is a quantile over `n_customers`."""
 
     n_customers: int
     limit: float

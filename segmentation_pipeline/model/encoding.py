@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FeatureEncoding:
-    """What was fitted for one column: all that it takes to encode a value again.
+    """What was fitted for one column: all that is needed to encode a value again.
 
-    One number (numeric and date; ordinal: x is the place in `categories`; frequency: its entry of `frequencies`):
-    `(transform(fill(x)) - center) / scale * weight`, one column. With `outliers` winsorize, x is first pulled in to
-    `low` and `high`; with remove, a row beyond them is an outlier. `indicator` adds a 0/1 column for nulls, times
-    `indicator`. One-hot and boolean: one 0/1 column per entry of `categories`, one more for `infrequent` values where
-    there are any, times `weight`.
+    A number becomes one column: `(transform(fill(x)) - center) / scale * weight`. x is the value itself (numeric and
+    date), its position in `categories` (ordinal), or its entry of `frequencies` (frequency). With `outliers` winsorize,
+    x is first limited to `low` and `high`; with remove, a row beyond them is an outlier. `indicator` adds a 0/1 column
+    for nulls, times `indicator`. One-hot and boolean become one 0/1 column per entry of `categories` and one more for
+    `infrequent` values where there are any, times `weight`.
     """
 
     column: str
@@ -41,7 +41,7 @@ class FeatureEncoding:
 
     @property
     def is_one_number(self) -> bool:
-        """Whether the feature becomes one scaled number rather than 0/1 columns."""
+        """Whether the feature becomes one scaled number, and not 0/1 columns."""
         return self.kind in {"numeric", "date"} or self.encode != "one_hot"
 
     @property
@@ -64,7 +64,7 @@ class PrincipalAxes:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """The fitted encoding of all features, in the order of the matrix's columns, and the PCA that follows, if any."""
+    """The fitted encoding of all features, in the order of the matrix's columns, and the PCA after it, if any."""
 
     features: tuple[FeatureEncoding, ...]
     pca: PrincipalAxes | None = None
@@ -83,11 +83,11 @@ class Encoding:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The source columns it reads."""
+        """The source columns that it reads."""
         return tuple(feature.column for feature in self.features)
 
     def to_json(self) -> Json:
-        """Give plain values that `from_json` reads back to an equal encoding."""
+        """Return plain values from which `from_json` makes an equal encoding."""
         return {
             "version": 2,
             "features": [asdict(feature) for feature in self.features],
@@ -96,7 +96,7 @@ class Encoding:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Encoding:
-        """Read what `to_json` wrote, in this version or the first."""
+        """Read what `to_json` wrote, in this version or in the first."""
         lists = ("categories", "infrequent", "frequencies")
         features = tuple(
             FeatureEncoding(**{**feature, **{name: tuple(feature.get(name, ())) for name in lists}})

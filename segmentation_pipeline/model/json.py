@@ -1,4 +1,4 @@
-"""JSON as Python holds it, and how a value becomes JSON."""
+"""JSON as Python holds it, and the way from any value to JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import numpy as np
 
-Json = dict[str, Any]  # JSON is what it is: any nesting of plain values
+Json = dict[str, Any]  # any nesting of plain values
 
-# pandas' missing values, known by name: the nouns do not load pandas
+# pandas' missing values, by name: this room does not load pandas
 _MISSING: Final = frozenset({"NaTType", "NAType"})
 
 
-def to_plain(value: object) -> Any:  # JSON is what it is
-    """Make a value JSON and jsonb can hold: numpy's become Python's, NaN, infinities and missing values null."""
+def to_plain(value: object) -> Any:  # any nesting of plain values
+    """Return a value that JSON and jsonb can hold: numpy's become Python's; NaN, infinities and missing values null."""
     if isinstance(value, dict):
-        return {str(name): to_plain(each) for name, each in value.items()}
+        return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(each) for each in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return to_plain(value.tolist())
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""What gates, the diagnosis and the outcomes say of a snapshot."""
+"""What the gates, the diagnosis and the outcomes report about a snapshot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """One gate's outcome."""
+    """The result of one gate."""
 
     name: str
     passed: bool
@@ -20,10 +20,11 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing the diagnosis noticed about a clustering, and what to do about it.
+    """One thing that the diagnosis found in a clustering, and what to do about it.
 
-    `seen` holds the number, `means` says what follows from it, `action` what to change in the defs.yaml. `value` is
-    the number itself. `algorithm` is a value of `fit.algorithm` that suits the data better, None where that is no cure.
+    `seen` says what was measured, with the number, `means` what follows from it, and `action` what to change in the
+    defs.yaml. `value` is the number itself. `algorithm` is a value of `fit.algorithm` that suits the data better; None
+    where no algorithm does.
     """
 
     name: str
@@ -45,8 +46,9 @@ class OutcomeEffect:
     """How far the segments differ in one outcome.
 
     `measure` is omega squared (numbers: the share of the variance that segments explain) or Cramer's V (categories),
-    both 0 where segments say nothing and 1 where they say all; `low` to `high` is the 95 % interval. `p_adjusted` is
-    corrected for the number of outcomes. All are None where there was nothing to compare, and `sentence` says why.
+    both 0 where the segments explain nothing and 1 where they explain all; `low` to `high` is the 95 % interval.
+    `p_adjusted` is corrected for the number of outcomes. All are None where there was nothing to compare, and
+    `sentence` says why.
     """
 
     outcome: str

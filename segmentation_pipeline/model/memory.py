@@ -1,4 +1,4 @@
-"""A limit of memory."""
+"""A memory limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A limit in bytes, who sets it ("this container"), and how much of it is left."""
+    """A limit in bytes, what sets it ("this container"), and how much of it is left."""
 
     where: str
     limit: int

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One partition: its name, its first moment and its end (exclusive), which is its as_of."""
+    """One period: the name of its partition, its first moment, and its end (exclusive), which is its as_of."""
 
     partition: str
     window_start: datetime

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SweepCandidate:
-    """What the sweep found for one K; None is what was not measured.
+    """What the sweep measured for one K; None where it was not measured.
 
-    `silhouette_error` is a standard error, 0 where every row was used. `dip_p_value` is the worst pair of neighbouring
-    clusters': high where they are one group. `stability` is the mean Jaccard of the clusters over bootstrap refits,
-    `agreement` the adjusted Rand index between seeds.
+    `silhouette_error` is a standard error, 0 where every row was used. `dip_p_value` is that of the worst pair of
+    neighbouring clusters: high where the two are one group. `stability` is the mean Jaccard index of the clusters over
+    bootstrap refits, `agreement` the adjusted Rand index between seeds.
     """
 
     k: int
@@ -44,7 +44,7 @@ class SweepCandidate:
 
 @dataclass(frozen=True, slots=True)
 class StructureVerdict:
-    """Whether there is cluster structure at all: how far the silhouette is above data that has none, and a sentence."""
+    """Whether there are clusters at all: `z` is how far the silhouette is above that of data without any."""
 
     verdict: Literal["structure", "doubtful", "none"]
     z: float
@@ -54,7 +54,7 @@ class StructureVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """All candidates, the chosen K and why, and the mean silhouette of each of its clusters."""
+    """All candidates, the chosen K and the reason for it, and the mean silhouette of each of its clusters."""
 
     candidates: tuple[SweepCandidate, ...]
     k: int
@@ -70,7 +70,7 @@ class SweepResult:
     cluster_silhouettes: tuple[float, ...] = ()
 
     def to_json(self) -> Json:
-        """Give plain values that `from_json` reads back."""
+        """Return plain values that `from_json` can read."""
         return asdict(self)
 
     @classmethod
@@ -79,7 +79,7 @@ class SweepResult:
         return cls(
             **{
                 **data,
-                "candidates": tuple(SweepCandidate(**each) for each in data["candidates"]),
+                "candidates": tuple(SweepCandidate(**candidate) for candidate in data["candidates"]),
                 "vetoed": tuple(data["vetoed"]),
                 "cluster_silhouettes": tuple(data.get("cluster_silhouettes", ())),
                 "structure": StructureVerdict(**data["structure"]),
@@ -89,14 +89,14 @@ class SweepResult:
     @property
     def chosen(self) -> SweepCandidate:
         """The candidate of the chosen K."""
-        return next(each for each in self.candidates if each.k == self.k)
+        return next(candidate for candidate in self.candidates if candidate.k == self.k)
 
 
 @dataclass(frozen=True, slots=True)
 class SilhouetteSample:
-    """Silhouettes of single customers under one clustering, for a picture: three arrays of shape (m,).
+    """The silhouettes of some customers in one clustering, for a picture: three arrays of shape (m,).
 
-    The customers are random within their cluster; `weights` is how many of the cluster each one stands for.
+    The customers are drawn at random within their cluster; `weights` is how many customers each of them stands for.
     """
 
     clusters: NDArray[np.int64]

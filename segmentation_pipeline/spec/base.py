@@ -1,4 +1,4 @@
-"""The base of every part of a `defs.yaml`: immutable, unknown fields refused, mistakes in plain words."""
+"""The base of every part of a `defs.yaml`: immutable, without unknown fields, its mistakes in plain words."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _name_the_fields(schema: dict[str, Any]) -> None:
-    """Let `dg check yaml`, which goes by the JSON schema, answer an unknown field with those there are."""
+    """Let `dg check yaml`, which uses the JSON schema, answer an unknown field with the fields that there are."""
     schema["propertyNames"] = {"enum": list(schema.get("properties", ()))}
 
 
 class Spec(BaseModel):
-    """Base of every part of a `defs.yaml`: immutable, unknown fields refused."""
+    """The base of every part of a `defs.yaml`: immutable, and without unknown fields."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -33,18 +33,20 @@ class Spec(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _rephrase_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # whatever YAML holds
-        """Say of each mistake what was found and what to write; the place stays, by which Dagster finds the line."""
+        """Say of each mistake what was found and what to write; its place stays, from which Dagster finds the line."""
         try:
             return handler(data)
         except ValidationError as error:
             fields = {name: field.description for name, field in cls.model_fields.items()}
-            elsewhere = {part.part(): tuple(part.model_fields) for part in Spec.__subclasses__() if part is not cls}
+            elsewhere = {
+                part.name_field(): tuple(part.model_fields) for part in Spec.__subclasses__() if part is not cls
+            }
             mistakes: list[InitErrorDetails] = [
-                rephrase(each, fields, elsewhere, given=data) for each in error.errors(include_url=False)
+                rephrase(details, fields, elsewhere, given=data) for details in error.errors(include_url=False)
             ]
             raise ValidationError.from_exception_data(error.title, mistakes, hide_input=True) from None
 
     @classmethod
-    def part(cls) -> str:
-        """The field of a defs.yaml that holds this part: `sweep` of SweepSpec."""
+    def name_field(cls) -> str:
+        """Return the field of a defs.yaml that holds this part: `sweep` for SweepSpec."""
         return cls.__name__.removesuffix("Spec").lower()

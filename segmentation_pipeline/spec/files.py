@@ -1,4 +1,4 @@
-"""The defs.yaml files of a folder before Dagster reads them: what is no YAML or no segmentation, named by its line."""
+"""The defs.yaml files of a folder before Dagster reads them: what is not YAML or not a segmentation, with its line."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TYPE: Final = "segmentation_pipeline.Segmentation"
-# what Dagster reads of a defs.yaml
+# the fields that Dagster reads from a defs.yaml
 _FIELDS: Final = ("type", "attributes", "requirements", "post_processing", "template_vars_module")
 _QUERY: Final = ("attributes", "source", "query")
 
 
 def require_readable(folder: Path) -> None:
-    """Refuse a folder in which a defs.yaml cannot be read as one.
+    """Refuse a folder in which a defs.yaml cannot be read as a segmentation.
 
     Raises:
-        SpecError: a line for each thing that is wrong: file and line, field, what to write.
+        SpecError: with a line for each mistake: file and line, field, what to write.
     """
-    wrong = [each for path in sorted(folder.glob("*/**/defs.yaml")) for each in _find_faults(path)]
+    wrong = [fault for path in sorted(folder.glob("*/**/defs.yaml")) for fault in _find_faults(path)]
     if wrong:
         raise SpecError("\n".join(wrong))
 
@@ -37,12 +37,12 @@ def _find_faults(path: Path) -> Iterator[str]:
         documents = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        began = f" ({error.context}, line {error.context_mark.line + 1})" if error.context_mark else ""
+        context = f" ({error.context}, line {error.context_mark.line + 1})" if error.context_mark else ""
         hint = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
-        yield f"{path}:{mark.line + 1 if mark else 1}: this is no YAML: {error.problem}{began}{hint}"
+        yield f"{path}:{mark.line + 1 if mark else 1}: this is not YAML: {error.problem}{context}{hint}"
         return
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        yield f"{path}:1: this is no YAML in UTF-8: {' '.join(str(error).split())}"
+        yield f"{path}:1: this is not YAML in UTF-8: {' '.join(str(error).split())}"
         return
     if not any(documents):
         yield f"{path}:1: the file is empty. Write one with:  {init_command()}"
@@ -73,14 +73,14 @@ def _check_document(path: Path, document: yaml.MappingNode) -> Iterator[str]:
     if isinstance(query, yaml.ScalarNode) and query.value.strip().endswith(".sql"):
         file = path.parent / query.value.strip()
         if not file.is_file():
-            there = sorted(each.name for each in path.parent.glob("*.sql"))
+            there = sorted(found.name for found in path.parent.glob("*.sql"))
             near = get_close_matches(file.name, there, n=1) or there[:1]
             hint = f"; did you mean {near[0]}?" if near else ""
             yield f"{path}:{_find_line(query)}: source.query: there is no {file.name} beside the defs.yaml{hint}"
 
 
 def _find_duplicates(path: Path, node: yaml.Node, place: str = "") -> Iterator[str]:
-    """What a mapping says more than once: YAML would take the last and be silent."""
+    """Find the fields that a mapping has twice: YAML would silently take the last one."""
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             yield from _find_duplicates(path, item, f"{place}{position}.")
@@ -90,8 +90,8 @@ def _find_duplicates(path: Path, node: yaml.Node, place: str = "") -> Iterator[s
     for key, value in node.value:
         name = str(key.value)
         if name in seen:
-            said = f"{place}{name}".removeprefix("attributes.")
-            yield f"{path}:{_find_line(key)}: {said}: is given already in line {seen[name]}; remove one"
+            field = f"{place}{name}".removeprefix("attributes.")
+            yield f"{path}:{_find_line(key)}: {field}: is given already in line {seen[name]}; remove one"
         seen.setdefault(name, _find_line(key))
         yield from _find_duplicates(path, value, f"{place}{name}.")
 

@@ -23,30 +23,30 @@ Algorithm = Literal[
 
 
 class SweepSpec(Spec):
-    """Which numbers of clusters are tried, and how one is chosen."""
+    """Which numbers of clusters are tried, and how one of them is chosen."""
 
     k_min: int = Field(2, ge=2, description="The smallest K tried.")
     k_max: int = Field(10, ge=2, le=100, description="The largest K tried.")
     policy: Literal["default", "silhouette", "davies_bouldin", "gap"] = Field(
-        "default", description="How K is read off the sweep; docs/choosing-k.md says what each does."
+        "default", description="How K is chosen from the sweep; docs/choosing-k.md explains each policy."
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_order(self) -> Self:
         if self.k_min > self.k_max:
             raise make_mistake(("k_max",), f"k_min {self.k_min} is above k_max {self.k_max}")
         return self
 
 
 class FitSpec(Spec):
-    """The clustering itself."""
+    """The clustering itself: its algorithm, and what is fixed of it."""
 
     algorithm: Algorithm = Field(
         "auto",
         description=(
             "The clustering algorithm. `auto` is kmeans, or minibatch_kmeans where its copy of the matrix does not fit "
             "into memory; `quantile` cuts one numeric feature; `kprototypes` is for categories, `hdbscan` and "
-            "`spectral` for shapes that are no balls (they leave outliers unassigned)."
+            "`spectral` for shapes that are not balls (they leave outliers unassigned)."
         ),
     )
     k: int | None = Field(
@@ -56,6 +56,8 @@ class FitSpec(Spec):
         None,
         ge=0,
         lt=2**32,
-        description="Replays a run. Leave it out in production: each run draws and records its own.",
+        description="Repeats a run. Leave it out in production: each run draws and records its own.",
     )
-    n_init: int = Field(10, ge=10, le=1000, description="Random starts of the algorithms that have any; the best wins.")
+    n_init: int = Field(
+        10, ge=10, le=1000, description="Random starts of the algorithms that have any; the best one is taken."
+    )

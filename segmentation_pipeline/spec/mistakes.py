@@ -1,4 +1,4 @@
-"""Mistakes in a `defs.yaml` in plain words: what was found, what there is, the nearest valid name."""
+"""Mistakes in a `defs.yaml` in plain words: what was found, what is valid, the nearest valid name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-# the kinds whose words say what is wanted and not what was found
+# the kinds of pydantic errors whose words say what is wanted and not what was found
 _OF_A_TYPE: Final = re.compile(r"_(type|parsing|from_float)$|^(greater|less|finite|too_)")
 _SHOWN: Final = 40
 
@@ -21,10 +21,10 @@ _SHOWN: Final = 40
 def rephrase(
     error: ErrorDetails, fields: Mapping[str, str | None], elsewhere: Mapping[str, Sequence[str]], *, given: object
 ) -> InitErrorDetails:
-    """One mistake again, in plain words, at its place.
+    """Return a mistake in plain words, at its place.
 
-    `fields` are those of the part that was read, with what each is; `elsewhere` are those of other parts; `given` is
-    what the part was read from. A mistake of a part within it was told there, and keeps its words.
+    `fields` are the fields of the part that was read, with their descriptions; `elsewhere` are the fields of the other
+    parts; `given` is what the part was read from. A mistake of a part within it has its words already and keeps them.
     """
     place, words = error["loc"], error["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
     here = len(place) == 1
@@ -41,18 +41,18 @@ def rephrase(
 
 
 def make_mistake(place: tuple[str | int, ...], words: str) -> ValidationError:
-    """What a validator raises that looks at several fields, so that the line of one of them is named."""
+    """Make the error that a validator of several fields raises; the message names the line of the field at `place`."""
     return ValidationError.from_exception_data("defs.yaml", [_make_details(place, words)], hide_input=True)
 
 
 def _make_details(place: tuple[str | int, ...], words: str, *, found: object = None) -> InitErrorDetails:
-    # a kind that pydantic knows: Dagster makes the error anew by its kind, with the line at its place
+    # a kind that pydantic knows: Dagster makes the error again from its kind, with the line at its place
     shown = found if _is_shown(found) else "..."
     return InitErrorDetails(type="value_error", loc=place, input=shown, ctx={"error": ValueError(words)})
 
 
 def _find_place(place: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
-    """The place as the YAML has it: the form that the features were taken for is a step only where it is written."""
+    """Return the place as the YAML has it: without the form of `features`, unless it was written as a mapping."""
     written = isinstance(given, dict) and isinstance(given.get("features"), dict)
     if place == ("pca",) and written:
         return ("features", "pca")
@@ -65,12 +65,12 @@ def _find_place(place: tuple[str | int, ...], given: object) -> tuple[str | int,
 def describe_unknown_field(
     name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]
 ) -> str:
-    """What to say of a field that is not there: the nearest one, the part that has it, or all there are."""
+    """Describe a field that does not exist: by the nearest one, the part that has it, or all that there are."""
     if near := get_close_matches(name.lower(), list(fields), n=1):
         return f"there is no such field; did you mean {near[0]}?"
     if parts := sorted(part for part, names in elsewhere.items() if name in names):
         return f"there is no such field here; {' and '.join(parts)} {'have' if parts[1:] else 'has'} one"
-    return f"there is no such field; there is {', '.join(fields)}"
+    return f"there is no such field; there are {', '.join(fields)}"
 
 
 def _describe_wrong_value(found: object, values: Sequence[str]) -> str:
@@ -81,5 +81,5 @@ def _describe_wrong_value(found: object, values: Sequence[str]) -> str:
 
 
 def _is_shown(value: object) -> bool:
-    """Whether a value may stand in a message: short, and nothing that may be a URL with a password."""
+    """Return whether a value may stand in a message: it is short, and cannot be a URL with a password."""
     return isinstance(value, bool | int | float | str) and len(str(value)) <= _SHOWN and "://" not in str(value)

@@ -1,4 +1,4 @@
-"""What a `defs.yaml` may say about the publication."""
+"""What a `defs.yaml` may say about publishing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PublishSpec(Spec):
         ),
     )
     absent: Literal["keep", "clear"] = Field(
-        "keep", description="Customers of the target that are not in the source: keep their segment or empty it."
+        "keep", description="Customers of the target that are not in the source: keep their segment, or empty it."
     )
     url_env: str = Field(
         "SEGMENTATION_DATABASE_URL", description="The environment variable that holds the target database's URL."

@@ -13,7 +13,7 @@ from segmentation_pipeline.spec.mistakes import make_mistake
 
 
 class PartitionsSpec(Spec):
-    """The periods: a partition is named by its start, and shows the customers as of its end."""
+    """The periods: a period is named by its start, and shows the customers as of its end."""
 
     cadence: Literal["daily", "weekly", "monthly"] = Field("monthly", description="The length of a period.")
     start: str = Field(description="The first period's start, YYYY-MM-DD: a Monday if weekly, a first if monthly.")
@@ -22,26 +22,26 @@ class PartitionsSpec(Spec):
 
     @field_validator("start", "end", mode="before")
     @classmethod
-    def _as_text(cls, value: object) -> object:
+    def _to_text(cls, value: object) -> object:
         # YAML reads an unquoted 2024-01-01 as a date
         return value.isoformat()[:10] if hasattr(value, "isoformat") else value
 
     @field_validator("timezone")
     @classmethod
-    def _known_timezone(cls, value: str) -> str:
+    def _check_timezone(cls, value: str) -> str:
         if value not in available_timezones():
             message = f"{value!r} is not a time zone; use an IANA name such as UTC or Europe/Berlin"
             raise ValueError(message)
         return value
 
     @model_validator(mode="after")
-    def _on_boundaries(self) -> Self:
-        start = self._day("start", self.start)
-        if self.end is not None and self._day("end", self.end) <= start:
+    def _check_boundaries(self) -> Self:
+        start = self._parse_day("start", self.start)
+        if self.end is not None and self._parse_day("end", self.end) <= start:
             raise make_mistake(("end",), f"end {self.end} must be after start {self.start}")
         return self
 
-    def _day(self, field: str, value: str) -> datetime:
+    def _parse_day(self, field: str, value: str) -> datetime:
         try:
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=ZoneInfo(self.timezone))
         except ValueError:
@@ -54,10 +54,10 @@ class PartitionsSpec(Spec):
 
 
 class ScheduleSpec(Spec):
-    """When a finished period is run by itself."""
+    """When finished periods are run automatically."""
 
-    enabled: bool = Field(False, description="Whether the schedule starts switched on.")
-    hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How long late data may take to arrive.")
+    enabled: bool = Field(False, description="Whether the schedule is switched on at first.")
+    hours_after_end: int = Field(6, ge=0, le=24 * 27, description="How many hours late data may take to arrive.")
     score: str | None = Field(
         None,
         description="When new and changed customers are scored between two fits: a cron line, in the partitions' time "
@@ -66,7 +66,7 @@ class ScheduleSpec(Spec):
 
     @field_validator("score")
     @classmethod
-    def _is_a_cron_line(cls, value: str | None) -> str | None:
+    def _check_cron_line(cls, value: str | None) -> str | None:
         if value is None:
             return None
         fields = value.split()
@@ -75,7 +75,7 @@ class ScheduleSpec(Spec):
             raise ValueError(message)
         for text, (field, (low, high, names)) in zip(fields, _CRON.items(), strict=True):
             if not all(_is_cron_part(part.upper(), low, high, names.split()) for part in text.split(",")):
-                message = f"{value!r}: {text} is no {field} of a cron line; it goes from {low} to {high}"
+                message = f"{value!r}: {text} is not a {field} of a cron line, which goes from {low} to {high}"
                 raise ValueError(message)
         return value
 
@@ -90,13 +90,13 @@ _CRON: Final = {
 
 
 def _is_cron_part(part: str, low: int, high: int, names: list[str]) -> bool:
-    """Whether it is `*`, a value or a range, perhaps with a step."""
+    """Return whether it is `*`, a value or a range, perhaps with a step."""
     span, slash, step = part.partition("/")
     if slash and not (step.isdecimal() and int(step) > 0):
         return False
     if span == "*":
         return True
     first, dash, last = span.partition("-")
-    bounds = [names.index(each) + low if each in names else each for each in ([first, last] if dash else [first])]
-    numbers = [int(each) for each in bounds if str(each).isdecimal()]
+    bounds = [names.index(bound) + low if bound in names else bound for bound in ([first, last] if dash else [first])]
+    numbers = [int(bound) for bound in bounds if str(bound).isdecimal()]
     return len(numbers) == len(bounds) and numbers == sorted(numbers) and low <= numbers[0] and numbers[-1] <= high

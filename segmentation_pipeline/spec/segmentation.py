@@ -18,20 +18,22 @@ from segmentation_pipeline.spec.source import SourceSpec
 
 
 class RetentionSpec(Spec):
-    """How many periods are kept; applied after each publication that becomes current. Snapshots are kept for ever."""
+    """How many periods are kept; applied after each publication that becomes current. Snapshots are always kept."""
 
     artifacts: int | None = Field(
         None,
         ge=2,
-        description="Newest periods whose artifacts stay on disk, and whose rejected rows stay. Default: all.",
+        description="How many of the newest periods keep their artifacts and rejected rows. Default: all.",
     )
     assignments: int | None = Field(
-        None, ge=2, description="Newest published periods whose customers stay in `<name>_assignment`. Default: all."
+        None,
+        ge=2,
+        description="How many of the newest published periods stay in `<name>_assignment`. Default: all.",
     )
 
 
 def _allow_mapping(schema: dict[str, Any]) -> None:
-    """Let the JSON schema, by which `dg check yaml` and editors go, know the mapping form as well."""
+    """Add the mapping form to the JSON schema, which `dg check yaml` and editors use."""
     forms = schema.pop("oneOf")
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     properties = {"columns": {"anyOf": forms}, "pca": {"anyOf": [share, {"type": "null"}]}}
@@ -41,11 +43,12 @@ def _allow_mapping(schema: dict[str, Any]) -> None:
 class SegmentationSpec(Spec):
     """One segmentation: source, periods, features, fit, gates and target."""
 
-    name: str = Field(description="[a-z][a-z0-9_]*: the asset key prefix, the group, the prefix of its tables.")
+    name: str = Field(description="[a-z][a-z0-9_]*: the asset key prefix, the group, and the prefix of its tables.")
     source: SourceSpec = Field(description="Where the customers come from.")
-    partitions: PartitionsSpec = Field(description="The periods, each of which is one run.")
+    partitions: PartitionsSpec = Field(description="The periods; each of them is one run.")
     schedule: ScheduleSpec = Field(
-        default_factory=ScheduleSpec, description="When finished periods are run, and customers scored, by themselves."
+        default_factory=ScheduleSpec,
+        description="When finished periods are run and customers are scored automatically.",
     )
     features: Features = Field(
         "auto",
@@ -60,19 +63,23 @@ class SegmentationSpec(Spec):
         "written `features: {columns: [...], pca: 0.9}`.",
     )
     exclude: list[str] = Field([], description="Columns that `features: auto` must leave alone.")
-    outcomes: list[str] = Field([], description="Columns that are never clustered on: what the business wants.")
+    outcomes: list[str] = Field(
+        [], description="Columns that are never clustered on: the results that the business wants."
+    )
     sweep: SweepSpec = Field(default_factory=SweepSpec, description="The numbers of clusters that are tried.")
-    fit: FitSpec = Field(default_factory=FitSpec, description="The clustering algorithm, and what is fixed of it.")
+    fit: FitSpec = Field(
+        default_factory=FitSpec, description="The clustering algorithm, and which of its choices are fixed."
+    )
     gates: GatesSpec = Field(default_factory=GatesSpec, description="What a snapshot must pass to be published.")
-    publish: PublishSpec = Field(description="The table that gets the segments, and who is asked before.")
-    retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How long what we keep is kept.")
+    publish: PublishSpec = Field(description="The table that gets the segments, and whether a person is asked before.")
+    retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How many periods are kept.")
     store_rows: bool = Field(True, description="Whether rejected rows are kept with their values.")
     owners: list[str] = Field([], description="Owners shown in the UI: e-mail addresses or team:name.")
 
     @model_validator(mode="before")
     @classmethod
-    def _features_as_a_mapping(cls, data: Any) -> Any:  # whatever YAML holds; pydantic checks it afterwards
-        """Read `features: {columns: ..., pca: 0.9}` as the two fields that it stands for."""
+    def _split_features_mapping(cls, data: Any) -> Any:  # whatever YAML holds; pydantic checks it afterwards
+        """Split `features: {columns: ..., pca: 0.9}` into the two fields that it stands for."""
         if not (isinstance(data, dict) and isinstance(data.get("features"), dict)):
             return data
         given = dict(data["features"])
@@ -87,7 +94,7 @@ class SegmentationSpec(Spec):
 
     @field_validator("owners")
     @classmethod
-    def _owners_can_be_shown(cls, value: list[str]) -> list[str]:
+    def _check_owners(cls, value: list[str]) -> list[str]:
         for owner in value:
             if not re.fullmatch(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", owner):
                 message = f"{owner!r} is neither an e-mail address nor team:name"
@@ -96,14 +103,14 @@ class SegmentationSpec(Spec):
 
     @field_validator("name")
     @classmethod
-    def _name_is_an_identifier(cls, value: str) -> str:
+    def _check_name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
             message = f"name {value!r} must match [a-z][a-z0-9_]* and have at most 40 characters"
             raise ValueError(message)
         return value
 
     @model_validator(mode="after")
-    def _columns_do_not_collide(self) -> Self:
+    def _check_columns(self) -> Self:
         if self.features == "auto":
             return self
         if not self.features:

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from segmentation_pipeline.spec.base import Spec
 
-# what stands beside the key in <name>_assignment, <name>_scored, <name>_current and <name>_movers, and in every table
+# the columns beside the key in <name>_assignment, <name>_scored, <name>_current and <name>_movers, and the hidden ones
+# of every table
 RESERVED: Final = frozenset(
     {"snapshot_id", "segment_id", "distance", "second_segment_id", "margin", "scored_at", "name", "since", "from", "to",
      "cluster", "second_cluster", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
@@ -18,14 +19,14 @@ RESERVED: Final = frozenset(
 
 
 class FreshSpec(Spec):
-    """What makes a period's data be there: how old its newest row may be at the period's end."""
+    """How recent the newest row must be, at the period's end, for the period to count as arrived."""
 
     column: str = Field(description="A date or timestamp column of the source query; `features: auto` leaves it alone.")
-    within: str = Field(description="The newest row is no older than this at as_of: 36h, 2d, 1w.")
+    within: str = Field(description="How old the newest row may be at as_of: 36h, 2d, 1w.")
 
     @field_validator("within")
     @classmethod
-    def _is_a_duration(cls, value: str) -> str:
+    def _check_duration(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9][0-9]{0,4}[mhdw]", value):
             message = f"{value!r} is not a duration; write a whole number and m, h, d or w, such as 90m, 36h, 2d or 1w"
             raise ValueError(message)
@@ -33,7 +34,7 @@ class FreshSpec(Spec):
 
     @property
     def limit(self) -> timedelta:
-        """The duration."""
+        """The duration that `within` names."""
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[self.within[-1]]
         return timedelta(**{unit: int(self.within[:-1])})
 
@@ -56,7 +57,7 @@ class SourceSpec(Spec):
 
     @field_validator("key")
     @classmethod
-    def _key_is_not_a_name_of_ours(cls, value: str) -> str:
+    def _check_key(cls, value: str) -> str:
         if value in RESERVED:
             message = (
                 f"the key is called {value!r}, and so is another column of the tables and views that show it. "
@@ -66,8 +67,8 @@ class SourceSpec(Spec):
         return value
 
     @model_validator(mode="after")
-    def _query_or_table(self) -> Self:
+    def _require_query_or_table(self) -> Self:
         if (self.query is None) == (self.table is None):
-            message = "give either `query` or `table`, not both and not neither"
+            message = "give either `query` or `table`, exactly one of them"
             raise ValueError(message)
         return self

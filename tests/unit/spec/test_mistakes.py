@@ -30,7 +30,7 @@ def _mistakes(**changes: Any) -> list[tuple[str, str]]:
         ({"fetures": "auto"}, "fetures", "there is no such field; did you mean features?"),
         ({"gates": {"min_silhouete": 0.2}}, "gates.min_silhouete", "there is no such field; did you mean min_silhouette?"),
         ({"sweep": {"k": 5}}, "sweep.k", "there is no such field here; fit has one"),
-        ({"sweep": {"zzz": 5}}, "sweep.zzz", "there is no such field; there is k_min, k_max, policy"),
+        ({"sweep": {"zzz": 5}}, "sweep.zzz", "there is no such field; there are k_min, k_max, policy"),
         ({"features": [SPEND, SPEND | {"wieght": 2, "column": "b"}]}, "features.1.wieght", "there is no such field; did you mean weight?"),
         ({"features": [{"kind": "numeric"}]}, "features.0.column", "is missing. The column's name in the source query."),
         ({"publish": {"table": "a.b", "key": "id", "mode": "craete"}}, "publish.mode", "'craete' is not one of update, create; did you mean create?"),

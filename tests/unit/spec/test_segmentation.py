@@ -502,14 +502,14 @@ def test_a_cron_line_for_scoring_is_taken(cron: str) -> None:
     [
         ("daily", "'daily' has 1 fields; a cron line has five: minute hour day month weekday"),
         ("0 7 * * * *", "has 6 fields"),
-        ("60 7 * * *", "60 is no minute of a cron line; it goes from 0 to 59"),
-        ("0 24 * * *", "24 is no hour"),
-        ("0 7 0 * *", "0 is no day"),
-        ("0 7 * SOON *", "SOON is no month"),
-        ("0 7 * * 1-", "1- is no weekday"),
-        ("0 22-6 * * *", "22-6 is no hour"),
-        ("*/0 7 * * *", r"\*/0 is no minute"),
-        ("1,,2 7 * * *", "1,,2 is no minute"),
+        ("60 7 * * *", "60 is not a minute of a cron line, which goes from 0 to 59"),
+        ("0 24 * * *", "24 is not a hour of a cron line"),
+        ("0 7 0 * *", "0 is not a day of a cron line"),
+        ("0 7 * SOON *", "SOON is not a month of a cron line"),
+        ("0 7 * * 1-", "1- is not a weekday of a cron line"),
+        ("0 22-6 * * *", "22-6 is not a hour of a cron line"),
+        ("*/0 7 * * *", r"\*/0 is not a minute of a cron line"),
+        ("1,,2 7 * * *", "1,,2 is not a minute of a cron line"),
     ],
 )
 def test_what_is_no_cron_line_is_refused(cron: str, message: str) -> None:
