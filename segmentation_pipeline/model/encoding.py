@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class FeatureEncoding:
     """What was fitted for one column: all that is needed to encode a value again.
 
-    A number becomes one column: `(transform(fill(x)) - center) / scale * weight`. x is the value itself (numeric and
-    date), its position in `categories` (ordinal), or its entry of `frequencies` (frequency). With `outliers` winsorize,
-    x is first limited to `low` and `high`; with remove, a row beyond them is an outlier. `indicator` adds a 0/1 column
-    for nulls, times `indicator`. One-hot and boolean become one 0/1 column per entry of `categories` and one more for
-    `infrequent` values where there are any, times `weight`.
+    A number becomes one column: `(transform(fill(x)) - center) / scale * weight`. x is the value itself, its position
+    in `categories` (ordinal), or its entry of `frequencies` (frequency). With `outliers` winsorize, x is first limited
+    to `low` and `high`; with remove, a row beyond them is an outlier. `indicator` adds a 0/1 column for nulls, times
+    `indicator`. One-hot `categories` become one 0/1 column each, and one more for `infrequent` values where there are
+    any, times `weight`.
     """
 
     column: str
-    kind: Literal["numeric", "categorical", "boolean", "date"]
+    kind: str
     weight: float
     transform: str = "none"
     fill: float | None = None
@@ -42,7 +42,7 @@ class FeatureEncoding:
     @property
     def is_one_number(self) -> bool:
         """Whether the feature becomes one scaled number, and not 0/1 columns."""
-        return self.kind in {"numeric", "date"} or self.encode != "one_hot"
+        return not self.categories or self.encode != "one_hot"
 
     @property
     def names(self) -> tuple[str, ...]:

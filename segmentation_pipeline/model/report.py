@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,9 +101,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """What lies in the artifacts of the run, each None where it was removed; `missing` says what is not there."""
+    """What lies in the artifacts of the run, each None where it was removed; `missing` says what is not there.
+
+    `units` are the units of the features that have one, by column: "days ago".
+    """
 
     sweep: SweepResult | None = None
     findings: tuple[Finding, ...] | None = None
     rules: tuple[Rule, ...] | None = None
     missing: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)

@@ -49,24 +49,29 @@ class Portrait:
     outcomes: tuple[Trait, ...]
 
 
-def draw_portraits(segments: Sequence[ReportedSegment], features: Sequence[Json]) -> dict[int, Portrait]:
-    """The portrait of each segment; `features` are those of the fit, what else a profile has is an outcome."""
-    kinds = {str(feature["column"]): str(feature["kind"]) for feature in features}
+def draw_portraits(
+    segments: Sequence[ReportedSegment], features: Sequence[Json], units: Mapping[str, str]
+) -> dict[int, Portrait]:
+    """Draw the portrait of each segment.
+
+    `features` are those of the fit, what else a profile has is an outcome; `units` are by column.
+    """
+    columns = [str(feature["column"]) for feature in features]
     everybody = _average(segments)
     found = {}
     for segment in segments:
         compared: list[tuple[str, Trait]] = []
         for column, figure in segment.profile.items():
-            compared += [(column, each) for each in _compare(column, figure, kinds, everybody)]
-        own = sorted((each for column, each in compared if column in kinds), key=lambda each: -abs(each.z))
+            compared += [(column, each) for each in _compare(column, figure, units, everybody)]
+        own = sorted((each for column, each in compared if column in columns), key=lambda each: -abs(each.z))
         found[segment.segment_id] = Portrait(
             traits=tuple([each for each in own if abs(each.z) >= SLIGHTLY][:MOST_TRAITS] or own[:1]),
             typical=tuple(
-                (_make_label(column, kinds), _describe_typical(segment.profile[column]))
-                for column in kinds
+                (_make_label(column, units), _describe_typical(segment.profile[column]))
+                for column in columns
                 if column in segment.profile
             ),
-            outcomes=tuple(each for column, each in compared if column not in kinds),
+            outcomes=tuple(each for column, each in compared if column not in columns),
         )
     return found
 
@@ -84,13 +89,13 @@ def _average(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
 
 
 def _compare(
-    column: str, figure: Json, kinds: Mapping[str, str], everybody: Mapping[str, float | None]
+    column: str, figure: Json, units: Mapping[str, str], everybody: Mapping[str, float | None]
 ) -> Iterator[Trait]:
     """A number as it is; of a category the value that says most."""
     if "shares" not in figure:
         if figure.get("z") is not None and figure.get("mean") is not None:
             yield Trait(
-                _make_label(column, kinds),
+                _make_label(column, units),
                 format_number(figure["mean"]),
                 format_number(everybody.get(column)),
                 figure["z"],
@@ -114,8 +119,8 @@ def _measure_lift(share: float, common: float) -> float:
     return (share - common) / spread if spread > 0 else 0.0
 
 
-def _make_label(column: str, kinds: Mapping[str, str]) -> str:
-    return f"{to_words(column)} (days ago)" if kinds.get(column) == "date" else to_words(column)
+def _make_label(column: str, units: Mapping[str, str]) -> str:
+    return f"{to_words(column)} ({units[column]})" if column in units else to_words(column)
 
 
 def _describe_typical(figure: Json) -> str:

@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from segmentation_pipeline.spec.base import Share, Spec
 
-# what says nothing for the other kinds; `scale` is for every feature that becomes one number
-_NUMERIC_ONLY: Final = ("transform", "scale", "min", "max", "fill", "outliers", "winsorize", "fence")
+ColumnKind = Literal["numeric", "categorical", "boolean", "date"]
+
+_NUMBER_FIELDS: Final = ("transform", "scale", "min", "max", "fill", "outliers", "winsorize", "fence")
+_CATEGORY_FIELDS: Final = ("max_categories", "allowed", "encode", "order")
+_NUMBER_MISSING: Final = ("reject", "median", "mean", "constant", "indicator")
 
 
-_CATEGORICAL_ONLY: Final = ("max_categories", "allowed", "encode", "order")
+@dataclass(frozen=True, slots=True)
+class KindOptions:
+    """What a `defs.yaml` may say about the features of one kind, and what their validated values are.
+
+    `fields` are those that mean something for some kinds alone; `missing` are the values of `missing`, where `encode`
+    does not say otherwise. Validated values are of Arrow's type `stored_as`. `is_amount`: they are amounts, so that
+    quantiles may cut them, and two that rank the customers alike count twice; a date is a number, and not an amount.
+    """
+
+    fields: tuple[str, ...]
+    missing: tuple[str, ...]
+    stored_as: Literal["float64", "bool", "string"]
+    is_amount: bool = False
 
 
-_FILLS: Final = {
-    "numeric": ("reject", "median", "mean", "constant", "indicator"),
-    "date": ("reject", "median", "mean", "constant", "indicator"),
-    "boolean": ("reject",),
-    "one_hot": ("reject", "category"),
+# one line for each kind; analysis/features/kinds has its record
+KIND_OPTIONS: Final[dict[str, KindOptions]] = {
+    "numeric": KindOptions(_NUMBER_FIELDS, _NUMBER_MISSING, "float64", is_amount=True),
+    "categorical": KindOptions(_CATEGORY_FIELDS, ("reject", "category"), "string"),
+    "boolean": KindOptions((), ("reject",), "bool"),
+    "date": KindOptions(_NUMBER_FIELDS, _NUMBER_MISSING, "float64"),
+}
+
+
+def is_number(kind: str) -> bool:
+    """Return whether the validated values of a kind are numbers: a date is its days before as_of."""
+    return KIND_OPTIONS[kind].stored_as == "float64"
+
+
+def is_amount(kind: str) -> bool:
+    """Return whether the values of a kind are amounts."""
+    return KIND_OPTIONS[kind].is_amount
+
+
+# an encoding that makes one number of each category; such a feature is scaled as well
+_ENCODING_MISSING: Final = {
     "frequency": ("reject", "category"),
     "ordinal": ("reject", "median", "indicator"),
 }
@@ -29,9 +61,7 @@ class FeatureSpec(Spec):
     """One column that customers are compared by."""
 
     column: str = Field(description="The column's name in the source query.")
-    kind: Literal["numeric", "categorical", "boolean", "date"] = Field(
-        description="What the values are; a date is read as the days before as_of."
-    )
+    kind: ColumnKind = Field(description="What the values are; a date is read as the days before as_of.")
     transform: Literal["none", "log1p", "sqrt", "yeo-johnson", "auto"] = Field(
         "none",
         description="Numeric: applied before scaling. `auto`: log1p where skewed and never negative, yeo-johnson where "
@@ -73,23 +103,26 @@ class FeatureSpec(Spec):
     allowed: tuple[str, ...] | None = Field(None, description="Categorical: any other value rejects the row.")
 
     @property
+    def stored_as(self) -> str:
+        """Arrow's name for the type of the validated values."""
+        return KIND_OPTIONS[self.kind].stored_as
+
+    @property
     def is_number(self) -> bool:
         """Whether the validated values are numbers: a date is its days before as_of."""
-        return self.kind in {"numeric", "date"}
+        return is_number(self.kind)
 
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> Self:
-        foreign: tuple[str, ...] = _NUMERIC_ONLY + _CATEGORICAL_ONLY
-        if self.is_number:
-            foreign = _CATEGORICAL_ONLY
-        elif self.kind == "categorical":
-            foreign = tuple(name for name in _NUMERIC_ONLY if name != "scale" or self.encode == "one_hot")
-        if wrong := [name for name in foreign if self._is_given(name)]:
+        options = KIND_OPTIONS[self.kind]
+        own = (*options.fields, "scale") if "encode" in options.fields and self.encode != "one_hot" else options.fields
+        wrong = [name for name in _NUMBER_FIELDS + _CATEGORY_FIELDS if name not in own and self._is_given(name)]
+        if wrong:
             self._refuse(f"{', '.join(wrong)} means nothing for a {self.kind} feature; remove it")
-        fills = _FILLS[self.encode if self.kind == "categorical" else self.kind]
-        if self.missing not in fills:
+        allowed = _ENCODING_MISSING.get(self.encode, options.missing)
+        if self.missing not in allowed:
             what = f"a {self.kind}" if self.encode == "one_hot" else f"{self.encode} encoding of a {self.kind}"
-            self._refuse(f"missing: {self.missing} is not for {what} feature; use {' or '.join(fills)}")
+            self._refuse(f"missing: {self.missing} is not for {what} feature; use {' or '.join(allowed)}")
         return self
 
     @model_validator(mode="after")
@@ -126,7 +159,7 @@ class FeatureSpec(Spec):
         return self
 
     def _is_given(self, name: str) -> bool:
-        # by value: a spec that went through JSON has every field set
+        # by value, because a spec that went through JSON has every field set
         return bool(getattr(self, name) != type(self).model_fields[name].default)
 
     def _refuse(self, what: str) -> None:
@@ -134,21 +167,22 @@ class FeatureSpec(Spec):
         raise ValueError(message)
 
 
-def _form(features: object) -> str:
-    """Which of the two forms it is, so that a mistake is told once and for that form."""
+def _name_form(features: object) -> str:
+    """Return which of the two forms it is, so that a mistake is reported once and for that form."""
     return "columns" if isinstance(features, list | tuple) else "auto"
 
 
-def _as_a_list(features: object) -> object:
-    """Refuse what is neither form with both of them in the message."""
+def _require_a_form(features: object) -> object:
+    """Refuse what is neither of the two forms with a message that names both."""
     if features == "auto" or isinstance(features, list | tuple):
         return features
-    message = "write `auto`, or a list of {column: ..., kind: numeric, categorical, boolean or date}"
+    *kinds, last = get_args(ColumnKind)
+    message = f"write `auto`, or a list of {{column: ..., kind: {', '.join(kinds)} or {last}}}"
     raise ValueError(message)
 
 
 Features = Annotated[
     Annotated[Literal["auto"], Tag("auto")] | Annotated[list[FeatureSpec], Tag("columns")],
-    Discriminator(_form),
-    BeforeValidator(_as_a_list),
+    Discriminator(_name_form),
+    BeforeValidator(_require_a_form),
 ]

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # beside the columns of the source in the dataset of rejected rows
 REASONS: Final = "segmentation: reasons"
-TYPES: Final = {"numeric": pa.float64(), "date": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
 
 
 def choose_features(spec: SegmentationSpec, rows: ParquetRows, *, as_of: datetime) -> InferredFeatures:
@@ -47,7 +46,7 @@ def choose_features(spec: SegmentationSpec, rows: ParquetRows, *, as_of: datetim
 
 def usable_schema(schema: pa.Schema, features: Sequence[FeatureSpec]) -> pa.Schema:
     """Return the columns of the usable rows: those of the source, the features in the types they are validated to."""
-    return with_types(schema, {feature.column: TYPES[feature.kind] for feature in features})
+    return with_types(schema, {feature.column: pa.type_for_alias(feature.stored_as) for feature in features})
 
 
 def rejected_schema(schema: pa.Schema) -> pa.Schema:

@@ -118,4 +118,5 @@ def workings(k: int = 3) -> RunDetails:
             Finding("ties", "many ties", "Numbers repeat", "Leave the column out", 0.2, "info"),
         ),
         rules=(Rule(1, "spend_180d <= 99 and channel is web", 118, 0.97),),
+        units={"first_order": "days ago"},
     )

@@ -1,1 +1,1 @@
-"""Columns of customers to columns of numbers."""
+"""From columns of customers to columns of numbers."""

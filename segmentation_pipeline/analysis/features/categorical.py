@@ -30,34 +30,54 @@ class Categories:
     names: tuple[str, ...]
 
     def count(self) -> dict[str, int]:
-        """How many values each category has, the most frequent first, ties by name, so that no order of rows shows."""
+        """Count the values of each category, the most frequent first.
+
+        Ties are ordered by name, so that the order of the rows does not show.
+        """
         sizes = np.bincount(self.codes, minlength=len(self.names)).tolist()
-        found = {name: size for name, size in zip(self.names, sizes, strict=True) if size}
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        counts = {name: size for name, size in zip(self.names, sizes, strict=True) if size}
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def locate(self, wanted: Sequence[str]) -> NDArray[np.intp]:
-        """The place of each value's category in `wanted`, shape (n,), -1 where it is not there."""
-        place = {name: index for index, name in enumerate(wanted)}
-        return np.array([place.get(name, -1) for name in self.names], dtype=np.intp)[self.codes]
+        """Return the place of each value's category in `wanted`, shape (n,), -1 where it is not there."""
+        places = {name: place for place, name in enumerate(wanted)}
+        return np.array([places.get(name, -1) for name in self.names], dtype=np.intp)[self.codes]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCategories:
+    """The categories of an ordinal or frequency encoding, and for the latter the share of rows that each has."""
+
+    names: tuple[str, ...]
+    frequencies: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryNumbers:
+    """The numbers of categories, shape (n,), and how many values are not one of the categories."""
+
+    numbers: NDArray[np.float64]
+    n_unknown: int
 
 
 def read_categories(values: pd.Series) -> Categories:
-    """Name the categories of a column; a null has a name of its own."""
+    """Name the categories of a column, shape (n,); a null has a name of its own."""
     if values.dtype == bool:
         return Categories(values.to_numpy().astype(np.intp), ("false", "true"))
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}:
-        # 1, 1.0 and True hash alike: each value is looked at
+        # 1, 1.0 and True hash alike: every value is named by itself
         named = [
-            MISSING_CATEGORY if null else name_category(each) for each, null in zip(values, values.isna(), strict=True)
+            MISSING_CATEGORY if is_null else name_category(value)
+            for value, is_null in zip(values, values.isna(), strict=True)
         ]
-        codes, distinct = pd.factorize(np.array(named, dtype=object))
-        return Categories(codes, tuple(distinct))
+        codes, of_named = pd.factorize(np.array(named, dtype=object))
+        return Categories(codes, tuple(of_named))
     if isinstance(values.dtype, pd.CategoricalDtype):
-        codes, found = values.cat.codes.to_numpy().astype(np.intp), values.cat.categories
+        codes, distinct = values.cat.codes.to_numpy().astype(np.intp), values.cat.categories
     else:
-        codes, found = pd.factorize(values)
-    names = [*map(name_category, found), MISSING_CATEGORY]
-    codes[codes < 0] = len(found)
+        codes, distinct = pd.factorize(values)
+    names = [*map(name_category, distinct), MISSING_CATEGORY]
+    codes[codes < 0] = len(distinct)
     merged = {name: place for place, name in enumerate(dict.fromkeys(names))}
     if len(merged) < len(names):  # a text that is the name of the nulls
         codes = np.array([merged[name] for name in names])[codes]
@@ -65,7 +85,10 @@ def read_categories(values: pd.Series) -> Categories:
 
 
 def name_category(value: object) -> str:
-    """A category's name in every type a column may come in: 3.0 and 3 are "3" (a null came in), True is "true"."""
+    """Return one name for a category, whatever the type of its column.
+
+    3.0 and 3 are "3" (a column of integers with nulls arrives as doubles), True is "true".
+    """
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     if isinstance(value, float) and value.is_integer():
@@ -75,30 +98,23 @@ def name_category(value: object) -> str:
 
 def fit_one_hot(values: pd.Series, feature: FeatureSpec) -> FeatureEncoding:
     """Choose the categories that get a column of their own: the most frequent `max_categories`, if there are more."""
-    if feature.kind == "boolean":
-        return FeatureEncoding(
-            column=feature.column,
-            kind="boolean",
-            weight=feature.weight * CATEGORY_WEIGHT,
-            categories=("false", "true"),
-        )
     ordered = list(read_categories(values).count())
-    kept = len(ordered) if len(ordered) <= feature.max_categories else feature.max_categories - 1
+    n_kept = len(ordered) if len(ordered) <= feature.max_categories else feature.max_categories - 1
     return FeatureEncoding(
         column=feature.column,
-        kind="categorical",
+        kind=feature.kind,
         weight=feature.weight * CATEGORY_WEIGHT,
-        categories=tuple(sorted(ordered[:kept])),
-        infrequent=tuple(sorted(ordered[kept:])),
+        categories=tuple(sorted(ordered[:n_kept])),
+        infrequent=tuple(sorted(ordered[n_kept:])),
     )
 
 
 def fill_one_hot(
     columns: NDArray[np.float32] | NDArray[np.float64], values: pd.Series, feature: FeatureEncoding
 ) -> int:
-    """Fill the weighted 0/1 columns, shape (n, c); gives the number of values not seen when fitting."""
-    found = read_categories(values)
-    codes = found.locate(feature.categories)
+    """Fill the weighted 0/1 `columns`, shape (n, c); returns the number of values not seen when fitting."""
+    categories = read_categories(values)
+    codes = categories.locate(feature.categories)
     known = codes >= 0
     columns[:] = 0.0
     if known.all():
@@ -108,11 +124,11 @@ def fill_one_hot(
     columns[inside, codes[inside]] = feature.weight
     if feature.infrequent:
         columns[~known, -1] = feature.weight
-    return int(np.count_nonzero(~known & (found.locate(feature.infrequent) < 0)))
+    return int(np.count_nonzero(~known & (categories.locate(feature.infrequent) < 0)))
 
 
-def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """The categories of an ordinal or frequency encoding, and for the latter the share of rows that each has.
+def fit_categories(values: pd.Series, feature: FeatureSpec) -> FittedCategories:
+    """Find the categories of an ordinal or frequency encoding.
 
     Raises:
         UnusableDataError: no value is in the stated order.
@@ -120,23 +136,24 @@ def fit_categories(values: pd.Series, feature: FeatureSpec) -> tuple[tuple[str, 
     counts = read_categories(values).count()
     if feature.order is not None:
         if not counts.keys() & set(feature.order):
-            found = ", ".join(sorted(counts)[:5])
-            message = f"{feature.column}: no value is in order {list(feature.order)}; there are {found}"
+            examples = ", ".join(sorted(counts)[:5])
+            message = f"{feature.column}: no value is in order {list(feature.order)}; there are {examples}"
             raise UnusableDataError(message)
-        return feature.order, ()
+        return FittedCategories(feature.order)
     names = sorted(counts)
-    return tuple(names), tuple(counts[name] / len(values) for name in names)
+    return FittedCategories(tuple(names), tuple(counts[name] / len(values) for name in names))
 
 
 def number_categories(
     values: pd.Series, categories: tuple[str, ...], frequencies: tuple[float, ...]
-) -> tuple[NDArray[np.float64], int]:
-    """The place of each value among `categories`, or its frequency, and the number of values that are none of them.
+) -> CategoryNumbers:
+    """Return the place of each value among `categories`, or its frequency where there are `frequencies`.
 
-    A value that is none has no place (NaN, filled like a null), and the frequency 0; a null is not counted as unknown.
+    A value that is not one of them has no place (NaN, filled like a null), and the frequency 0. A null is not counted
+    as unknown.
     """
     codes = read_categories(values).locate(categories)
     known = codes >= 0
     numbers = np.full(len(values), 0.0 if frequencies else np.nan)
     numbers[known] = np.asarray(frequencies)[codes[known]] if frequencies else codes[known]
-    return numbers, int(np.count_nonzero(~known & values.notna().to_numpy()))
+    return CategoryNumbers(numbers, int(np.count_nonzero(~known & values.notna().to_numpy())))

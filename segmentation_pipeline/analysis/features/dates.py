@@ -16,14 +16,17 @@ SECONDS_A_DAY: Final = 86_400
 
 
 def is_date(values: pd.Series) -> bool:
-    """Whether a column holds dates or timestamps; a PostgreSQL `date` arrives as Python's, in an object column."""
+    """Return whether a column holds dates or timestamps.
+
+    A PostgreSQL `date` arrives as Python's, in an object column.
+    """
     if types.is_object_dtype(values.dtype):
         return types.infer_dtype(values, skipna=True) in {"date", "datetime", "datetime64"}
     return bool(types.is_datetime64_any_dtype(values.dtype))
 
 
 def count_days_before(values: pd.Series, as_of: datetime | None) -> pd.Series:
-    """The days from each date to `as_of`, float64: negative after it, NaN where the value is null or no date.
+    """Count the days from each date to `as_of`: float64, negative after it, NaN where the value is not a date.
 
     Text is read as ISO 8601. Days are those of the calendar and the clock on the wall in as_of's time zone, so a month
     with a change to summer time has as many days as its calendar says.

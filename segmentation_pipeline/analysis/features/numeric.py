@@ -1,22 +1,23 @@
-"""One number per value: pulled in, filled, transformed and scaled as scikit-learn's transformers would."""
+"""One number for each value: pulled in, filled, transformed and scaled as scikit-learn's transformers do it."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from segmentation_pipeline.analysis.features.categorical import CATEGORY_WEIGHT
 from segmentation_pipeline.analysis.features.dates import is_date
 from segmentation_pipeline.errors import UnusableDataError
+from segmentation_pipeline.model import FeatureEncoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.model import FeatureEncoding
     from segmentation_pipeline.spec import FeatureSpec
 
 # Bulmer (1979), Principles of Statistics: a skewness beyond 1 is highly skewed
@@ -30,39 +31,41 @@ _NORMAL_RANGE: Final = 1.349
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The least and the largest value that is no outlier, in original units; None: no limit on that side."""
+    """The least and the largest value that is not an outlier, in original units; None: no limit on that side."""
 
     low: float | None = None
     high: float | None = None
 
     def find_outside(self, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which numbers, shape (n,), lie beyond; a null does not."""
+        """Return which numbers, shape (n,), lie beyond the limits; a null does not."""
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         return np.asarray((numbers < low) | (numbers > high), dtype=np.bool_)
 
 
 def to_numbers(values: pd.Series) -> NDArray[np.float64]:
-    """The values as float64, contiguous, null and unreadable ones as NaN."""
+    """Return the values as float64, contiguous, with NaN for nulls and for what is not a number."""
     if is_date(values):
-        # an earlier snapshot's number that is a date today, or a date that nobody validated: nothing to compare
+        # an earlier snapshot's number that is a date today, or a date that was not validated: nothing to compare
         return np.full(len(values), np.nan)
     if not types.is_numeric_dtype(values.dtype):
-        # an earlier snapshot's feature that today is none, so it was not validated, and has become text
+        # a feature of an earlier snapshot that is not a feature any more: it was not validated, and has become text
         values = pd.to_numeric(values, errors="coerce")
     return np.ascontiguousarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def drop_nan(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Those of `numbers`, shape (n,), that are not NaN; no copy where none is."""
+    """Return the values of `numbers`, shape (n,), that are not NaN: the array itself when all are."""
     missing = np.isnan(numbers)
     return numbers[~missing] if missing.any() else numbers
 
 
 def choose_transform(numbers: NDArray[np.float64]) -> str:
-    """What `transform: auto` takes: log1p where skewed and never negative, yeo-johnson where skewed and negative.
+    """Choose the transform of `transform: auto`.
 
-    Skewness above 1 counts; below -1 too where there are negative values, for only yeo-johnson mends it.
+    It is log1p where the numbers are skewed and never negative, yeo-johnson where they are skewed and some are
+    negative, else none. Skewness above 1 counts; below -1 too where there are negative values, because yeo-johnson
+    alone corrects it.
     """
     finite = numbers[np.isfinite(numbers)]
     skew = compute_skewness(finite)
@@ -72,17 +75,17 @@ def choose_transform(numbers: NDArray[np.float64]) -> str:
 
 
 def find_removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> Limits:
-    """What `outliers: remove` takes for usual: within `fence` interquartile ranges of the quartiles.
+    """Find the limits of `outliers: remove`: `fence` interquartile ranges below and above the quartiles.
 
-    They are the quartiles of the transformed values. Where half of the values are the same, there is no such range;
-    that of a normal distribution with the same standard deviation stands in. The transform's power is that of the
+    They are the quartiles of the transformed values. Where half of the values are the same, that range is 0; the range
+    of a normal distribution with the same standard deviation takes its place. The transform's power is fitted on the
     values between the 1st and 99th percentile: fitted on the outliers too, it would bend until they look usual.
     """
     finite = numbers[np.isfinite(numbers)]
     if finite.size == 0:
         return Limits()
     trimmed = finite[~find_winsor_limits(finite, TRIMMED).find_outside(finite)]
-    transform, power = fit_transform(trimmed, feature.transform)
+    transform, power = _fit_transform(trimmed, feature.transform)
     low, middle, high = np.quantile(apply_transform(finite, transform, power), (0.25, 0.5, 0.75))
     if high <= low:
         half = _NORMAL_RANGE / 2 * float(apply_transform(finite, transform, power).std())
@@ -92,37 +95,57 @@ def find_removal_limits(numbers: NDArray[np.float64], feature: FeatureSpec) -> L
 
 
 def find_winsor_limits(numbers: NDArray[np.float64], quantiles: tuple[float, float]) -> Limits:
-    """The two quantiles of the finite values."""
+    """Find the limits of `outliers: winsorize`: the two quantiles of the finite values."""
     finite = numbers[np.isfinite(numbers)]
     return Limits(*(float(value) for value in np.quantile(finite, quantiles))) if finite.size else Limits()
 
 
 def fit_number(
     numbers: NDArray[np.float64], feature: FeatureSpec, *, transform: str = "none", fill: str | None = None
-) -> dict[str, Any]:  # values of several types, by field
-    """Fit fill, transform, center and scale on `numbers`, shape (n,), NaN where there is none; fields of the encoding.
+) -> FeatureEncoding:
+    """Fit fill, transform, center and scale on `numbers`, shape (n,), NaN for nulls.
+
+    `fill` is one of the values of `missing`, None where nothing is filled; an indicator goes with the median.
 
     Raises:
-        UnusableDataError: there is something to fill and nothing to fill it from.
+        UnusableDataError: there are nulls to fill and no value to fill them from.
     """
-    filled_with = None
-    if fill == "constant":
-        filled_with = feature.fill
-    elif fill is not None:
-        known = drop_nan(numbers)
-        if known.size == 0:
-            message = f"{feature.column}: all {len(numbers):,} values are null; take it out of the features"
-            raise UnusableDataError(message)
-        filled_with = float(np.mean(known) if fill == "mean" else np.median(known))
+    has_indicator = feature.missing == "indicator"
+    filled_with = _fit_fill(numbers, feature, "median" if has_indicator else fill)
     if filled_with is not None:
         numbers = np.where(np.isnan(numbers), filled_with, numbers)
-    transform, power = fit_transform(numbers, transform)
-    center, scale = _center_and_scale(apply_transform(numbers, transform, power), feature.scale)
-    return {"fill": filled_with, "transform": transform, "power": power, "center": center, "scale": scale}
+    transform, power = _fit_transform(numbers, transform)
+    center, scale = _fit_scale(apply_transform(numbers, transform, power), feature.scale)
+    return FeatureEncoding(
+        column=feature.column,
+        kind=feature.kind,
+        weight=feature.weight,
+        transform=transform,
+        fill=filled_with,
+        center=center,
+        scale=scale,
+        encode=feature.encode,
+        power=power,
+        indicator=feature.weight * CATEGORY_WEIGHT if has_indicator else None,
+        outliers=feature.outliers,
+    )
+
+
+def _fit_fill(numbers: NDArray[np.float64], feature: FeatureSpec, how: str | None) -> float | None:
+    """Return the value that nulls are filled with; None where they are not."""
+    if how is None:
+        return None
+    if how == "constant":
+        return feature.fill
+    known = drop_nan(numbers)
+    if known.size == 0:
+        message = f"{feature.column}: all {len(numbers):,} values are null; take it out of the features"
+        raise UnusableDataError(message)
+    return float(np.mean(known) if how == "mean" else np.median(known))
 
 
 def encode_numbers(numbers: NDArray[np.float64], feature: FeatureEncoding) -> NDArray[np.float64]:
-    """Encode `numbers`, shape (n,), NaN where there is none; each by itself, whatever stands beside it."""
+    """Encode `numbers`, shape (n,), NaN for nulls; a number is encoded the same, whatever stands beside it."""
     if feature.outliers == "winsorize":
         numbers = np.clip(numbers, feature.low, feature.high)
     if feature.fill is not None:
@@ -132,21 +155,6 @@ def encode_numbers(numbers: NDArray[np.float64], feature: FeatureEncoding) -> ND
     )
     # a power above 1 takes a value far beyond those of the fit out of float32's range
     return np.clip(numbers, -LARGEST, LARGEST) if feature.power is not None else numbers
-
-
-def fit_transform(numbers: NDArray[np.float64], name: str) -> tuple[str, float | None]:
-    """The transform that is meant (`auto` decided), and yeo-johnson's power as PowerTransformer fits it."""
-    if name == "auto":
-        name = choose_transform(numbers)
-    if name != "yeo-johnson":
-        return name, None
-    from sklearn.preprocessing import PowerTransformer
-
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # a power tried on the way overflows; the one that is taken does not
-        power = float(PowerTransformer(standardize=False).fit(numbers.reshape(-1, 1)).lambdas_[0])
-    # a constant has no best power; 1 leaves values as they are
-    return name, power if np.isfinite(power) and np.ptp(numbers) > 0 else 1.0
 
 
 def apply_transform(numbers: NDArray[np.float64], name: str, power: float | None = None) -> NDArray[np.float64]:
@@ -164,8 +172,23 @@ def apply_transform(numbers: NDArray[np.float64], name: str, power: float | None
     return numbers
 
 
+def _fit_transform(numbers: NDArray[np.float64], name: str) -> tuple[str, float | None]:
+    """Decide what `auto` means, and fit yeo-johnson's power as scikit-learn's PowerTransformer does."""
+    if name == "auto":
+        name = choose_transform(numbers)
+    if name != "yeo-johnson":
+        return name, None
+    from sklearn.preprocessing import PowerTransformer
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # a power tried on the way overflows; the final one does not
+        power = float(PowerTransformer(standardize=False).fit(numbers.reshape(-1, 1)).lambdas_[0])
+    # a constant has no best power; 1 leaves values as they are
+    return name, power if np.isfinite(power) and np.ptp(numbers) > 0 else 1.0
+
+
 def _invert_transform(value: float, name: str, power: float | None) -> float | None:
-    """The original value that a transform makes `value` of; None where there is none that far out."""
+    """Return the original value of a transformed one; None where the transform does not reach that far."""
     if name == "log1p":
         original = float(np.expm1(min(value, 700.0)))  # beyond, exp overflows
     elif name == "sqrt":
@@ -180,14 +203,14 @@ def _invert_transform(value: float, name: str, power: float | None) -> float | N
 
 
 def compute_skewness(numbers: NDArray[np.float64]) -> float:
-    """The adjusted Fisher-Pearson coefficient; 0 for fewer than three numbers or a constant."""
+    """Compute the adjusted Fisher-Pearson coefficient; 0 for fewer than three numbers or a constant."""
     from scipy.stats import skew as adjusted
 
     return float(adjusted(numbers, bias=False)) if numbers.size > 2 and np.ptp(numbers) > 0 else 0.0
 
 
-def _center_and_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, float]:
-    """What scikit-learn's StandardScaler, RobustScaler and MinMaxScaler fit; a constant has scale 1."""
+def _fit_scale(numbers: NDArray[np.float64], how: str) -> tuple[float, float]:
+    """Fit center and scale as scikit-learn's Standard-, Robust- and MinMaxScaler do; a constant has scale 1."""
     if how == "standard":
         center, scale = float(numbers.mean()), float(numbers.std())
         # a constant's rounding error is not a spread (scikit-learn's _is_constant_feature)

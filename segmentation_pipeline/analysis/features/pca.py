@@ -35,10 +35,10 @@ def fit_axes(encoded: NDArray[np.float64], *, share: float) -> PrincipalAxes:
 
 
 def project_on_axes(encoded: NDArray[np.float64], axes: PrincipalAxes) -> NDArray[np.float64]:
-    """Put the rows of `encoded`, shape (n, D), on the axes, shape (n, m).
+    """Project the rows of `encoded`, shape (n, D), on the axes: shape (n, m).
 
-    One column after the other in a fixed order: a BLAS product, and einsum, add up in an order that depends on how many
-    rows there are, and a customer's floats must not.
+    One column is added after the other in a fixed order: a BLAS product, and einsum, add up in an order that depends on
+    the number of rows, and the floats of a customer must not depend on it.
     """
     mean, components = np.asarray(axes.mean), np.asarray(axes.components)
     points = np.zeros((len(encoded), len(components)))

@@ -1,4 +1,4 @@
-"""Which rows can be used, and every reason why the others cannot: a pandera schema built from the spec."""
+"""Which rows can be used, and every reason why the others cannot: a pandera schema built from the features."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
-from pandas.api import types
 
-from segmentation_pipeline.analysis.features.categorical import read_categories
-from segmentation_pipeline.analysis.features.dates import count_days_before, is_date
+from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -25,16 +23,11 @@ if TYPE_CHECKING:
 
 KEY_NULL: Final = "key is null"
 KEY_DUPLICATED: Final = "key is duplicated"
-# beyond it the squares that a variance needs are no doubles any more
-LARGEST: Final = 1e100
-_WANTED: Final = {"numeric": "a number", "date": "a date", "boolean": "true or false"}
-_TRUTH: Final = {"true": True, "t": True, "1": True, "1.0": True, "yes": True,
-                 "false": False, "f": False, "0": False, "0.0": False, "no": False}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class ValidatedRows:
-    """Usable rows, and per rejected row (positions in the input) its reasons."""
+class SplitRows:
+    """Usable rows, rejected rows (indexed by their positions in the input), and the reasons of each rejected row."""
 
     rows: pd.DataFrame
     rejected: pd.DataFrame
@@ -42,7 +35,7 @@ class ValidatedRows:
 
     @property
     def reason_counts(self) -> dict[str, int]:
-        """How many rows each reason rejects; a row with two reasons counts in both."""
+        """The number of rows that each reason rejects; a row with two reasons counts in both."""
         return count_reasons(self.reasons)
 
 
@@ -53,7 +46,7 @@ def count_reasons(reasons: Iterable[Sequence[str]]) -> dict[str, int]:
 
 
 def find_repeated_keys(keys: pd.Series) -> NDArray[np.bool_]:
-    """Which of `keys`, shape (n,), more than one row has; nulls are not counted as the same."""
+    """Return which of `keys`, shape (n,), more than one row has; nulls do not count as the same key."""
     return np.asarray(keys.duplicated(keep=False) & keys.notna(), dtype=np.bool_)
 
 
@@ -64,55 +57,57 @@ def validate(
     key: str,
     as_of: datetime | None = None,
     repeated: NDArray[np.bool_] | None = None,
-) -> ValidatedRows:
-    """Split `frame`, shape (n, c), into usable rows (all columns kept, features typed) and rejected ones.
+) -> SplitRows:
+    """Split `frame`, shape (n, c), into usable rows (all columns kept, features read) and rejected ones.
 
-    A numeric column that arrives as text is read as numbers; a row whose text is no number is rejected for it, but a
-    blank is a null where nulls are filled. A date becomes the days before `as_of`; a date after it rejects the row.
-    Every reason of a row is collected before it is rejected. Where `frame` is a block of a larger table, `repeated`,
-    shape (n,), says which of its keys are `find_repeated_keys` in all of it.
+    Each feature is read as its kind says: a numeric column that arrives as text is read as numbers, a date becomes the
+    days before `as_of`. A value that cannot be read, or a date after `as_of`, rejects its row; a blank is a null where
+    nulls are filled. All reasons of a row are collected before it is rejected. Where `frame` is a block of a larger
+    table, `repeated`, shape (n,), says which of its keys are `find_repeated_keys` of the whole table.
 
     Raises:
-        SourceError: a feature's column or the key is not there, or a column is of a kind that cannot be read so.
+        SourceError: a feature's column or the key is missing, or a column cannot be of the feature's kind.
     """
     require_columns(frame, [key, *(feature.column for feature in features)])
     frame = frame.reset_index(drop=True)
     reasons: dict[int, list[str]] = {}
     unreadable: dict[str, set[int]] = {}
-    typed = frame.copy(deep=False)
+    valid = frame.copy(deep=False)
     for feature in features:
-        typed[feature.column], bad = _typed(frame[feature.column], feature, as_of)
-        unreadable[feature.column] = set(np.flatnonzero(bad).tolist())
-        for position in sorted(unreadable[feature.column]):
-            text = str(frame[feature.column].iloc[position])[:40]
-            reasons.setdefault(position, []).append(f"{feature.column}: {text!r} is not {_WANTED[feature.kind]}")
+        kind, column = kind_of(feature), feature.column
+        read = kind.read(frame[column], feature, as_of)
+        valid[column] = read.series
+        unreadable[column] = set(np.flatnonzero(read.unreadable).tolist())
+        for position in sorted(unreadable[column]):
+            text = str(frame[column].iloc[position])[:40]
+            reasons.setdefault(position, []).append(f"{column}: {text!r} is not {kind.wanted}")
     for position in np.flatnonzero(find_repeated_keys(frame[key]) if repeated is None else repeated).tolist():
         reasons.setdefault(position, []).append(KEY_DUPLICATED)
-    for position, column, reason in _schema_failures(typed, features, key=key):
+    for position, column, reason in _schema_failures(valid, features, key=key):
         # what could not be read is reported already; it is not null as well
         if position not in unreadable.get(column, ()):
             reasons.setdefault(position, []).append(reason)
     mask = np.zeros(len(frame), dtype=bool)
     positions = sorted(reasons)
     mask[positions] = True
-    return ValidatedRows(
-        rows=typed.loc[~mask].reset_index(drop=True),
+    return SplitRows(
+        rows=valid.loc[~mask].reset_index(drop=True),
         rejected=frame.loc[mask],
         reasons=tuple(tuple(reasons[position]) for position in positions),
     )
 
 
 def count_unreadable(values: pd.Series, feature: FeatureSpec, *, as_of: datetime | None = None) -> int:
-    """How many values of a column, shape (n,), are neither null nor of the feature's kind.
+    """Count the values of a column, shape (n,), that are neither null nor of the feature's kind.
 
     Raises:
-        SourceError: the whole column is of a kind that cannot be read so.
+        SourceError: the column cannot be of the feature's kind.
     """
-    return int(np.count_nonzero(_typed(values, feature, as_of)[1]))
+    return int(np.count_nonzero(kind_of(feature).read(values, feature, as_of).unreadable))
 
 
 def build_schema(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSchema:
-    """Build the pandera schema that the features and the key describe."""
+    """Build the pandera schema of the features and the key."""
     columns = {
         key: pa.Column(
             nullable=True,
@@ -125,39 +120,14 @@ def build_schema(features: Sequence[FeatureSpec], *, key: str) -> pa.DataFrameSc
 
 
 def _checks(feature: FeatureSpec) -> list[pa.Check]:
-    column = feature.column
-    checks = []
-    if feature.missing == "reject":
-        checks.append(pa.Check(lambda values: values.notna(), error=f"{column}: null", ignore_na=False))
-    if feature.kind == "date":
-        checks.append(pa.Check.ge(0.0, error=f"{column}: after as_of"))
-    if feature.is_number:
-        checks.append(
-            pa.Check(lambda values: values.isna() | ~np.isinf(values), error=f"{column}: infinite", ignore_na=False)
-        )
-        checks.append(
-            pa.Check(
-                lambda values: values.isna() | np.isinf(values) | (values.abs() <= LARGEST),
-                error=f"{column}: beyond {LARGEST:g}",
-                ignore_na=False,
-            )
-        )
-        floor = {"log1p": -1.0, "sqrt": 0.0}.get(feature.transform)
-        if floor is not None:
-            wanted = f"> {floor:g}" if feature.transform == "log1p" else f">= {floor:g}"
-            rule = pa.Check.gt if feature.transform == "log1p" else pa.Check.ge
-            checks.append(rule(floor, error=f"{column}: {feature.transform} needs {wanted}"))
-        if feature.min is not None:
-            checks.append(pa.Check.ge(feature.min, error=f"{column}: below {feature.min:g}"))
-        if feature.max is not None:
-            checks.append(pa.Check.le(feature.max, error=f"{column}: above {feature.max:g}"))
-    if feature.allowed is not None:
-        checks.append(pa.Check.isin(feature.allowed, error=f"{column}: not an allowed value"))
-    return checks
+    checks = kind_of(feature).checks(feature)
+    if feature.missing != "reject":
+        return checks
+    return [pa.Check(lambda values: values.notna(), error=f"{feature.column}: null", ignore_na=False), *checks]
 
 
 def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, key: str) -> list[tuple[int, str, str]]:
-    """Position, column and reason of every value that the schema refuses."""
+    """List position, column and reason of every value that the schema refuses."""
     try:
         build_schema(features, key=key).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -175,53 +145,11 @@ def _schema_failures(frame: pd.DataFrame, features: Sequence[FeatureSpec], *, ke
     return []
 
 
-def _typed(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> tuple[pd.Series, pd.Series]:
-    """The column in the type its feature wants, and where that was impossible."""
-    nowhere = pd.Series(data=False, index=values.index)
-    if feature.is_number and feature.missing != "reject" and _is_text(values):
-        # a blank is how a text file writes a null; where nulls are filled, so is it
-        values = values.mask(values.astype("string").str.strip() == "")
-    if feature.kind == "date":
-        days = count_days_before(values, as_of)
-        return days, days.isna() & values.notna()
-    if feature.kind == "numeric":
-        if types.is_numeric_dtype(values.dtype):
-            return values.astype(np.float64), nowhere
-        if is_date(values):
-            message = (
-                f"{feature.column} is a date, and a date is not a number. List it with kind: date (the days before "
-                f"as_of), or give the number in the query, for example (:as_of::date - {feature.column}::date)."
-            )
-            raise SourceError(message)
-        numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
-        return numbers, numbers.isna() & values.notna()
-    if feature.kind == "boolean":
-        if types.is_bool_dtype(values.dtype):
-            return values, nowhere
-        words = values.astype("string").str.strip().str.lower()
-        truth = words.astype("object").map(_TRUTH).astype("object")
-        return truth, truth.isna() & values.notna()
-    return _named(values), nowhere
-
-
-def _named(values: pd.Series) -> pd.Series:
-    """The categories' names, nulls where they are; text is its own name."""
-    if isinstance(values.dtype, pd.StringDtype):
-        return values
-    found = read_categories(values)
-    names = np.array(found.names, dtype=object)[found.codes] if len(values) else np.array([], dtype=object)
-    return pd.Series(names, index=values.index, name=values.name, dtype=object).where(values.notna())
-
-
-def _is_text(values: pd.Series) -> bool:
-    return types.infer_dtype(values, skipna=True) == "string"
-
-
 def require_columns(rows: Rows, wanted: Sequence[str]) -> None:
-    """Refuse rows that lack a column.
+    """Require that the rows have all columns that are `wanted`.
 
     Raises:
-        SourceError: naming the missing columns and those that are there.
+        SourceError: a column is missing; the message names it, and the columns that are there.
     """
     missing = [column for column in wanted if column not in rows.columns]
     if missing:

@@ -14,8 +14,8 @@ from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS, iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.clustering.labelling import assign
-from segmentation_pipeline.analysis.features.dates import is_date
 from segmentation_pipeline.analysis.features.encoding import transform
+from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.analysis.identity.evidence import Reference
 from segmentation_pipeline.model import UNASSIGNED, Encoding, FittedModel
 
@@ -38,7 +38,7 @@ def missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
     return [
         each.column
         for each in columns
-        if each.column not in rows.columns or (each.kind == "date" and is_date(rows[each.column]))
+        if each.column not in rows.columns or not kind_of(each).can_encode(rows[each.column])
     ]
 
 

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a customer: a number, days before as_of, or whether a category has this value.
+    """What is asked of a customer: a number, in `unit` where it has one, or whether a category has this value.
 
     `otherwise` is the other value of a category that has two.
     """
 
     column: str
-    kind: Literal["number", "days", "value"]
+    kind: Literal["number", "value"]
     value: str = ""
     otherwise: str = ""
     has_nulls: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _of_one_column(column: str, cuts: Sequence[Cut]) -> str:
     question = cuts[0].question
     if question.kind == "value":
         return _of_values(column, cuts)
-    unit = " days ago" if question.kind == "days" else ""
+    unit = f" {question.unit}" if question.unit else ""
     least = max((cut.limit for cut in cuts if cut.above), default=-np.inf)
     most = min((cut.limit for cut in cuts if not cut.above), default=np.inf)
     if least == np.inf:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import Categories, read_categories
+from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
 
 if TYPE_CHECKING:
@@ -131,8 +132,7 @@ def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
     """What the tree may ask of a feature with these `values`, shape (m,), of the assigned customers."""
     column = feature.column
     if feature.is_number:
-        kind: Literal["days", "number"] = "days" if feature.kind == "date" else "number"
-        yield Question(column, kind, has_nulls=bool(values.isna().any()))
+        yield Question(column, "number", has_nulls=bool(values.isna().any()), unit=kind_of(feature).unit)
         return
     names = list(read_categories(values).count())
     common, otherwise = names[: feature.max_categories], ""

@@ -1,11 +1,12 @@
 """The asset `segment_report`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 
+from segmentation_pipeline.analysis.features.kinds import kind_named
 from segmentation_pipeline.errors import ArtifactError, ReportError
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.model.commands import run_command
@@ -104,7 +105,8 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
 
 
 def _render(segmentation: SegmentationContext, connection: sa.Connection, snapshot: Snapshot) -> Report:
-    reported, workings = reports.read_report(connection, snapshot), _workings(segmentation, snapshot)
+    reported = reports.read_report(connection, snapshot)
+    workings = replace(_workings(segmentation, snapshot), units=_list_units(snapshot))
     return Report(snapshot, render(reported, workings), int(snapshot.metrics.get("n_moved", 0)), workings.missing)
 
 
@@ -122,6 +124,12 @@ def _workings(segmentation: SegmentationContext, snapshot: Snapshot) -> RunDetai
     except ArtifactError:
         return RunDetails(rules=rules, missing=("the numbers of groups that were tried", "the diagnosis"))
     return RunDetails(sweep, findings, rules)
+
+
+def _list_units(snapshot: Snapshot) -> dict[str, str]:
+    """Return the unit of each feature that has one, by column."""
+    kinds = {str(feature["column"]): kind_named(feature["kind"]) for feature in snapshot.metrics.get("features", ())}
+    return {column: kind.unit for column, kind in kinds.items() if kind.unit}
 
 
 def _check_result(segmentation: SegmentationContext, *, passed: bool, said: str) -> dg.AssetCheckResult:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from segmentation_pipeline.model import Encoding
+from segmentation_pipeline.model import Encoding, FeatureEncoding
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import (
     ENCODED_FEATURES,
@@ -16,7 +16,7 @@ from segmentation_pipeline.orchestration.stages import (
     VALIDATED_ROWS,
     Stage,
 )
-from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
+from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec, is_number
 
 SCHEMA = "dagster/column_schema"
 LINEAGE = "dagster/column_lineage"
@@ -50,7 +50,7 @@ def describe_encoded_columns(segmentation: SegmentationContext, encoding: Encodi
     source = {name: each.column for each in encoding.features for name in each.names}
     meanings = {name: f"1 where it is so, times the feature's weight: {name}." for name in source}
     meanings |= {
-        each.column: f"The number of {each.column}: {_describe_steps(each.transform, each.kind)}."
+        each.column: f"The number of {each.column}: {_describe_steps(each)}."
         for each in encoding.features
         if each.is_one_number
     }
@@ -130,7 +130,7 @@ def _describe_source_columns(
 
 def _describe_use(spec: SegmentationSpec, name: str, feature: FeatureSpec | None) -> str:
     if feature is not None:
-        steps = _describe_steps(feature.transform, feature.kind)
+        steps = _describe_steps(feature)
         return f"Feature: customers are compared by it ({feature.kind}: {steps})."
     if name in spec.outcomes:
         return "Outcome: what the business wants to know of a segment; never clustered on."
@@ -143,10 +143,10 @@ def _describe_use(spec: SegmentationSpec, name: str, feature: FeatureSpec | None
     return "Not used: it is among neither the features nor the outcomes."
 
 
-def _describe_steps(transform: str, kind: str) -> str:
-    if kind in {"categorical", "boolean"}:
+def _describe_steps(feature: FeatureSpec | FeatureEncoding) -> str:
+    if not is_number(feature.kind):
         return "encoded by category"
-    return "scaled" if transform == "none" else f"{transform}, then scaled"
+    return "scaled" if feature.transform == "none" else f"{feature.transform}, then scaled"
 
 
 def _list_limits(feature: FeatureSpec | None) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.spec import is_amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def split(matrix: NDArray[np.float32], encoding: Encoding) -> Mixed:
     for feature in encoding.features:
         stop = start + len(feature.names)
         one_hot = np.asarray(matrix[:, start:stop])
-        if feature.kind != "numeric" and bool(((one_hot == 0) | (one_hot == np.float32(feature.weight))).all()):
+        if not is_amount(feature.kind) and bool(((one_hot == 0) | (one_hot == np.float32(feature.weight))).all()):
             columns.append(feature.column)
             groups.append(slice(start, stop))
             weights.append(feature.weight)

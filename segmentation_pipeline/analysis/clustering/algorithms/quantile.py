@@ -9,6 +9,7 @@ import numpy as np
 from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit
 from segmentation_pipeline.errors import SpecError, UnusableDataError
 from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.spec import is_amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> RawF
         UnusableDataError: one value has so many customers that no cut is left.
     """
     kinds = [f"{feature.column} ({feature.kind})" for feature in encoding.features]
-    if len(encoding.features) != 1 or encoding.features[0].kind != "numeric" or matrix.shape[1] != 1:
+    if len(encoding.features) != 1 or not is_amount(encoding.features[0].kind) or matrix.shape[1] != 1:
         message = (
             f"algorithm: quantile cuts exactly one numeric feature; features has {len(kinds)}: {', '.join(kinds)}. "
             "List only that one under features, or use another algorithm."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.model import Finding
+from segmentation_pipeline.spec import is_amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def _dominant(points: Points, features: NDArray[np.intp], encoding: Encoding) ->
     if excess < DOMINATES:
         return None
     feature = encoding.features[top]
-    if feature.kind == "numeric" and feature.center == 0 and feature.scale == 1:
+    if is_amount(feature.kind) and feature.center == 0 and feature.scale == 1:
         action = f"Give {feature.column} `scale: standard`, and `transform: log1p` if it is an amount"
     else:
         action = f"Lower the `weight` of {feature.column}, or raise that of the others"
@@ -104,7 +105,7 @@ def _duplicates(points: Points, encoding: Encoding) -> Finding | None:
 def _numeric_columns(encoding: Encoding) -> list[tuple[int, str]]:
     found, position = [], 0
     for feature in encoding.features:
-        if feature.kind == "numeric":
+        if is_amount(feature.kind):
             found.append((position, feature.column))
         position += len(feature.names)
     return found
@@ -136,7 +137,7 @@ def _concentrated(points: Points) -> Finding | None:
 
 
 def _single(points: Points, encoding: Encoding) -> Finding | None:
-    if len(encoding.features) != 1 or encoding.features[0].kind != "numeric" or points.shape[1] != 1:
+    if len(encoding.features) != 1 or not is_amount(encoding.features[0].kind) or points.shape[1] != 1:
         return None
     column = encoding.features[0].column
     return Finding(

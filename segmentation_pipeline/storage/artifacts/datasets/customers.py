@@ -69,7 +69,7 @@ class ValidatedRows(Dataset):
     @property
     def rows(self) -> ParquetRows:
         """The usable rows, features of text as categoricals."""
-        text = [feature.column for feature in self.features if not feature.is_number and feature.kind == "categorical"]
+        text = [feature.column for feature in self.features if feature.stored_as == "string"]
         return self.artifact.open_rows(ROWS, categories=text)
 
     @property

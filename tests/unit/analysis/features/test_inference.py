@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_pipeline.analysis.features.inference import MAX_CATEGORIES, infer_features
+from segmentation_pipeline.analysis.features.inference import infer_features
+from segmentation_pipeline.analysis.features.kinds.categorical import MAX_CATEGORIES
 from segmentation_pipeline.analysis.features.validation import validate
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.spec import FeatureSpec

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_pipeline.analysis.features.validation import KEY_DUPLICATED, KEY_NULL, ValidatedRows, validate
+from segmentation_pipeline.analysis.features.validation import KEY_DUPLICATED, KEY_NULL, SplitRows, validate
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -20,13 +20,13 @@ def _numeric(**changes: Any) -> FeatureSpec:
     return FeatureSpec(**{"column": "x", "kind": "numeric", **changes})
 
 
-def _validated(values: Any, feature: FeatureSpec, **columns: Any) -> ValidatedRows:
+def _validated(values: Any, feature: FeatureSpec, **columns: Any) -> SplitRows:
     """Validate one column of values beside a good key."""
     frame = pd.DataFrame({"id": range(len(values)), feature.column: values} | columns)
     return validate(frame, [feature], key="id")
 
 
-def _reasons(validated: ValidatedRows) -> dict[int, tuple[str, ...]]:
+def _reasons(validated: SplitRows) -> dict[int, tuple[str, ...]]:
     """The reasons by position in the input."""
     return dict(zip(validated.rejected.index.tolist(), validated.reasons, strict=True))
 
