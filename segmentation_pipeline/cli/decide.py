@@ -40,12 +40,11 @@ def approve(name: str, snapshot_id: int, reason: str | None) -> None:
     from segmentation_pipeline.cli.views import describe_publication
     from segmentation_pipeline.orchestration.decisions import approve, describe_approval
     from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
-    from segmentation_pipeline.storage.registry.decisions import label
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
         approved, outcome = approve(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
-    click.echo(f"{name}: {label(approved.snapshot)} {describe_approval(approved)}")
+    click.echo(f"{name}: {approved.snapshot.label} {describe_approval(approved)}")
     if not outcome.success:
         fail("\n".join(outcome.problems))
     click.echo(f"{name} {outcome.partition}: {describe_publication(outcome)}")
@@ -65,12 +64,11 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
     from segmentation_pipeline.model.commands import run_command
     from segmentation_pipeline.orchestration.decisions import decline
     from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
-    from segmentation_pipeline.storage.registry.decisions import label
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
         declined = decline(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
-    click.echo(f"{name}: {label(declined)} is declined. For a new version:  {run_command(name, declined.partition)}")
+    click.echo(f"{name}: {declined.label} is declined. For a new version:  {run_command(name, declined.partition)}")
 
 
 @main.command()

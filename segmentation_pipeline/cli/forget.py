@@ -1,8 +1,13 @@
 """Commands that remove what is kept: one customer, and what is older than the retention settings allow."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from segmentation_pipeline.cli.group import main, segmentation_named
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @main.command()
@@ -19,12 +24,13 @@ def forget(name: str, key: str) -> None:
       segmentation forget shop 4711
     """
     from segmentation_pipeline.cli.views import show_forgotten
-    from segmentation_pipeline.lifecycle.retention import forget
+    from segmentation_pipeline.lifecycle.forget import forget_customer
     from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
-        forgotten = forget(segmentation, key, instance=instance)
+        running = _find_running(instance, name)
+    forgotten = forget_customer(segmentation.spec, segmentation.store, key, running=running)
     show_forgotten(segmentation, key, forgotten)
 
 
@@ -42,6 +48,15 @@ def gc(name: str) -> None:
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
-        removed = collect_garbage(segmentation, instance=instance)
-    for line in removed or ["nothing is older than `retention` in its defs.yaml keeps"]:
+        running = _find_running(instance, name)
+    removed = collect_garbage(segmentation.spec, segmentation.store, running=running)
+    for line in removed.lines or ["nothing is older than `retention` in its defs.yaml keeps"]:
         click.echo(f"{name}: {line}")
+
+
+def _find_running(instance: "dg.DagsterInstance", name: str) -> list[str]:
+    """Return the ids of the segmentation's runs that are in progress."""
+    from segmentation_pipeline.orchestration.jobs import score_job_name
+    from segmentation_pipeline.orchestration.runs.order import find_unfinished_runs
+
+    return [run.run_id for run in find_unfinished_runs(instance, name, jobs={name, score_job_name(name)})]

@@ -19,22 +19,23 @@ def status(name: str | None, as_json: bool) -> None:
       segmentation status shop --json
     """
     from segmentation_pipeline.cli.views import show_status
-    from segmentation_pipeline.storage.registry import schema, snapshots
-    from segmentation_pipeline.storage.registry.status import decided, read_status
+    from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
+    from segmentation_pipeline.storage.registry import schema
+    from segmentation_pipeline.storage.registry.status import read_decision_log, read_status
     from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
-    states, decisions, stale = [], [], []
+    states, logs, stale = [], [], []
     for segmentation in [segmentation_named(name)] if name else segmentations().values():
         spec = segmentation.spec
         schema.migrate(spec.publish.url_env)
         with transaction(spec.publish.url_env) as connection:
             states.append(read_status(connection, spec.name))
-            decisions.append(decided(connection, spec.name))
-            stale.append([old.partition for old in snapshots.list_built_on_older_parent(connection, spec.name)])
+            logs.append(read_decision_log(connection, spec.name))
+            stale.append([old.partition for old in list_built_on_older_parent(connection, spec.name)])
     if as_json:
         click.echo(json.dumps(states[0] if name else states, indent=1))
         return
-    for shown in zip(states, decisions, stale, strict=True):
+    for shown in zip(states, logs, stale, strict=True):
         show_status(*shown)
 
 

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.lifecycle.forget import Forgotten
     from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
-    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.model import Json, LineageEvent, Snapshot
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome, ScoringOutcome
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+    from segmentation_pipeline.storage.registry.status import DecisionLog
 
 STATUS_STYLES = {"published": "green", "waiting": "yellow", "candidate": "yellow", "rejected": "red", "declined": "red"}
 
 
-def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> None:
+def show_status(status: "Json", log: "DecisionLog", stale: Sequence[str] = ()) -> None:
     """Print what `status --json` returns, for people, and what waits for them or was decided by them.
 
     `stale` are the partitions that were aligned with an older parent.
@@ -60,7 +61,7 @@ def show_status(status: "Json", decided: "Json", stale: Sequence[str] = ()) -> N
         )
     out.print(table, "")
     _show_segments(out, status["segments"])
-    _show_decisions(out, decided)
+    _show_decisions(out, log)
     if stale:
         rebuild = backfill_command(status["segmentation"], stale[0], stale[-1])
         out.print(f"{', '.join(stale)} built on an older parent. Rebuild:  [bold]{rebuild}[/bold]")
@@ -153,18 +154,18 @@ def show_scoring(segmentation: "SegmentationContext", outcome: "ScoringOutcome")
         out.print(f"  warning: {warning}", markup=False, soft_wrap=True)
 
 
-def describe_events(events: "list[Json]") -> str:
+def describe_events(events: "Sequence[LineageEvent]") -> str:
     """Return the lineage of a period in words: "1, 2 kept; 4 born (split from 2)"."""
     by_event: dict[str, list[str]] = {}
     notes = {
-        event["segment_id"]: f" ({event['event'].replace('_', ' ')} {event['other_segment_id']})"
+        event.segment_id: f" ({event.event.replace('_', ' ')} {event.other_segment_id})"
         for event in events
-        if event["other_segment_id"] is not None
+        if event.other_segment_id is not None
     }
     for event in events:
-        if event["other_segment_id"] is None:
-            text = f"{event['segment_id']}{notes.get(event['segment_id'], '')}"
-            by_event.setdefault(event["event"], []).append(text)
+        if event.other_segment_id is None:
+            text = f"{event.segment_id}{notes.get(event.segment_id, '')}"
+            by_event.setdefault(event.event, []).append(text)
     return "; ".join(f"{', '.join(ids)} {event}" for event, ids in by_event.items())
 
 
@@ -179,27 +180,28 @@ def _show_segments(out: Console, segments: "list[Json]") -> None:
     out.print(table)
 
 
-def _show_decisions(out: Console, decided: "Json") -> None:
-    for decision in decided["decisions"]:
-        reason = f": {decision['reason']}" if decision["reason"] else ""
-        line = f"{decision['at']:%Y-%m-%d %H:%M} {decision['who']}: {decision['action']} {decision['label']}{reason}"
+def _show_decisions(out: Console, log: "DecisionLog") -> None:
+    for entry in log.decisions:
+        decision = entry.decision
+        reason = f": {decision.reason}" if decision.reason else ""
+        line = f"{decision.at:%Y-%m-%d %H:%M} {decision.who}: {decision.action} {entry.label}{reason}"
         out.print(line, markup=False, soft_wrap=True)
-    for waiting in decided["waiting"]:
-        if waiting["approved_by"] is not None:
-            line = f"{waiting['label']} is approved by {waiting['approved_by']} and not published yet; publish it:"
-            out.print(line, f"  {waiting['commands'][0]}", sep="\n", markup=False, soft_wrap=True)
+    for waiting in log.waiting:
+        snapshot = waiting.snapshot
+        if waiting.approved_by is not None:
+            line = f"{snapshot.label} is approved by {waiting.approved_by} and not published yet; publish it:"
+            approve_it = approve_command(snapshot.segmentation, snapshot.snapshot_id)
+            out.print(line, f"  {approve_it}", sep="\n", markup=False, soft_wrap=True)
             continue
-        out.print(f"{waiting['label']} waits for a person:", markup=False, soft_wrap=True)
-        for line in (*waiting["reasons"], *waiting["commands"]):
+        out.print(f"{snapshot.label} waits for a person:", markup=False, soft_wrap=True)
+        for line in describe_waiting(snapshot):
             out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def describe_waiting(snapshot: "Snapshot") -> list[str]:
-    """Return why a snapshot waits, and the commands that decide."""
-    from segmentation_pipeline.storage.registry.decisions import reasons_of
-
+    """Return the reasons why a snapshot waits, and the commands that decide, a line each."""
     name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
-    return [*reasons_of(snapshot), approve_command(name, snapshot_id), decline_command(name, snapshot_id)]
+    return [*snapshot.reasons_to_wait, approve_command(name, snapshot_id), decline_command(name, snapshot_id)]
 
 
 def _show_stability(out: Console, stability: "IdentityStability") -> None:

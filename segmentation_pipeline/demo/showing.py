@@ -14,16 +14,16 @@ from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.registry.status import read_events, read_status
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.model import Json, LineageEvent, Snapshot
     from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedMonth:
-    """A published month: its snapshot, and what happened to the segments, as `read_events` returns it."""
+    """A published month: its snapshot, and what happened to the segments."""
 
     snapshot: Snapshot
-    events: list[Json]
+    events: list[LineageEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _compare_with_truth(
     months = []
     for snapshot in published:
         assert ledger is not None  # noqa: S101  a published snapshot is in the ledger
-        segments = assignments.segments_in(connection, ledger, snapshot.snapshot_id)
+        segments = assignments.read_assignments(connection, ledger, snapshot.snapshot_id)
         matches = AlignedSegments(store.open(AlignedSegments.STAGE, snapshot.partition, snapshot.run_id)).matches
         cluster_of = {match["segment_id"]: match["cluster"] for match in matches}
         months.append(

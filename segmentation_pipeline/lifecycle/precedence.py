@@ -1,66 +1,104 @@
-"""The earlier snapshots that may know today's clusters, in the order in which they are asked."""
+"""The order of snapshots: which one is the parent, and which earlier ones are asked about today's clusters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.model import EarlierSnapshot
-from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.model.commands import run_command
+from segmentation_pipeline.model.snapshot import SEEN
+from segmentation_pipeline.storage.registry import segments, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import sqlalchemy as sa
+    from collections.abc import Collection, Mapping
 
     from segmentation_pipeline.model import Period, Snapshot
+    from segmentation_pipeline.model.identity import Through
+    from segmentation_pipeline.storage.registry.connection import Connection
 
-SEEN = ("published", "superseded")
+
+def describe_changed_parent(connection: Connection, snapshot: Snapshot) -> str | None:
+    """Return what is wrong where a snapshot's parent is not the one that it was aligned with; None where it is.
+
+    The parent is looked up when a snapshot is aligned, and again before it is approved or published (rule 1).
+    """
+    parent = snapshots.find_parent(connection, snapshot.segmentation, snapshot.as_of)
+    now = parent.snapshot_id if parent is not None else None
+    if now == snapshot.parent_snapshot_id:
+        return None
+    return (
+        f"{snapshot.label} was aligned with parent {snapshot.parent_snapshot_id}, but the parent is now {now}. "
+        f"Run the period again:  {run_command(snapshot.segmentation, snapshot.partition)}"
+    )
+
+
+def list_built_on_older_parent(connection: Connection, name: str) -> list[Snapshot]:
+    """Return the published snapshots whose parent is not the latest published one before them, by as_of (rule 9)."""
+    published = [snapshot for snapshot in snapshots.list_snapshots(connection, name) if snapshot.status == "published"]
+    parents = [None, *(snapshot.snapshot_id for snapshot in published)]
+    return [
+        snapshot
+        for snapshot, parent_id in zip(published, parents, strict=False)
+        if snapshot.parent_snapshot_id != parent_id
+    ]
 
 
 def list_earlier_snapshots(
-    connection: sa.Connection, name: str, period: Period, parent: Snapshot | None
+    connection: Connection, name: str, period: Period, parent: Snapshot | None
 ) -> list[EarlierSnapshot]:
-    """Who is asked, in order, which segment a cluster of `period` is.
+    """Return the snapshots that may know which segment a cluster of `period` is, in the order in which they are asked.
 
-    The published version of the same partition comes first where it has the same parent: the same customers in the same
-    month are the best witness, and a rerun changes nothing. Then the parent, the other versions that were published,
-    then for each segment that none of these knows the nearest later published snapshot that holds it (rule 9), then the
-    latest earlier one. Versions that nobody can see come last: what other months have called a persona since goes
-    before an id that was never published, or was taken back.
+    1. The published version of the same partition, where it has the same parent: the same customers in the same period
+       are the best witness, and a rerun changes nothing (rule 8).
+    2. The parent.
+    3. The other versions that were published.
+    4. For each segment that the parent does not have: the nearest later published snapshot that holds it (rule 9), then
+       the latest earlier one.
+    5. The versions that were never published, or were taken back: what other periods have called a persona since goes
+       before an id that people do not see.
     """
     versions = snapshots.list_versions(connection, name, period.partition)
     parent_id = parent.snapshot_id if parent is not None else None
     twin = next(
-        (each for each in versions if each.status == "published" and each.parent_snapshot_id == parent_id), None
+        (version for version in versions if version.status == "published" and version.parent_snapshot_id == parent_id),
+        None,
     )
-    found = [_all_segments(connection, "earlier_version", twin)] if twin is not None else []
-    found += [_all_segments(connection, "parent", parent)] if parent is not None else []
-    others = [each for each in versions if each is not twin]
-    found += [_all_segments(connection, "earlier_version", each) for each in others if each.status in SEEN]
-    alive = set(snapshots.read_sizes(connection, parent_id)) if parent_id is not None else set()
-    later = snapshots.find_first_seen_after(connection, name, period.as_of)
-    found += _some_segments(connection, "later_snapshot", {each: at for each, at in later.items() if each not in alive})
-    retired = snapshots.find_last_seen(connection, name, period.as_of)
-    found += _some_segments(connection, "retired", {each: at for each, at in retired.items() if each not in alive})
-    return found + [_all_segments(connection, "earlier_version", each) for each in others if each.status not in SEEN]
+    others = [version for version in versions if version is not twin]
+    earlier = [_with_all_segments(connection, "earlier_version", twin)] if twin is not None else []
+    earlier += [_with_all_segments(connection, "parent", parent)] if parent is not None else []
+    earlier += [
+        _with_all_segments(connection, "earlier_version", version) for version in others if version.status in SEEN
+    ]
+    alive = set(segments.read_sizes(connection, parent_id)) if parent_id is not None else set()
+    later = segments.find_first_seen_after(connection, name, period.as_of)
+    earlier += _with_some_segments(connection, "later_snapshot", later, but_not=alive)
+    retired = segments.find_last_seen(connection, name, period.as_of)
+    earlier += _with_some_segments(connection, "retired", retired, but_not=alive)
+    return earlier + [
+        _with_all_segments(connection, "earlier_version", version) for version in others if version.status not in SEEN
+    ]
 
 
-def _all_segments(connection: sa.Connection, through: str, snapshot: Snapshot) -> EarlierSnapshot:
-    sizes = snapshots.read_sizes(connection, snapshot.snapshot_id)
-    return EarlierSnapshot(through, snapshot, tuple(sorted(sizes)), sizes)  # type: ignore[arg-type]  # the literals above
+def _with_all_segments(connection: Connection, through: Through, snapshot: Snapshot) -> EarlierSnapshot:
+    sizes = segments.read_sizes(connection, snapshot.snapshot_id)
+    return EarlierSnapshot(through, snapshot, tuple(sorted(sizes)), sizes)
 
 
-def _some_segments(connection: sa.Connection, through: str, segments: Mapping[int, int]) -> list[EarlierSnapshot]:
-    """One past for each snapshot that passes on some of its segments, in the order of `segments`' snapshots."""
+def _with_some_segments(
+    connection: Connection, through: Through, holders: Mapping[int, int], *, but_not: Collection[int]
+) -> list[EarlierSnapshot]:
+    """Return the snapshots that pass on some of their segments, the nearest in time first.
+
+    `holders` is the snapshot that passes a segment on, by segment; the segments `but_not` need none.
+    """
     by_snapshot: dict[int, list[int]] = {}
-    for segment, snapshot_id in segments.items():
-        by_snapshot.setdefault(snapshot_id, []).append(segment)
-    found = []
+    for segment, snapshot_id in holders.items():
+        if segment not in but_not:
+            by_snapshot.setdefault(snapshot_id, []).append(segment)
+    earlier = []
     for snapshot_id, ids in by_snapshot.items():
         snapshot = snapshots.find_snapshot(connection, snapshot_id)
         if snapshot is not None:
-            sizes = snapshots.read_sizes(connection, snapshot_id)
-            found.append(EarlierSnapshot(through, snapshot, tuple(sorted(ids)), sizes))  # type: ignore[arg-type]
-    near_first = [each.snapshot.as_of for each in found]
-    ordered = sorted(range(len(found)), key=near_first.__getitem__, reverse=through == "retired")
-    return [found[index] for index in ordered]
+            sizes = segments.read_sizes(connection, snapshot_id)
+            earlier.append(EarlierSnapshot(through, snapshot, tuple(sorted(ids)), sizes))
+    return sorted(earlier, key=lambda past: past.snapshot.as_of, reverse=through == "retired")

@@ -1,14 +1,13 @@
-"""Aligning a fit and entering it in the books, in one transaction under the segmentation's lock."""
+"""Recording a snapshot: a fit is aligned, judged by the gates and written, in one transaction under the lock."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
+from typing import TYPE_CHECKING, Final
 
-import dagster as dg
 import numpy as np
-import pandas as pd
-import sqlalchemy as sa
 
 from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
@@ -19,48 +18,57 @@ from segmentation_pipeline.analysis.quality.drift import describe
 from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
 from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
 from segmentation_pipeline.errors import AlignmentError
+from segmentation_pipeline.lifecycle.decide import replace_waiting, require_none_pending
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
-from segmentation_pipeline.model import (
-    UNASSIGNED,
-    EarlierSnapshot,
-    FitSummary,
-    GateResult,
-    Json,
-    Period,
-    Snapshot,
-    Status,
-    SweepResult,
-)
-from segmentation_pipeline.orchestration.segmentation import PACKAGE, SegmentationContext
-from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.storage.artifacts.datasets import (
-    EncodedFeatures,
-    FinalFit,
-    KSweep,
-    RawExtract,
-    ValidatedRows,
-)
-from segmentation_pipeline.storage.artifacts.rows import ParquetRows
-from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
+from segmentation_pipeline.model import UNASSIGNED
+from segmentation_pipeline.storage.registry import assignments, segments, snapshots
 
-LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", PACKAGE)
-# the sweep's figures are K-Means'; of another algorithm its own silhouette is known
-SWEPT = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.model import (
+        EarlierSnapshot,
+        FitSummary,
+        GateResult,
+        Json,
+        Period,
+        Snapshot,
+        Status,
+        SweepResult,
+    )
+    from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
+    from segmentation_pipeline.storage.artifacts.datasets import (
+        EncodedFeatures,
+        FinalFit,
+        KSweep,
+        RawExtract,
+        ValidatedRows,
+    )
+    from segmentation_pipeline.storage.artifacts.rows import ParquetRows
+    from segmentation_pipeline.storage.registry.connection import Connection
+
+# their versions are kept with the snapshot
+LIBRARIES: Final = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", "segmentation-pipeline")
+# the sweep measured these of K-Means; of another algorithm only the silhouette is known
+SWEPT: Final = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
 
 
 @dataclass(frozen=True)
 class AlignmentInputs:
-    """The artifacts a snapshot is made from, and what is read of them."""
+    """The artifacts that a snapshot is made from, and what is read from them; the arrays have shape (n,)."""
 
+    period: Period
     raw: RawExtract
     valid: ValidatedRows
     encoded: EncodedFeatures
-    swept: KSweep
     fitted: FinalFit
     rows: ParquetRows
     keys: pd.Series
-    clusters: np.ndarray
-    distance: np.ndarray
+    clusters: NDArray[np.int32]
+    distance: NDArray[np.float64]
     features: tuple[FeatureSpec, ...]
     sweep: SweepResult
     summary: FitSummary
@@ -68,7 +76,7 @@ class AlignmentInputs:
 
 @dataclass(frozen=True)
 class RecordedSnapshot:
-    """What was written to the database."""
+    """A snapshot as it was written, with what was found out while aligning it."""
 
     snapshot_id: int
     status: Status
@@ -79,25 +87,31 @@ class RecordedSnapshot:
     names: dict[int, str]
 
 
-def read_inputs(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> AlignmentInputs:
-    """Read the latest artifacts of the partition.
+def read_inputs(
+    *,
+    raw: RawExtract,
+    valid: ValidatedRows,
+    encoded: EncodedFeatures,
+    swept: KSweep,
+    fitted: FinalFit,
+    period: Period,
+    key: str,
+) -> AlignmentInputs:
+    """Read the artifacts of a period; `key` is the name of the key's column.
 
     Raises:
-        AlignmentError: the fit was made from other rows than those that are validated now.
+        AlignmentError: the fit was made from other rows than the validated ones.
     """
-    raw, valid = segmentation.latest(context, RawExtract), segmentation.latest(context, ValidatedRows)
-    encoded, swept = segmentation.latest(context, EncodedFeatures), segmentation.latest(context, KSweep)
-    fitted = segmentation.latest(context, FinalFit)
     rows, labels = valid.rows, fitted.labels
-    keys = rows[segmentation.spec.source.key]
-    if not keys.equals(labels[segmentation.spec.source.key]):
+    keys = rows[key]
+    if not keys.equals(labels[key]):
         message = (
-            f"final_fit of {context.partition_key} was made from other rows than the latest validated_rows; "
+            f"final_fit of {period.partition} was made from other rows than the latest validated_rows; "
             "materialize encoded_features, k_sweep and final_fit again"
         )
         raise AlignmentError(message)
     return AlignmentInputs(
-        raw, valid, encoded, swept, fitted, rows, keys,
+        period, raw, valid, encoded, fitted, rows, keys,
         clusters=labels["cluster"].to_numpy(dtype=np.int32),
         distance=labels["distance"].to_numpy(),
         features=valid.features,
@@ -107,23 +121,19 @@ def read_inputs(context: dg.AssetExecutionContext, segmentation: SegmentationCon
 
 
 def align_and_record(
-    context: dg.AssetExecutionContext,
-    connection: sa.Connection,
-    segmentation: SegmentationContext,
-    inputs: AlignmentInputs,
+    connection: Connection, spec: SegmentationSpec, inputs: AlignmentInputs, *, run_id: str, code_version: str
 ) -> RecordedSnapshot:
-    """Align with what was published before, evaluate the gates and write the snapshot.
+    """Align with what was published before, evaluate the gates and write the snapshot, inside the open transaction.
 
     Raises:
         AlignmentError: the segmentation was never registered.
         DecisionPendingError: an earlier partition waits for a person.
     """
-    spec, period = segmentation.spec, segmentation.period(context.partition_key)
-    ledger = snapshots.lock(connection, spec.name)
+    period, ledger = inputs.period, snapshots.lock(connection, spec.name)
     if ledger is None:
         message = f"{spec.name} is not registered in the target database; materialize validated_rows again"
         raise AlignmentError(message)
-    decisions.require_none_pending(connection, spec.name, period)
+    require_none_pending(connection, spec.name, period)
     parent = snapshots.find_parent(connection, spec.name, period.as_of)
     found = identify(
         FittedCustomers(
@@ -135,18 +145,17 @@ def align_and_record(
             features=inputs.features,
             outcomes=spec.outcomes,
         ),
-        _remembered(connection, ledger, list_earlier_snapshots(connection, spec.name, period, parent)),
+        _with_history(connection, ledger, list_earlier_snapshots(connection, spec.name, period, parent)),
         parent=parent,
-        parent_profiles=snapshots.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
+        parent_profiles=segments.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
         next_segment_id=ledger.next_segment_id,
-        seen_before=snapshots.find_last_seen(connection, spec.name, period.as_of).keys(),
+        seen_before=segments.find_last_seen(connection, spec.name, period.as_of).keys(),
     )
-    gates = evaluate(_gate_evidence(inputs, found, parent, spec.outcomes), spec.gates)
-    accepted = all(gate.passed or gate.severity == "warn" for gate in gates)
-    change = _change(connection, spec.name, period, parent, found)
+    gates = evaluate(_gather_gate_inputs(inputs, found, parent, spec.outcomes), spec.gates)
+    change = _describe_change(connection, spec.name, period, parent, found)
     reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
-    status: Status = "rejected" if not accepted else "waiting" if reasons else "candidate"
-    known = snapshots.read_segment_names(connection, spec.name)
+    status = choose_status(gates, reasons)
+    known = segments.read_segment_names(connection, spec.name)
     made = new_segments(found.alignment, found.profiles, known)
     n_assigned = int((found.segments != UNASSIGNED).sum())
     snapshot_id = snapshots.record(
@@ -157,7 +166,7 @@ def align_and_record(
             as_of=period.as_of,
             status=status,
             parent_snapshot_id=parent.snapshot_id if parent is not None else None,
-            run_id=context.run.run_id,
+            run_id=run_id,
             algorithm=found.model.algorithm,
             k=found.model.k,
             seed=inputs.summary.seed,
@@ -165,11 +174,11 @@ def align_and_record(
             n_assigned=n_assigned,
             n_unassigned=len(found.segments) - n_assigned,
             n_rejected=inputs.valid.n_rejected,
-            metrics=_metrics(inputs, found) | {"approval": list(reasons)},
+            metrics=_gather_metrics(inputs, found) | {"approval": list(reasons)},
             encoding=inputs.encoded.encoding.to_json(),
             model=found.model.to_json(),
             library_versions={name: metadata.version(name) for name in LIBRARIES},
-            code_version=segmentation.chain_version,
+            code_version=code_version,
             data_version=inputs.raw.data_version,
         ),
         next_segment_id=found.alignment.next_segment_id,
@@ -179,21 +188,28 @@ def align_and_record(
         gates=gates,
     )
     if status != "rejected":
-        who = f"run {context.run.run_id[:8]}"
-        decisions.replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
-    names = known | {each.segment_id: each.name for each in made}
+        who = f"run {run_id[:8]}"
+        replace_waiting(connection, spec.name, period.partition, by=snapshot_id, who=who)
+    names = known | {segment.segment_id: segment.name for segment in made}
     return RecordedSnapshot(snapshot_id, status, parent, found, gates, reasons, names)
 
 
-def _remembered(
-    connection: sa.Connection, ledger: snapshots.Ledger, earlier: list[EarlierSnapshot]
+def choose_status(gates: Sequence[GateResult], reasons: Sequence[str]) -> Status:
+    """Return the status of a new snapshot: a blocking gate rejects it, a reason to wait makes it wait for a person."""
+    if any(gate.blocks for gate in gates):
+        return "rejected"
+    return "waiting" if reasons else "candidate"
+
+
+def _with_history(
+    connection: Connection, ledger: snapshots.Ledger, earlier: list[EarlierSnapshot]
 ) -> Iterator[tuple[EarlierSnapshot, Callable[[], pd.Series]]]:
-    """Each past with what reads its customers' segments."""
+    """Yield each earlier snapshot with a function that reads the segments of its customers."""
     for past in earlier:
-        yield past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id)
+        yield past, partial(assignments.read_assignments, connection, ledger, past.snapshot.snapshot_id)
 
 
-def _gate_evidence(
+def _gather_gate_inputs(
     inputs: AlignmentInputs, found: Identity, parent: Snapshot | None, outcomes: list[str]
 ) -> GateInputs:
     n_unassigned = inputs.summary.n_unassigned
@@ -216,12 +232,14 @@ def _gate_evidence(
     )
 
 
-def _change(connection: sa.Connection, name: str, period: Period, parent: Snapshot | None, found: Identity) -> Change:
-    """What publishing would change: against the parent or, without one, the published version of the partition."""
+def _describe_change(
+    connection: Connection, name: str, period: Period, parent: Snapshot | None, found: Identity
+) -> Change:
+    """Return what publishing would change: from the parent or, without one, the partition's published version."""
     before = parent
     if before is None:
         versions = snapshots.list_versions(connection, name, period.partition)
-        before = next((each for each in versions if each.status == "published"), None)
+        before = next((version for version in versions if version.status == "published"), None)
     return Change(
         is_first=not snapshots.was_ever_accepted(connection, name),
         has_parent=parent is not None,
@@ -234,8 +252,8 @@ def _change(connection: sa.Connection, name: str, period: Period, parent: Snapsh
     )
 
 
-def _metrics(inputs: AlignmentInputs, found: Identity) -> Json:
-    """What a snapshot is remembered by; the raw cluster numbers stay out of the database."""
+def _gather_metrics(inputs: AlignmentInputs, found: Identity) -> Json:
+    """Return the figures that are kept with a snapshot; raw cluster numbers stay out of the database (rule 2)."""
     chosen = asdict(inputs.sweep.chosen)
     return {
         "inertia": inputs.summary.inertia,
@@ -250,9 +268,14 @@ def _metrics(inputs: AlignmentInputs, found: Identity) -> Json:
         "n_moved": found.n_changed,
         "evidence": found.alignment.evidence,
         "matches": [
-            {"segment_id": each.segment_id, "score": each.score, "confidence": each.confidence, "through": each.through}
-            for each in found.alignment.matches
+            {
+                "segment_id": match.segment_id,
+                "score": match.score,
+                "confidence": match.confidence,
+                "through": match.through,
+            }
+            for match in found.alignment.matches
         ],
-        "transitions": [asdict(each) for each in found.transitions],
+        "transitions": [asdict(transition) for transition in found.transitions],
         "drift": asdict(found.drift) if found.drift is not None else None,
     }

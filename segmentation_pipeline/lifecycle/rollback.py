@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from segmentation_pipeline.errors import DecisionRefusedError
-from segmentation_pipeline.lifecycle.publish import rewrite_target
+from segmentation_pipeline.lifecycle.decide import record_decision, require_snapshot, set_declined
+from segmentation_pipeline.lifecycle.publish import make_current
 from segmentation_pipeline.model.commands import run_command
-from segmentation_pipeline.storage.registry import assignments, decisions, snapshots
-from segmentation_pipeline.storage.registry.decisions import label
-from segmentation_pipeline.storage.warehouse.postgres import target
+from segmentation_pipeline.model.snapshot import SEEN
+from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.warehouse.postgres.target import check_target
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Json, Snapshot
     from segmentation_pipeline.spec import PublishSpec
+    from segmentation_pipeline.storage.registry.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackReceipt:
-    """What a rollback did. `emptied` are the target's customers whom the restored snapshot does not know."""
+    """What a rollback did, in rows of the target; `emptied` are customers that the restored snapshot does not know."""
 
     snapshot_id: int
     partition: str
@@ -33,50 +33,43 @@ class RollbackReceipt:
     declined: tuple[int, ...]
 
     def to_json(self) -> Json:
-        """Give plain values for the UI."""
+        """Return plain values for the UI."""
         return {**asdict(self), "rolled_back": list(self.rolled_back), "declined": list(self.declined)}
 
 
 def rollback(
-    connection: sa.Connection, publish: PublishSpec, name: str, snapshot_id: int, *, who: str, reason: str | None
+    connection: Connection, publish: PublishSpec, name: str, snapshot_id: int, *, who: str, reason: str | None
 ) -> RollbackReceipt:
     """Make a snapshot current again inside the open transaction (rule 11).
 
-    What is newer by (as_of, version) is `rolled_back` where it was published and declined where it waited.
+    A snapshot that is newer by (as_of, version) is marked as `rolled_back` where it was published, and declined where
+    it waited.
 
     Raises:
         DecisionRefusedError: the snapshot was never published, is current, or its assignments are gone.
         TargetError: the target cannot take the segments.
     """
-    restored = decisions.require_snapshot(connection, name, snapshot_id)
+    restored = require_snapshot(connection, name, snapshot_id)
     ledger = snapshots.lock(connection, name)
-    assert ledger is not None  # noqa: S101  who has a snapshot is registered
+    assert ledger is not None  # noqa: S101  a segmentation that has a snapshot is registered
     _require_restorable(connection, restored, current=ledger.current_snapshot_id)
-    target.check_target(connection, publish, key_type=ledger.key_type)
+    check_target(connection, publish, key_type=ledger.key_type)
     newer = [
-        each
-        for each in snapshots.list_snapshots(connection, name)
-        if (each.as_of, each.version) > (restored.as_of, restored.version)
+        snapshot
+        for snapshot in snapshots.list_snapshots(connection, name)
+        if (snapshot.as_of, snapshot.version) > (restored.as_of, restored.version)
     ]
-    rolled_back = [each.snapshot_id for each in newer if each.status == "published"]
-    declined = [each.snapshot_id for each in newer if each.status == "waiting"]
-    for each in rolled_back:
-        snapshots.set_status(connection, each, "rolled_back")
-    why = f"rolled back to {label(restored)}" + (f": {reason}" if reason else "")
-    for each in declined:
-        decisions.decline_one(connection, each, who=who, reason=why)
+    rolled_back = [snapshot.snapshot_id for snapshot in newer if snapshot.status == "published"]
+    declined = [snapshot.snapshot_id for snapshot in newer if snapshot.status == "waiting"]
+    for newer_id in rolled_back:
+        snapshots.set_status(connection, newer_id, "rolled_back")
+    why = f"rolled back to {restored.label}" + (f": {reason}" if reason else "")
+    for newer_id in declined:
+        set_declined(connection, newer_id, who=who, reason=why)
     if restored.status != "published":
         snapshots.set_status(connection, snapshot_id, "published")
-    snapshots.set_current(connection, name, snapshot_id)
-    assignments.forget_scores(connection, name)
-    receipt = rewrite_target(
-        connection,
-        publish.model_copy(update={"absent": "clear"}),
-        ledger.key_name,
-        assignments.assignment_table(name, snapshot_id),
-        snapshot_id,
-    )
-    decisions.record_rollback(connection, snapshot_id, who=who, reason=reason)
+    receipt = make_current(connection, publish.model_copy(update={"absent": "clear"}), ledger, snapshot_id)
+    record_decision(connection, snapshot_id, "rollback", who=who, reason=reason)
     return RollbackReceipt(
         snapshot_id,
         restored.partition,
@@ -89,20 +82,20 @@ def rollback(
     )
 
 
-def _require_restorable(connection: sa.Connection, snapshot: Snapshot, *, current: int | None) -> None:
+def _require_restorable(connection: Connection, snapshot: Snapshot, *, current: int | None) -> None:
+    again = run_command(snapshot.segmentation, snapshot.partition)
     if snapshot.snapshot_id == current:
-        message = f"{label(snapshot)} is the current one already; there is nothing to roll back"
+        message = f"{snapshot.label} is the current one already; there is nothing to roll back"
         raise DecisionRefusedError(message)
-    if snapshot.status not in {"published", "superseded"}:
+    if snapshot.status not in SEEN:
         message = (
-            f"{label(snapshot)} is {snapshot.status}; only what was published and not rolled back can be made current "
-            f"again. For a new version:  {run_command(snapshot.segmentation, snapshot.partition)}"
+            f"{snapshot.label} is {snapshot.status}; only a snapshot that was published and not rolled back can be "
+            f"made current again. For a new version:  {again}"
         )
         raise DecisionRefusedError(message)
-    table = assignments.assignment_table(snapshot.segmentation, snapshot.snapshot_id)
-    if connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": table.as_string()}) is None:
+    if not assignments.has_assignments(connection, snapshot.segmentation, snapshot.snapshot_id):
         message = (
-            f"the customers of {label(snapshot)} are gone (retention.assignments), so it cannot be made current again. "
-            f"Run the partition again:  {run_command(snapshot.segmentation, snapshot.partition)}"
+            f"the customers of {snapshot.label} are gone (retention.assignments), so it cannot be made current again. "
+            f"Run the period again:  {again}"
         )
         raise DecisionRefusedError(message)

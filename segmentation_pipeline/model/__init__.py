@@ -1,6 +1,7 @@
 """The values that the rooms pass to each other: frozen, and plain JSON where they are saved."""
 
 from segmentation_pipeline.model.clustering import UNASSIGNED, FitSummary, FittedModel
+from segmentation_pipeline.model.decision import Decision
 from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
 from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
 from segmentation_pipeline.model.identity import Alignment, EarlierSnapshot, Event, LineageEvent, Match, Transition
@@ -16,6 +17,7 @@ __all__ = [
     "Alignment",
     "Centroid",
     "CentroidShift",
+    "Decision",
     "Drift",
     "EarlierSnapshot",
     "Encoding",

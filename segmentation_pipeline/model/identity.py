@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model.snapshot import Snapshot
 
 Event = Literal["kept", "born", "retired", "returned", "split_from", "merged_into"]
+# by which earlier snapshot a cluster was recognized: the parent, another version of the partition, a later one, or the
+# last one that held a segment
+Through = Literal["parent", "earlier_version", "later_snapshot", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Match:
     cluster: int
     segment_id: int
     score: float
-    through: Literal["parent", "earlier_version", "later_snapshot", "retired", "new"]
+    through: Through | Literal["new"]
     confidence: float = 1.0
     rival_segment_id: int | None = None
     rival_cluster: int | None = None
@@ -64,7 +67,7 @@ class Alignment:
 class EarlierSnapshot:
     """An earlier snapshot that may know today's clusters, the segments it may pass on, and their sizes then."""
 
-    through: Literal["parent", "earlier_version", "later_snapshot", "retired"]
+    through: Through
     snapshot: Snapshot
     segment_ids: tuple[int, ...]
     sizes: Mapping[int, int]

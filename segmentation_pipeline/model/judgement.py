@@ -17,6 +17,11 @@ class GateResult:
     threshold: float | None
     message: str
 
+    @property
+    def blocks(self) -> bool:
+        """Whether it stops the publication: it failed, and it does more than warn."""
+        return not self.passed and self.severity == "block"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

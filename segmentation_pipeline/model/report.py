@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from segmentation_pipeline.model import (
+        Decision,
         Finding,
         GateResult,
         Json,
@@ -59,16 +60,6 @@ class ReportedPeriod:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What a person decided about the snapshot."""
-
-    action: str
-    who: str
-    at: datetime
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class SnapshotReport:
     """A snapshot as the database knows it.
 
@@ -85,7 +76,7 @@ class SnapshotReport:
     periods: tuple[ReportedPeriod, ...]
     transitions: tuple[Transition, ...]
     gates: tuple[GateResult, ...]
-    decisions: tuple[Decided, ...]
+    decisions: tuple[Decision, ...]
     reasons: tuple[str, ...]
 
 

@@ -1,9 +1,9 @@
-"""A snapshot, its segments and its centroids, as the registry knows them."""
+"""A snapshot, its segments and its centroids, as the registry keeps them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model.json import Json
 
 Status = Literal["candidate", "rejected", "waiting", "published", "declined", "superseded", "rolled_back"]
+# what was published and not taken back: the target showed it, and people know its segments
+SEEN: Final[tuple[Status, ...]] = ("published", "superseded")
+EVER_PUBLISHED: Final[tuple[Status, ...]] = (*SEEN, "rolled_back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +59,13 @@ class Snapshot:
     encoding: Json
     model: Json
     created_at: datetime
+
+    @property
+    def label(self) -> str:
+        """The snapshot as messages name it."""
+        return f"snapshot {self.snapshot_id} ({self.partition} v{self.version})"
+
+    @property
+    def reasons_to_wait(self) -> tuple[str, ...]:
+        """The reasons why a person must look at it before it is published."""
+        return tuple(self.metrics.get("approval", ()))

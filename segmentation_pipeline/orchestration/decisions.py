@@ -1,32 +1,34 @@
-"""A person's decisions, from the command line and from the launchpad: approve, decline, roll back, rename."""
+"""A person's decisions, from the command line and the launchpad: approve, decline, roll back, rename."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-import sqlalchemy as sa
 
 from segmentation_pipeline.errors import DecisionRefusedError, SegmentationError
+from segmentation_pipeline.lifecycle import decide
+from segmentation_pipeline.lifecycle.decide import ApprovedSnapshot
 from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
 from segmentation_pipeline.lifecycle.rollback import rollback as roll_back
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.model.commands import status_command
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
-from segmentation_pipeline.orchestration.checks.approval import tell_decided
+from segmentation_pipeline.orchestration.checks.approval import report_decision
 from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, describe_decision
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, run_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SEGMENT_REPORT
 from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
-from segmentation_pipeline.storage.registry import decisions, schema, snapshots
-from segmentation_pipeline.storage.registry.decisions import Approved, label
+from segmentation_pipeline.storage.registry import schema, snapshots
+from segmentation_pipeline.storage.registry.connection import Connection
+from segmentation_pipeline.storage.registry.segments import name_segment
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
 def approve(
     segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
-) -> tuple[Approved, RunOutcome]:
+) -> tuple[ApprovedSnapshot, RunOutcome]:
     """Approve a waiting snapshot and run its publication, in this process and recorded where the UI sees it.
 
     Raises:
@@ -34,17 +36,17 @@ def approve(
         ArtifactError: its labels are gone, so it could not be published.
     """
     with _begin(segmentation) as connection:
-        approved = decisions.approve(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
+        approved = decide.approve(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
         segmentation.dataset_of(AlignedSegments, approved.snapshot)
     outcome = run_partition(
         segmentation,
-        _publication(segmentation),
+        _build_publication_job(segmentation),
         approved.snapshot.partition,
         instance=instance,
         tags={SNAPSHOT_TAG: str(snapshot_id)},
     )
     if outcome.success:
-        tell_decided(segmentation, approved.snapshot, describe_approval(approved), instance=instance)
+        report_decision(segmentation, approved.snapshot, describe_approval(approved), instance=instance)
     return approved, outcome
 
 
@@ -57,8 +59,8 @@ def decline(
         DecisionRefusedError: it does not wait.
     """
     with _begin(segmentation) as connection:
-        declined = decisions.decline(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
-    tell_decided(segmentation, declined, f"is declined by {who}", instance=instance)
+        declined = decide.decline(connection, segmentation.spec.name, snapshot_id, who=who, reason=reason)
+    report_decision(segmentation, declined, f"is declined by {who}", instance=instance)
     return declined
 
 
@@ -86,7 +88,7 @@ def rollback(
 
 
 def rename(segmentation: SegmentationContext, segment_id: int, *, text: str, description: str | None) -> None:
-    """Give a segment a person's name.
+    """Name a segment as people call it.
 
     Raises:
         DecisionRefusedError: there is no such segment, or the name is empty.
@@ -96,42 +98,42 @@ def rename(segmentation: SegmentationContext, segment_id: int, *, text: str, des
         message = "the name is empty; give the segment a name"
         raise DecisionRefusedError(message)
     with _begin(segmentation) as connection:
-        named = snapshots.name_segment(connection, name, segment_id, text=text.strip(), description=description)
+        named = name_segment(connection, name, segment_id, text=text.strip(), description=description)
     if not named:
         message = f"{name} has no segment {segment_id}; `{status_command(name)}` lists them"
         raise DecisionRefusedError(message)
 
 
-def decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinition]:
-    """The same from the UI: one job for each decision, whose form is the launchpad's."""
+def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinition]:
+    """Return the same for the UI: one job for each decision, whose form is the launchpad's."""
     name = segmentation.spec.name
 
     @dg.op(name=f"approve_{name}")
     def approve_op(context: dg.OpExecutionContext, config: Decide) -> None:
-        with _telling():
-            snapshot_id = _chosen(segmentation, config)
+        with _user_errors():
+            snapshot_id = _choose_waiting(segmentation, config)
             approved, outcome = approve(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(
-            f"{label(approved.snapshot)} {describe_approval(approved)}; published by the run {outcome.run_id}"
+            f"{approved.snapshot.label} {describe_approval(approved)}; published by the run {outcome.run_id}"
         )
         if not outcome.success:
             raise dg.Failure("\n".join(outcome.problems), allow_retries=False)
 
     @dg.op(name=f"decline_{name}")
     def decline_op(context: dg.OpExecutionContext, config: Decide) -> None:
-        with _telling():
-            snapshot_id = _chosen(segmentation, config)
+        with _user_errors():
+            snapshot_id = _choose_waiting(segmentation, config)
             declined = decline(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
-        context.log.info(f"{label(declined)} is declined")
+        context.log.info(f"{declined.label} is declined")
 
     @dg.op(name=f"rollback_{name}")
     def rollback_op(context: dg.OpExecutionContext, config: RollBack) -> None:
-        with _telling():
-            snapshot_id = _named(segmentation, config)
+        with _user_errors():
+            snapshot_id = _require_named(segmentation, config)
             receipt = rollback(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
@@ -139,7 +141,7 @@ def decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinition]:
 
     @dg.op(name=f"rename_{name}")
     def rename_op(context: dg.OpExecutionContext, config: Rename) -> None:
-        with _telling():
+        with _user_errors():
             rename(segmentation, config.segment_id, text=config.name, description=config.description or None)
         context.log.info(f"segment {config.segment_id} is now called {config.name.strip()!r}")
 
@@ -155,15 +157,15 @@ def decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinition]:
             f"{name}_rollback",
             rollback_op,
             RollBack,
-            "Makes an earlier published snapshot current again, in the target too. What is newer is marked as rolled "
-            "back; customers that the earlier snapshot does not know are emptied until the next scoring.",
+            "Makes an earlier published snapshot current again, in the target too. Newer snapshots are marked as "
+            "rolled back; customers that the earlier snapshot does not know are emptied until the next scoring.",
         ),
         _job(f"{name}_rename", rename_op, Rename, "Gives a segment the name that people call it by."),
     ]
 
 
-def describe_approval(approved: Approved) -> str:
-    """Whether an approval is new, in words."""
+def describe_approval(approved: ApprovedSnapshot) -> str:
+    """Return who approved a snapshot, and whether that is new."""
     decision = approved.decision
     if approved.already:
         return f"was approved already by {decision.who} on {decision.at:%Y-%m-%d}"
@@ -175,30 +177,32 @@ def _job(name: str, op: dg.OpDefinition, form: type[dg.Config], summary: str) ->
     return graph.to_job(executor_def=dg.in_process_executor)
 
 
-def _chosen(segmentation: SegmentationContext, form: Decide) -> int:
-    """The snapshot that the form names, or the only one that waits."""
+def _choose_waiting(segmentation: SegmentationContext, form: Decide) -> int:
+    """Return the snapshot that the form names, or the only one that waits."""
     _require_who(form.who)
     if form.snapshot_id:
         return form.snapshot_id
     name = segmentation.spec.name
     with _begin(segmentation) as connection:
-        waiting = decisions.list_waiting(connection, name)
+        waiting = snapshots.list_waiting(connection, name)
     if len(waiting) != 1:
-        found = f"{', '.join(map(label, waiting))} wait; say which in snapshot_id" if waiting else "no snapshot waits"
-        message = f"{name}: {found}"
+        labels = ", ".join(snapshot.label for snapshot in waiting)
+        message = f"{name}: " + (f"{labels} wait; say which in snapshot_id" if waiting else "no snapshot waits")
         raise DecisionRefusedError(message)
     return waiting[0].snapshot_id
 
 
-def _named(segmentation: SegmentationContext, form: RollBack) -> int:
-    """The snapshot that the form names: there is no default for what is hard to take back."""
+def _require_named(segmentation: SegmentationContext, form: RollBack) -> int:
+    """Return the snapshot that the form names; a rollback is hard to take back, so there is no default."""
     _require_who(form.who)
     if form.snapshot_id:
         return form.snapshot_id
     name = segmentation.spec.name
     with _begin(segmentation) as connection:
-        published = [each for each in snapshots.list_snapshots(connection, name) if each.status == "published"]
-    message = f"{name}: say in snapshot_id which one becomes current; there is {', '.join(map(label, published))}"
+        labels = [
+            snapshot.label for snapshot in snapshots.list_snapshots(connection, name) if snapshot.status == "published"
+        ]
+    message = f"{name}: say in snapshot_id which one becomes current; there is {', '.join(labels)}"
     raise DecisionRefusedError(message)
 
 
@@ -208,8 +212,8 @@ def _require_who(who: str) -> None:
         raise DecisionRefusedError(message)
 
 
-def _publication(segmentation: SegmentationContext) -> dg.JobDefinition:
-    """The job that publishes and makes the report anew, under the segmentation's name."""
+def _build_publication_job(segmentation: SegmentationContext) -> dg.JobDefinition:
+    """Return the job that publishes and makes the report again, under the segmentation's name."""
     job = dg.define_asset_job(
         segmentation.spec.name, selection=[segmentation.key(PUBLISHED_SEGMENTS), segmentation.key(SEGMENT_REPORT)]
     )
@@ -218,7 +222,7 @@ def _publication(segmentation: SegmentationContext) -> dg.JobDefinition:
 
 
 @contextmanager
-def _begin(segmentation: SegmentationContext) -> Iterator[sa.Connection]:
+def _begin(segmentation: SegmentationContext) -> Iterator[Connection]:
     variable = segmentation.spec.publish.url_env
     schema.migrate(variable)
     with transaction(variable) as connection:
@@ -226,8 +230,8 @@ def _begin(segmentation: SegmentationContext) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Show an error of this package as its message alone."""
+def _user_errors() -> Iterator[None]:
+    """Re-raise an error of this package as a failure that shows its message alone."""
     try:
         yield
     except SegmentationError as error:

@@ -13,7 +13,7 @@ from segmentation_pipeline.orchestration.assets.raw_extract import raw_extract
 from segmentation_pipeline.orchestration.assets.scored_customers import scored_customers
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.assets.validated_rows import validated_rows
-from segmentation_pipeline.orchestration.decisions import decision_jobs
+from segmentation_pipeline.orchestration.decisions import build_decision_jobs
 from segmentation_pipeline.orchestration.forms import describe_chain, describe_scoring
 from segmentation_pipeline.orchestration.partitions import find_delay, find_latest_partition, make_cron_line
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -53,7 +53,7 @@ def build_definitions(segmentation: SegmentationContext) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[build(segmentation) for build in BUILDERS],
-        jobs=[job, score, *decision_jobs(segmentation)],
+        jobs=[job, score, *build_decision_jobs(segmentation)],
         schedules=[_build_schedule(spec, job), _build_score_schedule(spec, score)],
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from segmentation_pipeline.model.commands import approve_command, decline_command, run_command
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model.report import Decided, SnapshotReport
+    from segmentation_pipeline.model import Decision
+    from segmentation_pipeline.model.report import SnapshotReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def make_notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for e
         ways = (("To publish them", approve), ("To leave them out", decline))
         return Notice("waits for a decision", "warn", title, reported.reasons, ways)
     if snapshot.status == "rejected":
-        failed = tuple(gate.message for gate in reported.gates if not gate.passed and gate.severity == "block")
+        failed = tuple(gate.message for gate in reported.gates if gate.blocks)
         n_failed = "a check" if len(failed) == 1 else f"{len(failed)} checks"
         title = f"These segments are not published: {n_failed} failed. What was published before stays as it is."
         return Notice("rejected", "bad", title, failed, (("To try again when the cause is mended", again),))
@@ -54,13 +55,13 @@ def make_notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for e
     return Notice("published, current" if reported.is_current else "published", "good")
 
 
-def _find_last(reported: SnapshotReport, action: str) -> Decided | None:
+def _find_last(reported: SnapshotReport, action: str) -> Decision | None:
     return next((each for each in reversed(reported.decisions) if each.action == action), None)
 
 
-def _describe_decline(declined: Decided | None) -> str:
+def _describe_decline(declined: Decision | None) -> str:
     return f"{declined.who} declined them on {declined.at:%Y-%m-%d}" if declined is not None else "they were declined"
 
 
-def _give_reason(declined: Decided | None) -> tuple[str, ...]:
+def _give_reason(declined: Decision | None) -> tuple[str, ...]:
     return (declined.reason,) if declined is not None and declined.reason else ()

@@ -170,7 +170,7 @@ def test_an_integer_key_that_is_none_is_refused(chain: Chain, monkeypatch: pytes
         assert chain.materialize(stage, MONTHS[0]).success
     refused = _run("forget", "shop", "seventeen")
     assert refused.exit_code == 1
-    assert "'seventeen' is no key of shop: customer_id is of type integer" in refused.output
+    assert "'seventeen' is not a key of shop: customer_id is of type integer" in refused.output
     for nobody in ("301", "9007199254740993"):
         assert "nothing was kept" in _run("forget", "shop", nobody).output
     assert _run("forget", "shop", "17").output.count("rewritten without the customer") == 2  # one for each stage

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support.books import Books, month
 
+from segmentation_pipeline.cli.views import describe_waiting
 from segmentation_pipeline.errors import DecisionPendingError, DecisionRefusedError, NotAcceptedError
+from segmentation_pipeline.lifecycle import decide
 from segmentation_pipeline.model import GateResult, Period
-from segmentation_pipeline.storage.registry import decisions
-from segmentation_pipeline.storage.registry.status import decided, read_status
+from segmentation_pipeline.storage.registry.status import read_decision_log, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,20 +25,22 @@ REASONS = ("K is 3; it was 2 in 2024-01-01", "segment 3 is born")
 FAILED = GateResult("min_silhouette", passed=False, severity="block", value=0.0, threshold=0.1, message="too low")
 
 
-def _approve(books: Books, snapshot_id: int, *, who: str = "anna", reason: str | None = None) -> decisions.Approved:
+def _approve(
+    books: Books, snapshot_id: int, *, who: str = "anna", reason: str | None = None
+) -> decide.ApprovedSnapshot:
     with books.engine.begin() as connection:
-        return decisions.approve(connection, "shop", snapshot_id, who=who, reason=reason)
+        return decide.approve(connection, "shop", snapshot_id, who=who, reason=reason)
 
 
 def _decline(books: Books, snapshot_id: int, *, who: str = "anna", reason: str | None = None) -> Snapshot:
     with books.engine.begin() as connection:
-        return decisions.decline(connection, "shop", snapshot_id, who=who, reason=reason)
+        return decide.decline(connection, "shop", snapshot_id, who=who, reason=reason)
 
 
 def _require_none_pending(books: Books, number: int) -> None:
     partition, as_of = month(number)
     with books.engine.begin() as connection:
-        decisions.require_none_pending(connection, "shop", Period(partition, as_of - timedelta(28), as_of))
+        decide.require_none_pending(connection, "shop", Period(partition, as_of - timedelta(28), as_of))
 
 
 def _waiting(books: Books, number: int = 2) -> int:
@@ -74,7 +77,7 @@ def test_approving_twice_keeps_the_first_decision(books: Books, waiting: int) ->
 
 def test_approvals_at_once_are_one_decision(books: Books, waiting: int) -> None:
     """Four people approve at the same moment: one decision is written, the others hear of it."""
-    found: list[decisions.Approved] = []
+    found: list[decide.ApprovedSnapshot] = []
     threads = [threading.Thread(target=lambda: found.append(_approve(books, waiting))) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -101,7 +104,7 @@ def test_an_approval_can_be_taken_back_before_the_publication(books: Books, wait
         books.publish(waiting, ALL)
 
 
-@pytest.mark.parametrize("decide", [_approve, _decline])
+@pytest.mark.parametrize("act", [_approve, _decline])
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
@@ -114,12 +117,12 @@ def test_an_approval_can_be_taken_back_before_the_publication(books: Books, wait
     ],
 )
 def test_what_does_not_wait_cannot_be_decided(
-    books: Books, decide: Callable[[Books, int], object], status: Status, advice: str
+    books: Books, act: Callable[[Books, int], object], status: Status, advice: str
 ) -> None:
     """Only a waiting snapshot is approved or declined; the message says what it is and what to do; nothing is written."""
     snapshot_id = books.align(1, status=status, gates=(FAILED,))
     with pytest.raises(DecisionRefusedError, match=advice) as caught:
-        decide(books, snapshot_id)
+        act(books, snapshot_id)
     assert f"snapshot {snapshot_id} (2024-01-01 v1) is {status}" in str(caught.value)
     assert (books.status(snapshot_id), books.decisions(snapshot_id)) == (status, [])
 
@@ -131,31 +134,31 @@ def test_a_second_decision_names_who_decided(books: Books, waiting: int) -> None
         _approve(books, waiting)
 
 
-@pytest.mark.parametrize("decide", [_approve, _decline])
-def test_an_id_that_is_not_there_or_anothers_is_refused(books: Books, decide: Callable[[Books, int], object]) -> None:
+@pytest.mark.parametrize("act", [_approve, _decline])
+def test_an_id_that_is_not_there_or_anothers_is_refused(books: Books, act: Callable[[Books, int], object]) -> None:
     """An unknown id and another segmentation's waiting snapshot are refused by name."""
     other = Books(books.engine, name="other")
     other.register()
     foreign = other.align(1, status="waiting")
     with pytest.raises(DecisionRefusedError, match="shop has no snapshot 99; `segmentation status shop`"):
-        decide(books, 99)
+        act(books, 99)
     with pytest.raises(DecisionRefusedError, match=f"snapshot {foreign} is of other"):
-        decide(books, foreign)
+        act(books, foreign)
     assert other.status(foreign) == "waiting"
 
 
 def test_a_segmentation_that_never_ran_has_nothing_to_decide(books: Books) -> None:
     """Before the first run a decision is refused like an unknown id."""
     with books.engine.begin() as connection, pytest.raises(DecisionRefusedError, match="never has no snapshot 1"):
-        decisions.approve(connection, "never", 1, who="anna", reason=None)
+        decide.approve(connection, "never", 1, who="anna", reason=None)
 
 
 @pytest.mark.parametrize("who", ["", "  "])
 def test_nobody_cannot_decide(books: Books, waiting: int, who: str) -> None:
     """A decision without a name is refused and leaves the snapshot waiting."""
-    for decide in (_approve, _decline):
+    for act in (_approve, _decline):
         with pytest.raises(DecisionRefusedError, match="`who` is empty"):
-            decide(books, waiting, who=who)
+            act(books, waiting, who=who)
     assert (books.status(waiting), books.decisions(waiting)) == ("waiting", [])
 
 
@@ -220,7 +223,7 @@ def test_a_new_version_declines_the_waiting_one(books: Books, waiting: int) -> N
     """A rerun's version takes the place of the waiting one, with the run as who; other months are left alone."""
     march, newer = _waiting(books, 3), _waiting(books)
     with books.engine.begin() as connection:
-        decisions.replace_waiting(connection, "shop", "2024-02-01", by=newer, who="run abc")
+        decide.replace_waiting(connection, "shop", "2024-02-01", by=newer, who="run abc")
     assert (books.status(waiting), books.status(newer), books.status(march)) == ("declined", "waiting", "waiting")
     assert books.decisions(waiting) == [("decline", "run abc", "replaced by version 2")]
 
@@ -231,17 +234,17 @@ def test_status_tells_what_waits_and_who_decided(books: Books, waiting: int) -> 
     _decline(books, waiting, reason="wrong import")
     _approve(books, march, who="ben")
     with books.engine.begin() as connection:
-        found = decided(connection, "shop")
+        log = read_decision_log(connection, "shop")
         assert set(read_status(connection, "shop")) == {"segmentation", "current_snapshot_id", "snapshots", "segments"}
-    assert [(each["label"], each["action"], each["who"], each["reason"]) for each in found["decisions"]] == [
+    made = [(entry.label, entry.decision.action, entry.decision.who, entry.decision.reason) for entry in log.decisions]
+    assert made == [
         (f"snapshot {waiting} (2024-02-01 v1)", "decline", "anna", "wrong import"),
         (f"snapshot {march} (2024-03-01 v1)", "approve", "ben", None),
     ]
-    assert found["waiting"] == [
-        {
-            "label": f"snapshot {march} (2024-03-01 v1)",
-            "reasons": list(REASONS),
-            "commands": [f"segmentation approve shop {march}", f"segmentation decline shop {march}"],
-            "approved_by": "ben",
-        }
+    (pending,) = log.waiting
+    assert (pending.snapshot.label, pending.approved_by) == (f"snapshot {march} (2024-03-01 v1)", "ben")
+    assert describe_waiting(pending.snapshot) == [
+        *REASONS,
+        f"segmentation approve shop {march}",
+        f"segmentation decline shop {march}",
     ]

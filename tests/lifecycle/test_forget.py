@@ -56,7 +56,7 @@ def test_one_customer_goes_and_the_next_one_stays(
         artifact.write_matrix("customer_id", column, np.ones((2, 3), np.float32))
         artifact.manifest |= {"rows": 2, "made_from": [], "data_version": "a"}
     if wrong is not None:
-        with pytest.raises(ErasureRefusedError, match=f"is no key of shop: customer_id is of type {key_type}"):
+        with pytest.raises(ErasureRefusedError, match=f"is not a key of shop: customer_id is of type {key_type}"):
             _forget(books, store, wrong)
 
     forgotten = _forget(books, store, text)

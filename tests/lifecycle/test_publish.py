@@ -426,7 +426,7 @@ def test_history_and_target_agree(books: Books) -> None:
     with books.engine.begin() as connection:
         ledger = snapshots.lock(connection, "shop")
         assert ledger is not None
-        found = assignments.segments_in(connection, ledger, books.scalar("SELECT snapshot_id FROM segmentation.snapshot "
+        found = assignments.read_assignments(connection, ledger, books.scalar("SELECT snapshot_id FROM segmentation.snapshot "
                                                                          "WHERE partition = %s", month(2)[0]))  # fmt: skip
     assert found.to_dict() == dict.fromkeys(ALL, 2)
 

@@ -16,7 +16,8 @@ from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.model import Reach
 from segmentation_pipeline.spec import PublishSpec
-from segmentation_pipeline.storage.registry import assignments
+from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
+from segmentation_pipeline.storage.registry.scores import clear_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,8 +210,8 @@ def test_forgetting_the_scores_empties_them(books: Books) -> None:
     books.publish(snapshot_id, FITTED)
     _score(books, snapshot_id, {2: 2, 5: 1})
     with books.engine.begin() as connection:
-        assert assignments.forget_scores(connection, "shop") == 2
-        assert assignments.forget_scores(connection, "never_run") == 0
+        assert clear_scores(connection, "shop") == 2
+        assert clear_scores(connection, "never_run") == 0
     assert books.rows(SCORED) == []
 
 
@@ -362,8 +363,8 @@ def test_rejected_rows_of_the_last_scoring_replace_those_before(books: Books) ->
 
     def reject(run_id: str, partition: str, keys: list[int], *, replacing: bool) -> None:
         with books.engine.begin() as connection:
-            assignments.clear_rejected(connection, "shop", run_id=run_id, partition=partition if replacing else None)
-            assignments.record_rejected(
+            clear_rejected(connection, "shop", run_id=run_id, partition=partition if replacing else None)
+            record_rejected(
                 connection, "shop", run_id=run_id, partition=partition, key="customer_id",
                 rejected=pd.DataFrame({"customer_id": keys}), reasons=[["a"]] * len(keys), store_rows=True,
             )  # fmt: skip

@@ -12,6 +12,8 @@ from psycopg import errors
 from support.books import Books, month
 
 from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
+from segmentation_pipeline.storage.registry.segments import name_segment
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -30,7 +32,7 @@ def _segments_in(books: Books, snapshot_id: int) -> pd.Series:
     with books.engine.begin() as connection:
         ledger = snapshots.lock(connection, books.name)
         assert ledger is not None
-        return assignments.segments_in(connection, ledger, snapshot_id)
+        return assignments.read_assignments(connection, ledger, snapshot_id)
 
 
 def _load(books: Books, snapshot_id: int, segment_of: dict[Any, int | None]) -> None:
@@ -142,7 +144,7 @@ def test_current_shows_names_and_since_when(books: Books) -> None:
     for number, segment_of in enumerate(months, start=1):
         books.publish(books.align(number), segment_of)
     with books.engine.begin() as connection:
-        snapshots.name_segment(connection, "shop", 2, text="Gone quiet", description=None)
+        name_segment(connection, "shop", 2, text="Gone quiet", description=None)
     first, second, third = (month(number)[1] for number in (1, 2, 3))
     assert books.rows("SELECT * FROM segmentation.shop_current ORDER BY customer_id") == [
         (1, 1, "segment 1", first),
@@ -225,8 +227,8 @@ def _reject(
     books: Books, rejected: pd.DataFrame, reasons: list[list[str]], *, run_id: str = "run-1", store_rows: bool = True
 ) -> None:
     with books.engine.begin() as connection:
-        assignments.clear_rejected(connection, "shop", run_id=run_id)
-        assignments.record_rejected(
+        clear_rejected(connection, "shop", run_id=run_id)
+        record_rejected(
             connection, "shop", run_id=run_id, partition="2024-01-01", key="customer_id",
             rejected=rejected, reasons=reasons, store_rows=store_rows,
         )  # fmt: skip

@@ -9,8 +9,10 @@ import pytest
 from support.books import Books, month
 
 from segmentation_pipeline.errors import ConfigurationError
+from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
+from segmentation_pipeline.lifecycle.publish import describe_failed_gates
 from segmentation_pipeline.model import GateResult
-from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.storage.registry import segments, snapshots
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Status
@@ -75,7 +77,7 @@ def test_what_is_recorded_is_what_is_read(books: Books) -> None:
                                                            threshold=0.1, message="fine"),))  # fmt: skip
     with books.engine.begin() as connection:
         found = snapshots.find_snapshot(connection, snapshot_id)
-        assert snapshots.read_sizes(connection, snapshot_id) == {1: 4, 2: 4}
+        assert segments.read_sizes(connection, snapshot_id) == {1: 4, 2: 4}
     assert found is not None
     partition, as_of = month(2)
     assert (found.partition, found.as_of, found.version, found.status) == (partition, as_of, 1, "candidate")
@@ -125,9 +127,9 @@ def test_a_segment_is_first_seen_in_the_nearest_later_published_snapshot_that_ha
     fourth = books.align(4, (1, 3), status="published")
     books.align(2, (4,), status="rejected")
     with books.engine.begin() as connection:
-        assert snapshots.find_first_seen_after(connection, "shop", month(1)[1]) == {1: third, 2: third, 3: fourth}
-        assert snapshots.find_first_seen_after(connection, "shop", month(3)[1]) == {1: fourth, 3: fourth}
-        assert snapshots.find_first_seen_after(connection, "shop", month(4)[1]) == {}
+        assert segments.find_first_seen_after(connection, "shop", month(1)[1]) == {1: third, 2: third, 3: fourth}
+        assert segments.find_first_seen_after(connection, "shop", month(3)[1]) == {1: fourth, 3: fourth}
+        assert segments.find_first_seen_after(connection, "shop", month(4)[1]) == {}
 
 
 def test_earlier_versions_begin_with_the_published_one(books: Books) -> None:
@@ -147,18 +149,18 @@ def test_a_segment_was_last_seen_in_the_latest_published_snapshot_that_has_it(bo
     books.align(3, (3, 4), status="rejected")
     april = books.align(4, (1, 5), status="published")
     with books.engine.begin() as connection:
-        assert snapshots.find_last_seen(connection, "shop", month(3)[1]) == {1: february, 2: february, 3: january}
-        assert snapshots.find_last_seen(connection, "shop", month(5)[1])[1] == april
+        assert segments.find_last_seen(connection, "shop", month(3)[1]) == {1: february, 2: february, 3: january}
+        assert segments.find_last_seen(connection, "shop", month(5)[1])[1] == april
 
 
 def test_a_person_s_name_stays(books: Books) -> None:
     """Naming a segment marks the name as a person's; without a description the old one stays; unknown ids say no."""
     books.align(1, (1, 2))
     with books.engine.begin() as connection:
-        assert snapshots.name_segment(connection, "shop", 2, text="Big spenders", description="They buy.")
-        assert snapshots.name_segment(connection, "shop", 2, text="Big 💶 spenders", description=None)
-        assert not snapshots.name_segment(connection, "shop", 3, text="Nobody", description=None)
-        assert not snapshots.name_segment(connection, "other", 2, text="Nobody", description=None)
+        assert segments.name_segment(connection, "shop", 2, text="Big spenders", description="They buy.")
+        assert segments.name_segment(connection, "shop", 2, text="Big 💶 spenders", description=None)
+        assert not segments.name_segment(connection, "shop", 3, text="Nobody", description=None)
+        assert not segments.name_segment(connection, "other", 2, text="Nobody", description=None)
     assert books.rows("SELECT name, name_source, description FROM segmentation.segment ORDER BY segment_id") == [
         ("segment 1", "automatic", None),
         ("Big 💶 spenders", "person", "They buy."),
@@ -174,7 +176,9 @@ def test_only_blocking_gates_that_failed_are_reasons(books: Books) -> None:
     )
     snapshot_id = books.align(1, status="rejected", gates=gates)
     with books.engine.begin() as connection:
-        assert snapshots.failed_gates(connection, snapshot_id) == ["silhouette: silhouette of 0"]
+        assert (
+            describe_failed_gates(connection, snapshot_id) == "Its blocking gates failed: silhouette: silhouette of 0"
+        )
 
 
 def test_a_snapshot_that_cannot_be_recorded_leaves_no_trace(books: Books) -> None:
@@ -226,7 +230,7 @@ def test_months_built_on_an_older_parent_are_known(books: Books) -> None:
     third = books.align(3, status="published", parent=first)
     books.align(4, status="published", parent=third)
     with books.engine.begin() as connection:
-        assert snapshots.list_built_on_older_parent(connection, "shop") == []
+        assert list_built_on_older_parent(connection, "shop") == []
     books.align(2, status="published", parent=first)
     with books.engine.begin() as connection:
-        assert [each.partition for each in snapshots.list_built_on_older_parent(connection, "shop")] == [month(3)[0]]
+        assert [each.partition for each in list_built_on_older_parent(connection, "shop")] == [month(3)[0]]

@@ -86,4 +86,4 @@ def test_prototypes_of_one_segment_are_summed(books: Books) -> None:
         events = read_events(connection, snapshot_id)
     assert [(each["segment_id"], each["n_customers"]) for each in found] == [(1, 4), (2, 10)]
     assert found[1]["share"] == pytest.approx(0.75)
-    assert [(each["segment_id"], each["event"]) for each in events] == [(1, "born"), (2, "born")]
+    assert [(event.segment_id, event.event) for event in events] == [(1, "born"), (2, "born")]

@@ -13,6 +13,7 @@ from support.simulation.months import MonthFit, fit_month
 from support.simulation.published import Published
 from support.simulation.world import simulate
 
+from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
 from segmentation_pipeline.lifecycle.rollback import rollback
 from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 from segmentation_pipeline.storage.registry import schema, snapshots
@@ -103,7 +104,7 @@ class Ledger:
         name = self.published.name
         with self.published.engine.begin() as connection:
             all_of_them = {each.snapshot_id: each for each in snapshots.list_snapshots(connection, name)}
-            stale = {each.partition for each in snapshots.list_built_on_older_parent(connection, name)}
+            stale = {each.partition for each in list_built_on_older_parent(connection, name)}
         now = [each for each in all_of_them.values() if each.status == "published"]
         assert [each.partition for each in now] == [self.months.starts[month] for month in sorted(self.done)]
         for each in all_of_them.values():
@@ -163,7 +164,7 @@ def test_months_over_and_over(published: Published, months: Months, seed: int) -
     for month in sorted(ledger.done):
         ledger.run(month, months.fits[month])
     with published.engine.begin() as connection:
-        assert snapshots.list_built_on_older_parent(connection, published.name) == []
+        assert list_built_on_older_parent(connection, published.name) == []
 
 
 @pytest.mark.parametrize("order", [(0, 2, 3), (1, 2, 3), (3, 0, 2), (2, 3, 0)], ids=str)

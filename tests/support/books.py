@@ -11,7 +11,8 @@ import pyarrow as pa
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.model import Centroid, GateResult, LineageEvent, Segment
 from segmentation_pipeline.spec import PublishSpec
-from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.storage.registry.tables import ensure_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Books:
         """Enter the segmentation and make its tables."""
         with self.engine.begin() as connection:
             snapshots.register(connection, self.name, key_name=self.key, key_type=key_type)
-            assignments.ensure_tables(connection, self.name, key_name=self.key, key_type=key_type)
+            ensure_tables(connection, self.name, key_name=self.key, key_type=key_type)
 
     def align(
         self,

@@ -9,7 +9,7 @@ from segmentation_pipeline.engines.local.blocks import BatchBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
 from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
 from segmentation_pipeline.model import UNASSIGNED, Snapshot
-from segmentation_pipeline.orchestration.checks.approval import approval_check, approval_result
+from segmentation_pipeline.orchestration.checks.approval import define_approval_check, report_approval
 from segmentation_pipeline.orchestration.checks.gates import define_gate_checks, report_gate
 from segmentation_pipeline.orchestration.metadata.columns import describe_segment_columns
 from segmentation_pipeline.orchestration.metadata.pictures import show_segments
@@ -21,9 +21,15 @@ from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS
 from segmentation_pipeline.reporting.figures import draw_scatter
 from segmentation_pipeline.runtime.memory import release_memory
 from segmentation_pipeline.steps.align import name_segments
-from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments
+from segmentation_pipeline.storage.artifacts.datasets import (
+    AlignedSegments,
+    EncodedFeatures,
+    FinalFit,
+    KSweep,
+    RawExtract,
+    ValidatedRows,
+)
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.registry.decisions import label
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 MAX_POINTS = 4_000
@@ -32,15 +38,25 @@ MAX_POINTS = 4_000
 def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     """Build the asset, with a blocking check for each gate."""
     spec, key = segmentation.spec, segmentation.spec.source.key
-    checks = [*define_gate_checks(segmentation), approval_check(segmentation)]
+    checks = [*define_gate_checks(segmentation), define_approval_check(segmentation)]
 
     @segmentation.asset(ALIGNED_SEGMENTS, check_specs=checks)
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        inputs = read_inputs(context, segmentation)
+        inputs = read_inputs(
+            raw=segmentation.latest(context, RawExtract),
+            valid=segmentation.latest(context, ValidatedRows),
+            encoded=segmentation.latest(context, EncodedFeatures),
+            swept=segmentation.latest(context, KSweep),
+            fitted=segmentation.latest(context, FinalFit),
+            period=segmentation.period(context.partition_key),
+            key=key,
+        )
         schema.migrate(spec.publish.url_env)
         wait_for_earlier_runs(context, spec.name)
         with transaction(spec.publish.url_env) as connection:
-            recorded = align_and_record(context, connection, segmentation, inputs)
+            recorded = align_and_record(
+                connection, spec, inputs, run_id=context.run.run_id, code_version=segmentation.chain_version
+            )
         release_memory()  # the blocks that the threads worked on
         # while nothing else is held: all of the matrix is mapped for it
         scatter = _scatter(inputs, recorded)
@@ -86,7 +102,7 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             },
             check_results=[
                 *(report_gate(segmentation, gate, context.partition_key) for gate in recorded.gates),
-                approval_result(segmentation, recorded.snapshot_id, recorded.status, recorded.reasons),
+                report_approval(segmentation, recorded.snapshot_id, recorded.status, recorded.reasons),
             ],
         )
 
@@ -100,7 +116,7 @@ def _parent(
     if parent is None:
         return {"parent_snapshot": "none: the first"}
     page = "/".join(["/assets", *segmentation.key(ALIGNED_SEGMENTS).path])
-    link = f"[{label(parent)}]({page}?view=partitions&partition={parent.partition})"
+    link = f"[{parent.label}]({page}?view=partitions&partition={parent.partition})"
     return {
         "parent_snapshot": dg.MetadataValue.md(link),
         "parent_run": dg.MetadataValue.dagster_run(parent.run_id),

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.lifecycle.decide import require_none_pending
 from segmentation_pipeline.model import Finding, FittedModel, SweepCandidate
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
@@ -13,7 +14,7 @@ from segmentation_pipeline.orchestration.stages import K_SWEEP
 from segmentation_pipeline.reporting.figures import draw_silhouettes, draw_sweep
 from segmentation_pipeline.steps.sweep import sweep_matrix
 from segmentation_pipeline.storage.artifacts.datasets import EncodedFeatures, KSweep
-from segmentation_pipeline.storage.registry import decisions, snapshots
+from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
@@ -30,7 +31,7 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         wait_for_earlier_runs(context, spec.name)  # the parent's K is kept where no other is clearly better
         period = segmentation.period(context.partition_key)
         with transaction(spec.publish.url_env) as connection:
-            decisions.require_none_pending(connection, spec.name, period)
+            require_none_pending(connection, spec.name, period)
             parent = snapshots.find_parent(connection, spec.name, period.as_of)
         before = FittedModel.from_json(parent.model) if parent is not None else None
         done = sweep_matrix(matrix, encoded.encoding, spec, seed=seed, parent=before)

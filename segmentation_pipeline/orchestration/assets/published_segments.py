@@ -6,15 +6,15 @@ import dagster as dg
 
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.errors import NotAcceptedError
+from segmentation_pipeline.lifecycle.decide import describe_waiting, find_undecided
 from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.retention import retain
-from segmentation_pipeline.model.commands import approve_command, decline_command
-from segmentation_pipeline.orchestration.checks.parentage import parentage_check, parentage_result
+from segmentation_pipeline.orchestration.checks.parentage import define_parentage_check, report_parentage
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS, PUBLISHED_SEGMENTS
 from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments, PublishedSegments
-from segmentation_pipeline.storage.registry import decisions, schema, snapshots
+from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 # a run that publishes what a person approved names it: the latest artifact may be of a later version
@@ -27,7 +27,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
 
     @segmentation.asset(
         PUBLISHED_SEGMENTS,
-        check_specs=[parentage_check(segmentation)],
+        check_specs=[define_parentage_check(segmentation)],
         metadata={TABLE_NAME: spec.publish.table},
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
@@ -35,7 +35,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
         aligned = _aligned(context, segmentation)
         snapshot_id = aligned.snapshot_id
         if aligned.run_id == context.run.run_id and _waits(context, segmentation, snapshot_id):
-            return parentage_result(segmentation)
+            return report_parentage(segmentation)
         rows = aligned.assignments
         with transaction(spec.publish.url_env) as connection:
             batches = rows.batches(BLOCK_ROWS)
@@ -54,11 +54,11 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
                 f"{', '.join(receipt.examples_not_in_target)}"
             )
         if receipt.became_current:
-            for line in retain(segmentation).lines():
+            for line in retain(spec, segmentation.store).lines:
                 context.log.info(f"retention: {line}")
         columns = describe_target_columns(segmentation, ALIGNED_SEGMENTS, str(rows.schema.field(spec.source.key).type))
         return segmentation.result(
-            artifact, metadata={**receipt.to_json(), **columns}, check_results=[parentage_result(segmentation)]
+            artifact, metadata={**receipt.to_json(), **columns}, check_results=[report_parentage(segmentation)]
         )
 
     return step
@@ -83,13 +83,9 @@ def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContex
 
 
 def _waits(context: dg.AssetExecutionContext, segmentation: SegmentationContext, snapshot_id: int) -> bool:
-    """Whether the snapshot of this very run waits for a person; that ends the run well, with nothing published."""
-    name = segmentation.spec.name
+    """Return whether the snapshot of this run waits for a person; the run then ends well, with nothing published."""
     with transaction(segmentation.spec.publish.url_env) as connection:
-        pending = {each.snapshot_id: each for each in decisions.list_waiting(connection, name)}.get(snapshot_id)
-        if pending is None or decisions.find_approval(connection, snapshot_id) is not None:
-            return False
-    approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
-    reasons = "; ".join(decisions.reasons_of(pending))
-    context.log.warning(f"{decisions.label(pending)} waits for a person: {reasons}. Decide:  {approve}  or  {decline}")
-    return True
+        undecided = find_undecided(connection, snapshot_id)
+    if undecided is not None:
+        context.log.warning(describe_waiting(undecided))
+    return undecided is not None

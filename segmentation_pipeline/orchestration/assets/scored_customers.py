@@ -20,7 +20,9 @@ from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SCORED_CUSTOMERS
 from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
 from segmentation_pipeline.storage.artifacts.versions import json_version
-from segmentation_pipeline.storage.registry import assignments, schema
+from segmentation_pipeline.storage.registry import schema
+from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
+from segmentation_pipeline.storage.registry.tables import ensure_tables
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 from segmentation_pipeline.storage.warehouse.postgres.source import Extracted, extract_frame
 
@@ -126,9 +128,9 @@ def _record_rejected(
     """Keep the rejected rows in a transaction of their own: who asks why nobody was scored finds them."""
     spec, ledger = segmentation.spec, fit.ledger
     with transaction(spec.publish.url_env) as connection:
-        assignments.ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
-        assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
-        assignments.record_rejected(
+        ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
+        clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
+        record_rejected(
             connection,
             spec.name,
             run_id=context.run.run_id,

@@ -78,7 +78,7 @@ def latest_report(segmentation: SegmentationContext, partition: str | None) -> R
     name, variable = segmentation.spec.name, segmentation.spec.publish.url_env
     schema.migrate(variable)
     with transaction(variable) as connection:
-        reports.hold_still(connection)
+        reports.freeze_reads(connection)
         snapshot = reports.choose_snapshot(connection, name, partition)
         if snapshot is None:
             what = f"{name} has no snapshot" if partition is None else f"{partition} of {name} has no snapshot"
@@ -96,7 +96,7 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
         ReportError: there is no such snapshot.
     """
     with transaction(segmentation.spec.publish.url_env) as connection:
-        reports.hold_still(connection)
+        reports.freeze_reads(connection)
         snapshot = snapshots.find_snapshot(connection, snapshot_id)
         if snapshot is None:
             message = f"{segmentation.spec.name} has no snapshot {snapshot_id}, so there is nothing to report"

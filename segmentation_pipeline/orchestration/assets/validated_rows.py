@@ -17,7 +17,9 @@ from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.datasets import RawExtract, ValidatedRows
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion
-from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry import snapshots
+from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
+from segmentation_pipeline.storage.registry.tables import ensure_tables
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
@@ -96,10 +98,10 @@ def _record_rejected(
     spec, key = segmentation.spec, segmentation.spec.source.key
     with transaction(spec.publish.url_env) as connection:
         snapshots.register(connection, spec.name, key_name=key, key_type=key_type)
-        assignments.ensure_tables(connection, spec.name, key_name=key, key_type=key_type)
-        assignments.clear_rejected(connection, spec.name, run_id=context.run.run_id)
+        ensure_tables(connection, spec.name, key_name=key, key_type=key_type)
+        clear_rejected(connection, spec.name, run_id=context.run.run_id)
         for _, block in RowBlocks(rejected):
-            assignments.record_rejected(
+            record_rejected(
                 connection,
                 spec.name,
                 run_id=context.run.run_id,

@@ -1,19 +1,18 @@
-"""The asset check that shows a snapshot which waits for a person, and its end when the person has decided."""
+"""The asset check that warns of a snapshot that waits for a person, until the person has decided."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
+from segmentation_pipeline.lifecycle.decide import describe_choice
 from segmentation_pipeline.model import Snapshot
-from segmentation_pipeline.model.commands import approve_command, decline_command
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.storage.registry.decisions import label
 
 CHECK = "approval"
 
 
-def approval_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
-    """The check's definition: it warns and stops nothing, for waiting is no failure."""
+def define_approval_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
+    """Return the check's definition: it warns and stops nothing, because waiting is not a failure."""
     return dg.AssetCheckSpec(
         CHECK,
         asset=segmentation.key("aligned_segments"),
@@ -25,38 +24,36 @@ def approval_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
     )
 
 
-def approval_result(
+def report_approval(
     segmentation: SegmentationContext, snapshot_id: int, status: str, reasons: Sequence[str]
 ) -> dg.AssetCheckResult:
-    """What the check says of a new snapshot."""
-    name = segmentation.spec.name
-    approve, decline = approve_command(name, snapshot_id), decline_command(name, snapshot_id)
-    said = {
+    """Return the check's result for a new snapshot."""
+    description = {
         "candidate": "nobody needs to look at it",
         "rejected": "its gates failed: there is nothing to approve",
-        "waiting": f"{'; '.join(reasons)}. Decide:  {approve}  or  {decline}",
+        "waiting": describe_choice(segmentation.spec.name, snapshot_id, reasons),
     }[status]
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=segmentation.key("aligned_segments"),
         passed=status != "waiting",
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
+        description=description,
         metadata={"snapshot": str(snapshot_id), "reasons": "; ".join(reasons) or "none"},
     )
 
 
-def tell_decided(
-    segmentation: SegmentationContext, snapshot: Snapshot, said: str, *, instance: dg.DagsterInstance
+def report_decision(
+    segmentation: SegmentationContext, snapshot: Snapshot, outcome: str, *, instance: dg.DagsterInstance
 ) -> None:
-    """End the check's warning once a person has decided."""
+    """End the check's warning, because a person has decided; `outcome` says how."""
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
             asset_key=segmentation.key("aligned_segments"),
             check_name=CHECK,
             passed=True,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{label(snapshot)} {said}",
+            description=f"{snapshot.label} {outcome}",
             metadata={"snapshot": str(snapshot.snapshot_id)},
             blocking=False,
         )

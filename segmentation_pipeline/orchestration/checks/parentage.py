@@ -1,17 +1,17 @@
-"""The asset check that marks months built on an older parent, and names the command that rebuilds them."""
+"""The asset check that warns of periods built on an older parent, and names the command that rebuilds them."""
 
 import dagster as dg
 
+from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
 from segmentation_pipeline.model.commands import backfill_command
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
-from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 CHECK = "built_on_latest_parent"
 
 
-def parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
-    """The check's definition: it warns and stops nothing."""
+def define_parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
+    """Return the check's definition: it warns and stops nothing."""
     return dg.AssetCheckSpec(
         CHECK,
         asset=segmentation.key("published_segments"),
@@ -21,19 +21,21 @@ def parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSpec:
     )
 
 
-def parentage_result(segmentation: SegmentationContext) -> dg.AssetCheckResult:
-    """What the check says of all published months now."""
+def report_parentage(segmentation: SegmentationContext) -> dg.AssetCheckResult:
+    """Return the check's result for all published periods now."""
     name = segmentation.spec.name
     with transaction(segmentation.spec.publish.url_env) as connection:
-        stale = [each.partition for each in snapshots.list_built_on_older_parent(connection, name)]
-    said = "every published month was aligned with the published month before it"
+        stale = [snapshot.partition for snapshot in list_built_on_older_parent(connection, name)]
+    description = "every published period was aligned with the published period before it"
     if stale:
-        said = f"{', '.join(stale)} built on an older parent. Rebuild:  {backfill_command(name, stale[0], stale[-1])}"
+        description = (
+            f"{', '.join(stale)} built on an older parent. Rebuild:  {backfill_command(name, stale[0], stale[-1])}"
+        )
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=segmentation.key("published_segments"),
         passed=not stale,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
+        description=description,
         metadata={"partitions": ", ".join(stale) or "none"},
     )

@@ -1,20 +1,47 @@
-"""Where a segmentation stands, read from the database: the object that `segmentation status --json` prints."""
+"""Reading where a segmentation stands: the object that `segmentation status --json` prints, and what people decided."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from segmentation_pipeline.model.commands import approve_command, decline_command
-from segmentation_pipeline.storage.registry import decisions, schema
+from segmentation_pipeline.model import LineageEvent
+from segmentation_pipeline.model.snapshot import EVER_PUBLISHED
+from segmentation_pipeline.storage.registry import decisions, schema, snapshots
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.model import Decision, Json, Snapshot
+    from segmentation_pipeline.storage.registry.connection import Connection
 
 
-def read_status(connection: sa.Connection, name: str) -> Json:
-    """The contract's object: current snapshot, snapshots by (partition, version), segments."""
+@dataclass(frozen=True, slots=True)
+class WaitingSnapshot:
+    """A snapshot that waits; `approved_by` is the person who approved it, where only its publication is missing."""
+
+    snapshot: Snapshot
+    approved_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledDecision:
+    """A decision, with its snapshot as messages name it."""
+
+    label: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLog:
+    """The snapshots that wait for a person, the earliest first, and all decisions, in order of time."""
+
+    waiting: tuple[WaitingSnapshot, ...]
+    decisions: tuple[LabelledDecision, ...]
+
+
+def read_status(connection: Connection, name: str) -> Json:
+    """Return the contract's object: current snapshot, snapshots by (partition, version), segments."""
     ledger = connection.execute(sa.select(schema.segmentation).where(schema.segmentation.c.name == name)).one_or_none()
     current = ledger.current_snapshot_id if ledger is not None else None
     snapshot = schema.snapshot.c
@@ -40,46 +67,28 @@ def read_status(connection: sa.Connection, name: str) -> Json:
         "snapshots": [
             {**row._mapping, "as_of": row.as_of.isoformat(), "created_at": row.created_at.isoformat()} for row in rows
         ],
-        "segments": _segments(connection, name, current),
+        "segments": _read_ever_published(connection, name, current),
     }
 
 
-def decided(connection: sa.Connection, name: str) -> Json:
-    """What waits for a person, with the reasons, and what people decided: for people, beside `status`."""
-    versions = schema.snapshot.c
-    labels = {
-        row.snapshot_id: f"snapshot {row.snapshot_id} ({row.partition} v{row.version})"
-        for row in connection.execute(
-            sa.select(versions.snapshot_id, versions.partition, versions.version).where(versions.segmentation == name)
-        )
-    }
+def read_decision_log(connection: Connection, name: str) -> DecisionLog:
+    """Return what waits for a person and what people decided: for people, beside `read_status`."""
+    every = snapshots.list_snapshots(connection, name)
     made = decisions.list_decisions(connection, name)
-    approved = {each.snapshot_id: each.who for each in made if each.action == "approve"}
-    return {
-        "waiting": [
-            {
-                "label": decisions.label(each),
-                "reasons": decisions.reasons_of(each),
-                "commands": [approve_command(name, each.snapshot_id), decline_command(name, each.snapshot_id)],
-                "approved_by": approved.get(each.snapshot_id),
-            }
-            for each in decisions.list_waiting(connection, name)
-        ],
-        "decisions": [
-            {
-                "label": labels[each.snapshot_id],
-                "action": each.action,
-                "who": each.who,
-                "at": each.at,
-                "reason": each.reason,
-            }
-            for each in made
-        ],
-    }
+    labels = {snapshot.snapshot_id: snapshot.label for snapshot in every}
+    approved_by = {decision.snapshot_id: decision.who for decision in made if decision.action == "approve"}
+    return DecisionLog(
+        waiting=tuple(
+            WaitingSnapshot(snapshot, approved_by.get(snapshot.snapshot_id))
+            for snapshot in every
+            if snapshot.status == "waiting"
+        ),
+        decisions=tuple(LabelledDecision(labels[decision.snapshot_id], decision) for decision in made),
+    )
 
 
-def read_segments(connection: sa.Connection, snapshot_id: int) -> list[Json]:
-    """The segments of one snapshot with names, sizes and what happened to them, by id."""
+def read_segments(connection: Connection, snapshot_id: int) -> list[Json]:
+    """Return the segments of one snapshot with their names and sizes, by id."""
     centroid, segment, snapshot = schema.centroid.c, schema.segment.c, schema.snapshot.c
     rows = connection.execute(
         sa.select(
@@ -101,27 +110,29 @@ def read_segments(connection: sa.Connection, snapshot_id: int) -> list[Json]:
     return [{**row._mapping, "n_customers": int(row.n_customers)} for row in rows]
 
 
-def read_events(connection: sa.Connection, snapshot_id: int) -> list[Json]:
-    """The lineage of one snapshot."""
+def read_events(connection: Connection, snapshot_id: int) -> list[LineageEvent]:
+    """Return what happened to the segments in one snapshot, by segment id."""
+    lineage = schema.lineage.c
     rows = connection.execute(
-        sa.select(schema.lineage)
-        .where(schema.lineage.c.snapshot_id == snapshot_id)
-        .order_by(schema.lineage.c.segment_id)
+        sa.select(*[lineage[field] for field in LineageEvent.__dataclass_fields__])
+        .where(lineage.snapshot_id == snapshot_id)
+        .order_by(lineage.segment_id)
     )
-    return [dict(row._mapping) for row in rows]
+    return [LineageEvent(**row._mapping) for row in rows]
 
 
-def _segments(connection: sa.Connection, name: str, current: int | None) -> list[Json]:
-    """Every segment that ever lived in a published snapshot; size and share are today's, 0 for the retired."""
-    live = {each["segment_id"]: each for each in read_segments(connection, current)} if current is not None else {}
+def _read_ever_published(connection: Connection, name: str, current: int | None) -> list[Json]:
+    """Return every segment that was ever in a published snapshot; size and share are today's, 0 for the retired."""
+    live = (
+        {segment["segment_id"]: segment for segment in read_segments(connection, current)}
+        if current is not None
+        else {}
+    )
     segment = schema.segment.c
     published = (
         sa.select(schema.centroid.c.segment_id)
         .join(schema.snapshot, schema.snapshot.c.snapshot_id == schema.centroid.c.snapshot_id)
-        .where(
-            (schema.snapshot.c.segmentation == name)
-            & schema.snapshot.c.status.in_(("published", "superseded", "rolled_back"))
-        )
+        .where((schema.snapshot.c.segmentation == name) & schema.snapshot.c.status.in_(EVER_PUBLISHED))
     )
     rows = connection.execute(
         sa.select(segment.segment_id, segment.name)

@@ -18,7 +18,8 @@ from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.model import UNASSIGNED, Period
 from segmentation_pipeline.spec import PublishSpec
-from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry import assignments, segments, snapshots
+from segmentation_pipeline.storage.registry.tables import ensure_tables
 from support.simulation.world import FEATURES
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Published:
         period = period_of(start)
         with self.engine.begin() as connection:
             snapshots.register(connection, self.name, key_name=KEY, key_type="bigint")
-            assignments.ensure_tables(connection, self.name, key_name=KEY, key_type="bigint")
+            ensure_tables(connection, self.name, key_name=KEY, key_type="bigint")
             ledger = snapshots.lock(connection, self.name)
             assert ledger is not None
             parent = snapshots.find_parent(connection, self.name, period.as_of)
@@ -76,13 +77,13 @@ class Published:
                     frame, frame[KEY], fit.labels.astype(np.int32), fit.assigned.distance, fit.model, list(features)
                 ),
                 (
-                    (past, partial(assignments.segments_in, connection, ledger, past.snapshot.snapshot_id))
+                    (past, partial(assignments.read_assignments, connection, ledger, past.snapshot.snapshot_id))
                     for past in earlier
                 ),
                 parent=parent,
-                parent_profiles=snapshots.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
+                parent_profiles=segments.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
                 next_segment_id=ledger.next_segment_id,
-                seen_before=snapshots.find_last_seen(connection, self.name, period.as_of).keys(),
+                seen_before=segments.find_last_seen(connection, self.name, period.as_of).keys(),
             )
             snapshot_id = snapshots.record(
                 connection,
@@ -98,7 +99,7 @@ class Published:
                 next_segment_id=found.alignment.next_segment_id,
                 centroids=centroids_of(found.model, found.profiles, fit.matrix, found.segments),
                 new_segments=new_segments(
-                    found.alignment, found.profiles, snapshots.read_segment_names(connection, self.name)
+                    found.alignment, found.profiles, segments.read_segment_names(connection, self.name)
                 ),
                 events=found.alignment.events,
                 gates=(),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from segmentation_pipeline.cli import progress, views
 from segmentation_pipeline.doctor.machine import Check
+from segmentation_pipeline.storage.registry.status import DecisionLog
 
 NAME = "gold [k$] [/b] 💚"
 STATUS: dict[str, Any] = {
@@ -20,7 +21,7 @@ STATUS: dict[str, Any] = {
     ],
     "segments": [{"segment_id": 1, "name": NAME, "share": 1.0, "n_customers": 1200, "live": True}],
 }  # fmt: skip
-NOTHING: dict[str, Any] = {"decisions": [], "waiting": []}
+NOTHING = DecisionLog(waiting=(), decisions=())
 
 
 @pytest.fixture

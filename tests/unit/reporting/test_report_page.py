@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.report_data import SIZE, reported, workings
 
-from segmentation_pipeline.model import GateResult, LineageEvent, Transition
-from segmentation_pipeline.model.report import Decided, ReportedPeriod, RunDetails, SnapshotReport
+from segmentation_pipeline.model import Decision, GateResult, LineageEvent, Transition
+from segmentation_pipeline.model.report import ReportedPeriod, RunDetails, SnapshotReport
 from segmentation_pipeline.reporting.report import render
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"
@@ -86,7 +86,7 @@ def test_what_customers_wrote_is_only_text() -> None:
         shown,
         segments=(replace(first, profile=evil_profile, description=EVIL), *shown.segments[1:]),
         gates=tuple(replace(gate, message=EVIL) for gate in shown.gates),
-        decisions=(Decided("decline", EVIL, datetime(2024, 5, 1, tzinfo=UTC), EVIL),),
+        decisions=(Decision(3, "decline", EVIL, datetime(2024, 5, 1, tzinfo=UTC), EVIL),),
     )
     found = workings()
     found = replace(
@@ -226,7 +226,9 @@ def test_the_timeline_tells_lives() -> None:
 def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
     """What is not plainly published says so before anything else, with reasons and commands."""
     declined = (
-        (Decided("decline", "ana", datetime(2024, 5, 1, tzinfo=UTC), "wrong import"),) if status == "declined" else ()
+        (Decision(3, "decline", "ana", datetime(2024, 5, 1, tzinfo=UTC), "wrong import"),)
+        if status == "declined"
+        else ()
     )
     page = _page(reported(status=status, reasons=("K is 4",) if status == "waiting" else (), decisions=declined))
 
@@ -239,7 +241,7 @@ def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
 
 def test_approved_and_not_published_is_not_waiting_for_anybody() -> None:
     """Where the publication of an approved snapshot did not happen, the report gives the command that does it."""
-    approved = (Decided("approve", "ana", datetime(2024, 5, 1, tzinfo=UTC), None),)
+    approved = (Decision(3, "approve", "ana", datetime(2024, 5, 1, tzinfo=UTC), None),)
     page = _page(reported(status="waiting", decisions=approved))
 
     assert "ana approved these segments" in _of(page, "notice")

@@ -120,6 +120,17 @@ def _settings_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> It
         cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
 
 
+def clear_absent(connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> int:
+    """Empty the segment of the target's rows whose customer is not in the table `loaded`; return their number."""
+    statement = sql.SQL(
+        "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
+        "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
+    )
+    return (
+        get_driver_connection(connection).execute(statement.format(**target_parts(publish, key_name, loaded))).rowcount
+    )
+
+
 def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: str) -> int:
     """Empty the segment of one customer in the target, where there is such a table; gives the number of rows."""
     found = read_columns(connection, *split_table_name(publish.table))
