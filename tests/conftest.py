@@ -45,7 +45,7 @@ def new_database(postgres_url: str) -> Callable[[], AbstractContextManager[str]]
     """Makes an empty database and gives its URL; it is dropped when the block ends."""
 
     @contextmanager
-    def make() -> Iterator[str]:
+    def make_database() -> Iterator[str]:
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
@@ -55,7 +55,7 @@ def new_database(postgres_url: str) -> Callable[[], AbstractContextManager[str]]
             with psycopg.connect(postgres_url, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    return make
+    return make_database
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         return script.read().decode()
 
 
-def _html(which: str) -> bytes:
+def _render(which: str) -> bytes:
     """A page of each kind: nothing to compare with, many segments with long names, one that waits, one that failed."""
     if which == "first":
         return render(reported(2, months=1), workings(2))
@@ -62,7 +62,7 @@ def test_it_is_accessible_and_stays_at_home(
 ) -> None:
     """axe-core finds nothing serious, the page is as wide as the screen, and it asks for no file but itself."""
     file = tmp_path / "report.html"
-    file.write_bytes(_html(which))
+    file.write_bytes(_render(which))
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -86,7 +86,7 @@ def test_it_is_accessible_and_stays_at_home(
 def test_it_prints(browser: Browser, tmp_path: Path) -> None:
     """On paper the links to sections are gone, a card is not torn, and the page is not wider than the paper."""
     file = tmp_path / "report.html"
-    file.write_bytes(_html("many"))
+    file.write_bytes(_render("many"))
     page = browser.new_page(viewport={"width": 720, "height": 1000})
     page.goto(file.as_uri())
     page.emulate_media(media="print")

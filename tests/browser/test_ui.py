@@ -50,7 +50,7 @@ def ui(make_ui: Callable[..., AbstractContextManager[Ui]]) -> Iterator[Ui]:
         yield running
 
 
-def _rows(ui: Ui, query: str) -> list[tuple[object, ...]]:
+def _fetch_rows(ui: Ui, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(ui.database) as connection:
         return connection.execute(query).fetchall()
 
@@ -67,7 +67,7 @@ def _launch(page: Page, ui: Ui, months: str, button: re.Pattern[str]) -> None:
     expect(dialog).to_be_hidden()
 
 
-def _metadata(page: Page, key: str) -> Locator:
+def _find_metadata(page: Page, key: str) -> Locator:
     """The row of a metadata key on an asset's page."""
     return page.get_by_role("row").filter(has=page.get_by_role("cell", name=key, exact=True))
 
@@ -87,9 +87,9 @@ def _reload_until_shown(page: Page, address: str, wanted: Locator, *, seconds: f
 def _open_report(page: Page, ui: Ui, name: str, month: str, *, status: str, look: Callable[[Page, str], None]) -> str:
     """From the asset's page, once it shows the status, open the file that it names; gives the file's path."""
     address = f"{ui.address}/assets/{name}/{SEGMENT_REPORT.name}?view=partitions&partition={month}"
-    shown = _metadata(page, "status").get_by_text(status, exact=True)
+    shown = _find_metadata(page, "status").get_by_text(status, exact=True)
     _reload_until_shown(page, address, shown, seconds=RUN_SECONDS)
-    path = _metadata(page, "report").get_by_text(re.compile(r"^/.*report\.html$")).inner_text()
+    path = _find_metadata(page, "report").get_by_text(re.compile(r"^/.*report\.html$")).inner_text()
     assert path.startswith(f"{ui.home}/artifacts/{name}/{SEGMENT_REPORT.name}/{month}/")
     look(page, f"report-asset-{name}-{status}")
     page.goto(Path(path).as_uri())
@@ -104,7 +104,7 @@ def _look_at_widths(page: Page, name: str, look: Callable[[Page, str], None]) ->
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def _sizes(page: Page) -> list[tuple[int, int]]:
+def _read_sizes(page: Page) -> list[tuple[int, int]]:
     """The segments of an open report, and their customers."""
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#sizes tbody tr").all()]
     return [(int(segment.split()[0]), int(customers.replace(",", ""))) for segment, customers, _ in rows]
@@ -132,28 +132,28 @@ def test_a_month_is_materialized_from_the_page(ui: Ui, page: Page, look: Callabl
     """January launched from the job's page is published; the asset's page says rows, columns, owner, table and parent."""
     _launch(page, ui, MONTHS[0], re.compile("^Launch 1 run"))
     published = f"{ui.address}/assets/shop/published_segments"
-    _reload_until_shown(page, published, _metadata(page, "changed"), seconds=RUN_SECONDS)
-    expect(_metadata(page, "changed")).to_contain_text(str(N_CUSTOMERS))
+    _reload_until_shown(page, published, _find_metadata(page, "changed"), seconds=RUN_SECONDS)
+    expect(_find_metadata(page, "changed")).to_contain_text(str(N_CUSTOMERS))
     for said in ("public.target", "crm", "When the segment last changed.", "Each customer's segment id in the target"):
         expect(page.get_by_text(said).first).to_be_visible()
     look(page, "published")
-    assert _rows(ui, "SELECT count(DISTINCT segment_id), count(segment_id) FROM target") == [(3, N_CUSTOMERS)]
+    assert _fetch_rows(ui, "SELECT count(DISTINCT segment_id), count(segment_id) FROM target") == [(3, N_CUSTOMERS)]
 
 
 def test_the_report_is_opened(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
     """The asset's page of a published month names a file; it shows the snapshot and the customers of the database."""
     january = f"FROM segmentation.snapshot WHERE segmentation = 'shop' AND partition = '{MONTHS[0]}'"
-    if not _rows(ui, f"SELECT 1 {january}"):
+    if not _fetch_rows(ui, f"SELECT 1 {january}"):
         _launch(page, ui, MONTHS[0], re.compile("^Launch 1 run"))
     _open_report(page, ui, "shop", MONTHS[0], status="published", look=look)
 
     expect(page.get_by_role("heading", level=1)).to_have_text("January 2024")
     expect(page.locator(".badge")).to_have_text(re.compile("^published"))
-    ((snapshot,),) = _rows(ui, f"SELECT snapshot_id {january}")
+    ((snapshot,),) = _fetch_rows(ui, f"SELECT snapshot_id {january}")
     expect(page.locator("footer")).to_contain_text(f"Every number is of snapshot {snapshot} ")
-    sizes = _sizes(page)
+    sizes = _read_sizes(page)
     assert len(sizes) == 3
-    assert sizes == _rows(
+    assert sizes == _fetch_rows(
         ui,
         "SELECT segment_id, count(*) FROM segmentation.shop_assignment "
         f"WHERE snapshot_id = {snapshot} GROUP BY segment_id ORDER BY segment_id",
@@ -169,18 +169,18 @@ def test_a_backfill_is_launched_from_the_page(ui: Ui, page: Page, look: Callable
     look(page, "backfill")
     for month in MONTHS[3:5]:
         published = f"{ui.address}/assets/shop/published_segments?view=partitions&partition={month}"
-        _reload_until_shown(page, published, _metadata(page, "changed"), seconds=BACKFILL_SECONDS)
+        _reload_until_shown(page, published, _find_metadata(page, "changed"), seconds=BACKFILL_SECONDS)
     page.goto(f"{ui.address}/assets/shop/aligned_segments?view=partitions&partition={MONTHS[4]}")
     page.get_by_role("link", name=re.compile(rf"^snapshot \d+ \({MONTHS[3]} v1\)$")).click()
     expect(page).to_have_url(re.compile(f"partition={MONTHS[3]}"))
-    expect(_metadata(page, "parent_snapshot")).to_be_visible()
+    expect(_find_metadata(page, "parent_snapshot")).to_be_visible()
     look(page, "partitions")
 
 
 def test_a_plot_and_a_check_are_opened(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
     """The sweep's plot is a picture that loads; a gate shows what it asks, its value and its threshold."""
     page.goto(f"{ui.address}/assets/asked/k_sweep")
-    _metadata(page, "inertia_and_silhouette").get_by_text("[Show Markdown]").click()
+    _find_metadata(page, "inertia_and_silhouette").get_by_text("[Show Markdown]").click()
     plot = page.get_by_role("dialog").get_by_role("img", name="inertia and silhouette for each K")
     expect(plot).to_be_visible()
     assert plot.evaluate("image => image.naturalWidth") == 792
@@ -230,11 +230,13 @@ def test_a_waiting_snapshot_is_approved_from_the_form(ui: Ui, page: Page, look: 
     page.goto(f"{ui.address}/assets/asked/aligned_segments?view=checks")
     page.get_by_text("approval", exact=True).first.click()
     expect(page.get_by_text("snapshot 1 (2024-01-01 v1) is approved by anna").first).to_be_visible()
-    assert _rows(ui, "SELECT action, who FROM segmentation.decision") == [("approve", "anna")]
-    assert _rows(ui, "SELECT count(other_id) FROM target") == [(N_CUSTOMERS,)]
+    assert _fetch_rows(ui, "SELECT action, who FROM segmentation.decision") == [("approve", "anna")]
+    assert _fetch_rows(ui, "SELECT count(other_id) FROM target") == [(N_CUSTOMERS,)]
 
     assert _open_report(page, ui, "asked", MONTHS[0], status="published", look=look) != first
     expect(page.locator(".badge")).to_have_text("published, current")
     expect(page.locator("#notice")).to_have_count(0)
-    assert _sizes(page) == _rows(ui, "SELECT other_id, count(*) FROM target GROUP BY other_id ORDER BY other_id")
+    assert _read_sizes(page) == _fetch_rows(
+        ui, "SELECT other_id, count(*) FROM target GROUP BY other_id ORDER BY other_id"
+    )
     look(page, "report-approved")

@@ -57,10 +57,10 @@ with dg.DagsterInstance.get() as instance:
 KILL_RUN = """
 import os
 from pathlib import Path
-def size(pid):
+def read_size(pid):
     return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
 pids = [int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit() and int(process.name) not in (1, os.getpid())]
-os.kill(max(pids, key=size), 9)
+os.kill(max(pids, key=read_size), 9)
 """
 RUNS = "{ runsOrError { ... on Runs { results { runId parentRunId status tags { key value } } } } }"
 LOG = """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"""
@@ -86,7 +86,7 @@ class Stack:
         names = self.tools.run(self.tools.engine, "ps", "--all", "--format", "{{.Names}}").split()
         return next(name for name in names if name in {f"{PROJECT}-{service}-1", f"{PROJECT}_{service}_1"})
 
-    def inside(self, service: str, *command: str, text: str | None = None, check: bool = True) -> str:
+    def run_inside(self, service: str, *command: str, text: str | None = None, check: bool = True) -> str:
         """Run a command in a service's container."""
         return self.tools.run(
             self.tools.engine, "exec", "-i", self.container(service), *command, text=text, check=check
@@ -123,7 +123,7 @@ class Stack:
         _wait_for(lambda: "Started execution of step" in self.log(run_id), f"a step of {month}")
         return run_id
 
-    def ended(self, run_id: str) -> str:
+    def read_end(self, run_id: str) -> str:
         """How a run ended."""
 
         def status() -> str:
@@ -132,7 +132,7 @@ class Stack:
         _wait_for(lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, f"the end of {run_id}")
         return status()
 
-    def retry_of(self, run_id: str) -> str:
+    def find_retry(self, run_id: str) -> str:
         """The run that was started in the place of a killed one."""
         _wait_for(lambda: any(run["parentRunId"] == run_id for run in self.runs()), f"a second try of {run_id}")
         return next(str(run["runId"]) for run in self.runs() if run["parentRunId"] == run_id)
@@ -184,8 +184,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         found.compose("up", "-d", "--no-build", "database", "code", "daemon", "webserver")
         _wait_for(lambda: found.ask(RUNS), "the webserver")
-        _wait_for(lambda: found.inside("database", "pg_isready", "-h", "127.0.0.1"), "the database")
-        found.inside("code", "python", "-", text=SEED)
+        _wait_for(lambda: found.run_inside("database", "pg_isready", "-h", "127.0.0.1"), "the database")
+        found.run_inside("code", "python", "-", text=SEED)
         yield found
     finally:
         found.compose("down", "-v", check=False)
@@ -194,25 +194,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def test_a_tick_of_the_schedule_publishes_a_month(stack: Stack) -> None:
     """The daemon launches the latest month by itself, and its segments are in the target."""
-    _wait_for(lambda: stack.inside("daemon", "python", "-", text=MISSED).strip().endswith("1"), "the schedule")
+    _wait_for(lambda: stack.run_inside("daemon", "python", "-", text=MISSED).strip().endswith("1"), "the schedule")
     stack.compose("restart", "daemon")
     _wait_for(stack.runs, "a run")
     run = stack.runs()[0]
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert (tags["dagster/schedule_name"], tags["dagster/partition"]) == ("shop_schedule", MONTH)
-    assert stack.ended(run["runId"]) == "SUCCESS", stack.log(run["runId"])
-    status = json.loads(stack.inside("code", "segmentation", "status", "shop", "--json"))
+    assert stack.read_end(run["runId"]) == "SUCCESS", stack.log(run["runId"])
+    status = json.loads(stack.run_inside("code", "segmentation", "status", "shop", "--json"))
     assert [(snapshot["partition"], snapshot["status"]) for snapshot in status["snapshots"]] == [(MONTH, "published")]
 
 
 def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack) -> None:
     """The health check says so for each; the user is 10001; the root file system is read-only."""
     for service in ("code", "daemon", "webserver"):
-        stack.inside(service, "python", "/opt/dagster/health.py")
-        assert stack.inside(service, "id", "-u").strip() == "10001"
-        tried = stack.inside(service, "sh", "-c", "touch /opt/x /data/../x 2>&1; echo ended", check=False)
+        stack.run_inside(service, "python", "/opt/dagster/health.py")
+        assert stack.run_inside(service, "id", "-u").strip() == "10001"
+        tried = stack.run_inside(service, "sh", "-c", "touch /opt/x /data/../x 2>&1; echo ended", check=False)
         assert tried.count("Read-only file system") == 2
-    limit = stack.inside(
+    limit = stack.run_inside(
         "code",
         "python",
         "-c",
@@ -225,10 +225,10 @@ def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack
 def test_a_run_that_is_killed_ends_as_failed_names_memory_and_is_tried_again(stack: Stack) -> None:
     """As the kernel kills a run that takes too much."""
     killed = stack.launch("2025-10-01")
-    stack.inside("code", "python", "-", text=KILL_RUN)
-    assert stack.ended(killed) == "FAILURE"
+    stack.run_inside("code", "python", "-", text=KILL_RUN)
+    assert stack.read_end(killed) == "FAILURE"
     assert "running out of memory" in stack.log(killed)
-    assert stack.ended(stack.retry_of(killed)) == "SUCCESS"
+    assert stack.read_end(stack.find_retry(killed)) == "SUCCESS"
 
 
 def test_a_killed_container_comes_back_and_its_run_is_tried_again(stack: Stack) -> None:
@@ -236,10 +236,10 @@ def test_a_killed_container_comes_back_and_its_run_is_tried_again(stack: Stack) 
     killed = stack.launch("2025-11-01")
     before = stack.tools.main_process(stack.container("code"))
     os.kill(before, signal.SIGKILL)
-    assert stack.ended(killed) == "FAILURE"
+    assert stack.read_end(killed) == "FAILURE"
     assert "ended without a word" in stack.log(killed)
     assert stack.tools.main_process(stack.container("code")) not in {0, before}
-    assert stack.ended(stack.retry_of(killed)) == "SUCCESS"
+    assert stack.read_end(stack.find_retry(killed)) == "SUCCESS"
 
 
 def test_every_other_container_comes_back_too(stack: Stack) -> None:

@@ -39,18 +39,18 @@ def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pyt
     defs = write_shop(tmp_path / "defs")
     monkeypatch.setenv("SEGMENTATION_DEFS", str(defs))
 
-    def one(query: str) -> str:
+    def fetch_one(query: str) -> str:
         with psycopg.connect(database) as connection:
             row = connection.execute(query).fetchone()  # type: ignore[arg-type]  # the test's own
         assert row is not None
         return str(row[0])
 
-    def waiting() -> str:
+    def make_waiting_snapshot() -> str:
         write_shop(defs, approval="manual")
         made = _run("run", "shop", "--partition", MONTHS[-1])
         assert made.returncode == 0, made.stdout + made.stderr
         write_shop(defs)
-        return one("SELECT max(snapshot_id) FROM segmentation.snapshot WHERE status = 'waiting'")
+        return fetch_one("SELECT max(snapshot_id) FROM segmentation.snapshot WHERE status = 'waiting'")
 
     published = (
         "SELECT min(snapshot_id) FROM segmentation.snapshot WHERE segmentation = 'shop' AND status = 'published'"
@@ -61,9 +61,9 @@ def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pyt
     for line in LINES:
         name, *rest = words(line)[1:]
         if name in {"approve", "decline"}:
-            rest[1] = waiting()
+            rest[1] = make_waiting_snapshot()
         elif name == "rollback":
-            rest[1] = one(published)
+            rest[1] = fetch_one(published)
         done = _run(name, *rest)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         assert done.stdout.strip(), line

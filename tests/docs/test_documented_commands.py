@@ -26,18 +26,18 @@ SPANS = sorted({span for page in PAGES for span in spans(page) if span.startswit
 SOURCES = sorted(Path(segmentation_pipeline.__file__).parent.rglob("*.py"))
 
 
-def _of_segmentation(arguments: list[str]) -> None:
+def _check_segmentation(arguments: list[str]) -> None:
     name, *rest = arguments
     command = main.commands[name]
     command.make_context(name, rest, parent=click.Context(main, info_name="segmentation"))
 
 
-def _of_make(arguments: list[str]) -> None:
+def _check_make(arguments: list[str]) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(arguments) <= set(targets)
 
 
-def _of_dg(arguments: list[str]) -> None:
+def _check_dg(arguments: list[str]) -> None:
     from dagster_dg_cli.cli import create_dg_cli
 
     command: click.Command = create_dg_cli()
@@ -51,26 +51,26 @@ def _of_dg(arguments: list[str]) -> None:
             break  # what can be scaffolded is asked of the project's environment
 
 
-def _of_python(arguments: list[str]) -> None:
+def _check_python(arguments: list[str]) -> None:
     assert (ROOT / arguments[0]).is_file()
 
 
-def _of_pip(arguments: list[str]) -> None:
+def _check_pip(arguments: list[str]) -> None:
     assert arguments in (["install", "segmentation-pipeline"], ["install", "segmentation-pipeline[embedded]"])
 
 
-def _of_shell(arguments: list[str]) -> None:
+def _check_shell(arguments: list[str]) -> None:
     assert arguments
 
 
 CHECKS = {
-    "segmentation": _of_segmentation,
-    "make": _of_make,
-    "dg": _of_dg,
-    "python": _of_python,
-    "pip": _of_pip,
-    "export": _of_shell,
-    "source": _of_shell,
+    "segmentation": _check_segmentation,
+    "make": _check_make,
+    "dg": _check_dg,
+    "python": _check_python,
+    "pip": _check_pip,
+    "export": _check_shell,
+    "source": _check_shell,
 }
 
 

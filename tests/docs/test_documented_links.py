@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def _script(name: str) -> ModuleType:
+def _load_script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -53,7 +53,7 @@ def test_the_index_names_every_page_in_a_line() -> None:
 
 def test_every_picture_is_what_its_script_draws() -> None:
     """Each picture of a page is drawn by the script that the page names, and is committed as it is drawn."""
-    drawn = _script("draw_pictures").PICTURES
+    drawn = _load_script("draw_pictures").PICTURES
     shown = set()
     for page in PAGES:
         pictures = [link for link in links(page) if link.endswith((".svg", ".png"))]

@@ -15,7 +15,7 @@ SOURCES = sorted(Path(segmentation_pipeline.__file__).parent.rglob("*.py"))
 ELLIPSIS = "…"
 
 
-def _texts() -> list[str]:
+def _read_texts() -> list[str]:
     """Every string of the package, with an ellipsis for each value in it."""
     nodes = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))]
     formatted = [
@@ -26,7 +26,7 @@ def _texts() -> list[str]:
     return formatted + [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
-TEXTS = _texts()
+TEXTS = _read_texts()
 GATES = [
     quote
     for rows in tables((DOCS / "gates.md").read_text())

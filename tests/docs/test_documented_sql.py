@@ -35,7 +35,7 @@ def test_sql_blocks_run_and_find_something(block: Block, connection: psycopg.Con
             assert bool(cursor.fetchall()) is not statement.strip().startswith(FINDS_NOTHING), statement
 
 
-def _documented() -> dict[str, list[tuple[str, str]]]:
+def _read_documented_columns() -> dict[str, list[tuple[str, str]]]:
     """The columns that the page gives of each table and view."""
     parts = re.split(r"^### segmentation\.(\w+)$", PAGE, flags=re.MULTILINE)
     return {
@@ -55,7 +55,7 @@ def test_the_page_has_every_table_with_its_columns(connection: psycopg.Connectio
     found: dict[str, list[tuple[str, str]]] = {}
     for table, column, kind in rows:
         found.setdefault(table, []).append((column, kind))
-    assert _documented() == found
+    assert _read_documented_columns() == found
 
 
 def test_the_values_that_the_page_lists_are_those_the_database_takes(connection: psycopg.Connection) -> None:

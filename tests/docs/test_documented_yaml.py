@@ -30,11 +30,11 @@ LEAST = {
 KINDS = ("numeric", "categorical", "date", "boolean")
 
 
-def _checked(attributes: dict[str, Any]) -> SegmentationSpec:
+def _validate(attributes: dict[str, Any]) -> SegmentationSpec:
     return SegmentationSpec.model_validate(LEAST | attributes)
 
 
-def _part(name: str) -> type[BaseModel] | None:
+def _find_model(name: str) -> type[BaseModel] | None:
     """The model behind a field of a segmentation that is a mapping."""
     model = SegmentationSpec.model_fields[name].annotation
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
@@ -49,7 +49,7 @@ def test_yaml_blocks_are_segmentations(block: Block) -> None:
         assert said["type"] == "segmentation_pipeline.Segmentation"
         SegmentationSpec.model_validate(said["attributes"])
     else:
-        _checked(said)
+        _validate(said)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -63,7 +63,7 @@ def test_settings_in_a_line_are_settings(page: Path) -> None:
         if page.name == "defs-yaml.md":
             continue  # its examples are checked where they are made
         if name in SegmentationSpec.model_fields and name not in FeatureSpec.model_fields:
-            _checked(said)
+            _validate(said)
         elif name in FeatureSpec.model_fields:
             assert any(_is_feature(said, kind) for kind in KINDS), f"{page.name}: {span}"
 
@@ -83,7 +83,7 @@ def test_fields_named_in_a_line_are_fields(page: Path) -> None:
         part, dot, field = span.partition(":")[0].partition(".")
         if not dot or part not in SegmentationSpec.model_fields or not field.isidentifier():
             continue
-        model = _part(part)
+        model = _find_model(part)
         if model is None or part == "segmentation":
             continue
         assert field in model.model_fields, f"{page.name}: {span}"
@@ -92,7 +92,7 @@ def test_fields_named_in_a_line_are_fields(page: Path) -> None:
 def test_the_yaml_tests_look_at_something() -> None:
     """A page with a wrong setting would be found: the ways in which it is looked at refuse it."""
     with pytest.raises(ValidationError):
-        _checked({"sweep": {"k_mx": 3}})
+        _validate({"sweep": {"k_mx": 3}})
     assert not any(_is_feature({"transform": "log2"}, kind) for kind in KINDS)
-    assert _part("gates") is GatesSpec
+    assert _find_model("gates") is GatesSpec
     assert sum(span.startswith("fit: {") for page in PAGES for span in spans(page)) >= 5

@@ -20,7 +20,7 @@ def test_python_blocks_run(block: Block) -> None:
     exec(compile(block.text, str(block), "exec"), {"__name__": "documented"})
 
 
-def _defined(name: str) -> Any:
+def _define(name: str) -> Any:
     (block,) = [block for block in blocks(DOCS / "extending.md") if f"def {name}(" in block.text]
     namespace: dict[str, Any] = {"__name__": "documented"}
     exec(compile(block.text, str(block), "exec"), namespace)
@@ -32,7 +32,7 @@ def test_the_example_algorithm_finds_groups_and_labels_from_json() -> None:
     rng = np.random.default_rng(2)
     truth = np.repeat([0, 1, 2], 40)
     matrix = (np.array([[0, 0], [9, 0], [0, 9]])[truth] + rng.normal(0, 1, (120, 2))).astype(np.float32)
-    fitted = _defined("bisecting")(matrix, 3, seed=1)
+    fitted = _define("bisecting")(matrix, 3, seed=1)
     labels = assign(matrix, fitted.model).labels
     assert len({(one, other) for one, other in zip(truth.tolist(), labels.tolist(), strict=True)}) == 3
     assert (assign(matrix, FittedModel.from_json(fitted.model.to_json())).labels == labels).all()
@@ -45,6 +45,6 @@ def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bo
         n_extracted=100, n_assigned=100, n_unassigned=0, n_rejected=0, segment_sizes=sizes, silhouette=0.5,
         structure=StructureVerdict("structure", 9.0, 0.5, "groups"), parent_partition=None, parent_n_rows=None,
     )  # fmt: skip
-    result = _defined("max_segment_share")(evidence, Gate(threshold=0.9, severity="warn"))
+    result = _define("max_segment_share")(evidence, Gate(threshold=0.9, severity="warn"))
     assert (result.name, result.passed) == ("max_segment_share", passed)
     assert ("log1p" in result.message) is not passed

@@ -20,7 +20,7 @@ PAGE = (DOCS / "gates.md").read_text()
 SOURCES = sorted((Path(segmentation_pipeline.__file__).parent / "analysis" / "selection" / "diagnosis").glob("*.py"))
 
 
-def _findings() -> set[str]:
+def _collect_findings() -> set[str]:
     """The name of every finding that the diagnosis makes."""
     calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     names = [
@@ -34,7 +34,7 @@ def _findings() -> set[str]:
     return {str(ast.literal_eval(name)) for name in names}
 
 
-def _sections(level: int) -> dict[str, str]:
+def _split_sections(level: int) -> dict[str, str]:
     """The sections of a level by their heading."""
     parts = re.split(rf"^{'#' * level} (.+)$", PAGE, flags=re.MULTILINE)
     # a section ends where one above it begins
@@ -44,20 +44,20 @@ def _sections(level: int) -> dict[str, str]:
 
 def test_every_gate_has_a_section_and_no_section_is_of_none() -> None:
     """In the order in which the gates are evaluated."""
-    named = [name for name in _sections(2) if re.fullmatch(r"[a-z_]+", name)]
+    named = [name for name in _split_sections(2) if re.fullmatch(r"[a-z_]+", name)]
     assert named == list(GATE_NAMES)
 
 
 def test_every_finding_has_a_section_and_no_section_is_of_none() -> None:
     """The findings that the code makes, by the name under which the UI shows them."""
-    assert set(_sections(3)) == _findings()
-    assert len(_findings()) >= 15
+    assert set(_split_sections(3)) == _collect_findings()
+    assert len(_collect_findings()) >= 15
 
 
-@pytest.mark.parametrize("name", [*GATE_NAMES, *sorted(_findings())])
+@pytest.mark.parametrize("name", [*GATE_NAMES, *sorted(_collect_findings())])
 def test_each_says_symptom_cause_and_action(name: str) -> None:
     """At least one row, with something in each cell but, at most, the cause."""
-    text = _sections(2 if name in GATE_NAMES else 3)[name]
+    text = _split_sections(2 if name in GATE_NAMES else 3)[name]
     (rows,) = tables(text)
     assert "| symptom | cause | action |" in text
     assert rows
@@ -81,5 +81,5 @@ def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
 
 def test_the_checks_beside_the_gates_are_named() -> None:
     """Every check of an asset that is no gate."""
-    checks = {row[0].strip("`") for row in tables(_sections(2)["Checks beside the gates"])[0]}
+    checks = {row[0].strip("`") for row in tables(_split_sections(2)["Checks beside the gates"])[0]}
     assert checks == {APPROVAL, PARENTAGE, DRIFT_CHECK}

@@ -29,7 +29,7 @@ EXAMPLES = [
 ]
 
 
-def _attributes(place: str, said: Any) -> dict[str, Any]:
+def _place_example(place: str, said: Any) -> dict[str, Any]:
     """The least segmentation with the example in its place."""
     least: dict[str, Any] = LEAST[""]
     if place == "":
@@ -67,4 +67,4 @@ def test_the_example_of_a_field_is_valid_and_uses_the_field(place: str, name: st
     """It can be written into a defs.yaml, and says something about that field."""
     said = yaml.safe_load(example)
     assert name in said
-    SegmentationSpec.model_validate(_attributes(place, said))
+    SegmentationSpec.model_validate(_place_example(place, said))

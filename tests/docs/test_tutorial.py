@@ -20,7 +20,7 @@ from support.documents import ROOT, TUTORIAL, Block, blocks, words
 ELSEWHERE = {"make", "source"}
 
 
-def _script(block: Block) -> str:
+def _write_script(block: Block) -> str:
     """The block as a shell would be given it, a line before each command saying which one it is."""
     if block.file is not None:
         return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
@@ -46,7 +46,7 @@ def test_the_tutorial_works_as_it_is_written(database: str, tmp_path: Path) -> N
         if block.language != "console" and block.file is None:
             continue
         exports = "".join(f"{line}\n" for line in typed.splitlines() if line.startswith("export "))
-        script = _script(block)
+        script = _write_script(block)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", exports + script],
             cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,

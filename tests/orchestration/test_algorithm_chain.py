@@ -20,7 +20,7 @@ NUMBERS = """
     - {column: spend, kind: numeric, transform: log1p, min: 0}"""
 
 
-def _segments_by_group(chain: Chain, *, without: tuple[int, ...] = ()) -> dict[int, set[int | None]]:
+def _group_segments(chain: Chain, *, without: tuple[int, ...] = ()) -> dict[int, set[int | None]]:
     found: dict[int, set[int | None]] = {}
     for user, segment in chain.rows("SELECT user_id, segment_id FROM target"):
         if user not in without:
@@ -45,7 +45,7 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert chain.rows("SELECT segment_id FROM segmentation.shop_assignment WHERE customer_id = %s", FAR) == [(None,)]
     assert chain.rows("SELECT segment_id FROM segmentation.shop_current WHERE customer_id = %s", FAR) == [(None,)]
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = %s", FAR) == [(None,)]
-    groups = _segments_by_group(chain)
+    groups = _group_segments(chain)
     assert sorted(len(ids - {None}) for ids in groups.values()) == [1, 1, 1]
 
     # several prototypes a segment, which share out its customers
@@ -67,7 +67,7 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert (again.success, again.changed) == (True, 0)
     assert chain.rows("SELECT user_id, segment_id, last_updated FROM target ORDER BY 1") == before
     assert chain.run(MONTHS[1]).success
-    assert {group: ids - {None} for group, ids in _segments_by_group(chain, without=(7, FAR)).items()} == {
+    assert {group: ids - {None} for group, ids in _group_segments(chain, without=(7, FAR)).items()} == {
         group: ids - {None} for group, ids in groups.items()
     }
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(4,)]
@@ -80,7 +80,7 @@ def test_prototypes_of_numbers_and_categories(chain: Chain) -> None:
     assert first.success, first.problems
 
     assert chain.rows(COUNTS) == [("kprototypes", 3, N_CUSTOMERS, N_CUSTOMERS, 0, 0)]
-    groups = _segments_by_group(chain)
+    groups = _group_segments(chain)
     assert sorted(len(ids) for ids in groups.values()) == [1, 1, 1]
     ((model,),) = chain.rows("SELECT model FROM segmentation.snapshot")
     assert model["gamma"] == {"plan": 0.5}
@@ -124,4 +124,4 @@ def test_every_algorithm_goes_through_the_chain(chain: Chain, fit: str) -> None:
 
     ((segments,),) = chain.rows("SELECT array_agg(DISTINCT segment_id) FROM target WHERE segment_id IS NOT NULL")
     assert sorted(segments) == [1, 2, 3]
-    assert sorted(len(ids - {None}) for ids in _segments_by_group(chain).values()) == [1, 1, 1]
+    assert sorted(len(ids - {None}) for ids in _group_segments(chain).values()) == [1, 1, 1]

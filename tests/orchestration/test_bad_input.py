@@ -32,7 +32,7 @@ class Case:
     key: str = "id"
 
 
-def with_rows(*rows: str, columns: str = "id, x, c") -> str:
+def add_rows(*rows: str, columns: str = "id, x, c") -> str:
     """The good source with more rows."""
     return f"SELECT * FROM ({GOOD}) g UNION ALL SELECT id, x::float8, c FROM (VALUES {', '.join(rows)}) v ({columns})"
 
@@ -51,7 +51,7 @@ CASES = {
     ),
     "constant column": Case("SELECT g AS id, 5 AS x, (g % 3)::text AS c FROM generate_series(1, 100) g"),
     "infinities and not-a-number": Case(
-        with_rows("(101, 'Infinity', 'a')", "(102, '-Infinity', 'a')", "(103, 'NaN', 'a')"),
+        add_rows("(101, 'Infinity', 'a')", "(102, '-Infinity', 'a')", "(103, 'NaN', 'a')"),
         rejected={"x: infinite": 2, "x: null": 1},
     ),
     "words in a numeric column": Case(
@@ -73,7 +73,7 @@ CASES = {
     ),
     "another case than the column's": Case(GOOD, features=({**X, "column": "X"},), refused=("no column X; it has id, x, c",)),
     "null and duplicated keys": Case(
-        with_rows("(NULL::int, 1, 'a')", "(NULL, 2, 'a')", "(7, 3, 'a')"),
+        add_rows("(NULL::int, 1, 'a')", "(NULL, 2, 'a')", "(7, 3, 'a')"),
         used=99,
         rejected={"key is null": 2, "key is duplicated": 2},
     ),
@@ -134,17 +134,17 @@ CASES = {
     ),
     "no column but the key": Case("SELECT g AS id FROM generate_series(1, 100) g", features="auto", refused=("auto found no usable column",)),
     "numbers beyond all measure": Case(
-        with_rows("(101, 1e308, 'a')", "(102, -1e308, 'a')", "(103, 5e-324, 'a')"), used=101, rejected={"x: beyond 1e+100": 2}
+        add_rows("(101, 1e308, 'a')", "(102, -1e308, 'a')", "(103, 5e-324, 'a')"), used=101, rejected={"x: beyond 1e+100": 2}
     ),
     "numbers that cannot be squared": Case(
-        with_rows("(101, 1e99, 'a')"), features=({**X, "scale": "none"},), refused=("x: a value is inf units", "`max`")
+        add_rows("(101, 1e99, 'a')"), features=({**X, "scale": "none"},), refused=("x: a value is inf units", "`max`")
     ),
-    "a large number that is transformed": Case(with_rows("(101, 1e99, 'a')"), features=({**X, "transform": "auto"},), used=101),
-    "a large number, auto": Case(with_rows("(101, -1e99, 'a')", "(102, 1e99, 'a')"), features="auto", used=102),
+    "a large number that is transformed": Case(add_rows("(101, 1e99, 'a')"), features=({**X, "transform": "auto"},), used=101),
+    "a large number, auto": Case(add_rows("(101, -1e99, 'a')", "(102, 1e99, 'a')"), features="auto", used=102),
 }  # fmt: skip
 
 
-def front(chain: Chain, query: str, *, features: Any, key: str = "id", month: str = MONTHS[0]) -> RunOutcome:
+def run_front(chain: Chain, query: str, *, features: Any, key: str = "id", month: str = MONTHS[0]) -> RunOutcome:
     """Run a month through the first three assets."""
     from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
     from segmentation_pipeline.orchestration.runs.execute import run_partition
@@ -159,7 +159,7 @@ def front(chain: Chain, query: str, *, features: Any, key: str = "id", month: st
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case) -> None:
     """Whatever a source holds, the run is refused in plain words, or each row is used or rejected with its reasons."""
-    outcome = front(chain, case.query, features=case.features, key=case.key)
+    outcome = run_front(chain, case.query, features=case.features, key=case.key)
     said = "\n".join(outcome.problems)
     assert outcome.success == (not case.refused), said
     assert "Error" not in said
@@ -168,7 +168,7 @@ def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case
         assert words in said
     if case.refused:
         return
-    _, valid, encoded = (_artifact(chain, stage) for stage in FRONT)
+    _, valid, encoded = (_open_artifact(chain, stage) for stage in FRONT)
     reasons = [reason for (reason,) in chain.rows("SELECT unnest(reasons) FROM segmentation.shop_rejected")]
     assert {reason: reasons.count(reason) for reason in reasons} == case.rejected
     assert valid.rows == case.used
@@ -177,7 +177,7 @@ def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case
     assert (abs(matrix) < 1e6).all()
 
 
-def _artifact(chain: Chain, stage: str) -> Any:
+def _open_artifact(chain: Chain, stage: str) -> Any:
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))

@@ -19,7 +19,7 @@ PARENTS = """SELECT s.partition, s.version, s.status, p.partition FROM segmentat
              WHERE s.segmentation = 'shop' ORDER BY s.partition, s.version"""
 
 
-def _segments_by_group(chain: Chain, column: str = "segment_id") -> dict[int, set[int]]:
+def _group_segments(chain: Chain, column: str = "segment_id") -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for user, segment in chain.rows(f"SELECT user_id, {column} FROM target"):
         found.setdefault(group_of(user), set()).add(segment)
@@ -31,7 +31,7 @@ def test_months_keep_their_ids_and_have_the_month_before_as_parent(chain: Chain)
     before = None
     for month in MONTHS[:3]:
         assert chain.run(month).success
-        segments = _segments_by_group(chain)
+        segments = _group_segments(chain)
         assert sorted(len(ids) for ids in segments.values()) == [1, 1, 1]
         assert before in (None, segments)
         before = segments
@@ -74,9 +74,9 @@ def test_a_month_run_again_is_a_second_version_with_the_same_ids(chain: Chain) -
 def test_the_first_month_run_again_keeps_the_ids_born_in_it(chain: Chain) -> None:
     """Ids born in a replaced version are found again although there is no parent (rule 8)."""
     chain.run(MONTHS[0])
-    before = _segments_by_group(chain)
+    before = _group_segments(chain)
     chain.run(MONTHS[0])
-    assert _segments_by_group(chain) == before
+    assert _group_segments(chain) == before
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(4,)]
 
 
@@ -143,13 +143,13 @@ def test_materializations_carry_versions_and_the_source_version_follows_the_data
     versions = []
     for _ in range(2):
         chain.run(MONTHS[0])
-        versions.append(_data_version(chain, "raw_extract"))
+        versions.append(_read_data_version(chain, "raw_extract"))
     chain.execute("UPDATE facts SET spend = spend + 1 WHERE customer_id = 1 AND month = %s", MONTHS[0])
     chain.run(MONTHS[0])
-    versions.append(_data_version(chain, "raw_extract"))
+    versions.append(_read_data_version(chain, "raw_extract"))
     assert versions[0] == versions[1] != versions[2]
     for stage in CHAIN:
-        tags = _latest(chain, stage.name).tags or {}
+        tags = _read_latest(chain, stage.name).tags or {}
         assert len(tags["dagster/data_version"]) == 16
         assert tags["dagster/code_version"].startswith("0.")
 
@@ -177,7 +177,7 @@ def test_two_segmentations_live_side_by_side(chain: Chain) -> None:
     assert chain.run(MONTHS[0], name="vip").success
     counts = dict(chain.rows("SELECT segmentation, count(*) FROM segmentation.snapshot GROUP BY 1"))
     assert counts == {"shop": 1, "vip": 1}
-    assert all(len(ids) == 1 for ids in _segments_by_group(chain, "other_id").values())
+    assert all(len(ids) == 1 for ids in _group_segments(chain, "other_id").values())
 
 
 def test_a_source_without_usable_rows_fails_before_any_fit(chain: Chain) -> None:
@@ -205,14 +205,14 @@ def test_a_target_that_lacks_its_column_is_told_before_the_work(chain: Chain) ->
 def test_a_feature_that_disappears_falls_back_to_the_customers_own_history(chain: Chain) -> None:
     """Without the parent's columns the ids are carried by the customers' previous segments."""
     chain.run(MONTHS[0])
-    before = _segments_by_group(chain)
+    before = _group_segments(chain)
     text = (chain.defs / "shop" / "defs.yaml").read_text()
     text = text.replace("visits, spend, plan FROM", "spend, plan FROM").replace(
         "    - {column: visits, kind: numeric, transform: log1p, min: 0}\n", ""
     )
     (chain.defs / "shop" / "defs.yaml").write_text(text)
     assert chain.run(MONTHS[1]).success
-    assert _segments_by_group(chain) == before
+    assert _group_segments(chain) == before
     evidence = chain.rows("SELECT metrics->>'evidence' FROM segmentation.snapshot WHERE partition = %s", MONTHS[1])
     assert "visits" in evidence[0][0]
 
@@ -245,17 +245,17 @@ def test_the_saved_model_gives_the_written_labels_again(chain: Chain) -> None:
 def test_plots_are_on_the_materializations(chain: Chain, stage: str, plots: set[str]) -> None:
     """The figures of the sweep and of the segments are PNG images in the metadata."""
     chain.run(MONTHS[0])
-    metadata = _latest(chain, stage).metadata
+    metadata = _read_latest(chain, stage).metadata
     pictures = {name for name, value in metadata.items() if "data:image/png;base64,iVBOR" in str(value.value)}
     assert pictures == plots
 
 
-def _latest(chain: Chain, stage: str) -> dg.AssetMaterialization:
+def _read_latest(chain: Chain, stage: str) -> dg.AssetMaterialization:
     event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
     assert event is not None
     assert event.asset_materialization is not None
     return event.asset_materialization
 
 
-def _data_version(chain: Chain, stage: str) -> str:
-    return (_latest(chain, stage).tags or {})["dagster/data_version"]
+def _read_data_version(chain: Chain, stage: str) -> str:
+    return (_read_latest(chain, stage).tags or {})["dagster/data_version"]

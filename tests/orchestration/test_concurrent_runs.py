@@ -54,7 +54,7 @@ def gate(chain: Chain) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefinition, str]) -> list[bool]:
+def _run_at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefinition, str]) -> list[bool]:
     """Start a process for each job, let them all queue up for the lock, then open it; gives how each ended."""
     pids = [start(job, month) for job, month in jobs]
     wait_for_backends(chain, count=len(jobs), waiting=True)
@@ -62,7 +62,7 @@ def _at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefiniti
     return [ended_well(pid) for pid in pids]
 
 
-def _books_are_right(chain: Chain) -> None:
+def _check_books(chain: Chain) -> None:
     """Each month is published once, the latest is current, and the target is what its history says."""
     published = "SELECT snapshot_id, partition FROM segmentation.snapshot WHERE status = 'published' ORDER BY as_of"
     found = chain.rows(published)
@@ -83,14 +83,14 @@ def test_two_processes_publish_the_same_snapshot(chain: Chain, gate: psycopg.Con
     gate.rollback()
     assert not run(alignment(), MARCH).problems
     gate.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
-    assert _at_once(chain, gate, (publication(), MARCH), (publication(), MARCH)) == [True, True]
+    assert _run_at_once(chain, gate, (publication(), MARCH), (publication(), MARCH)) == [True, True]
     assert chain.rows(BOOKS)[2:] == [(MARCH, 1, "published", FEBRUARY, 1)]
-    _books_are_right(chain)
+    _check_books(chain)
 
 
 def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psycopg.Connection) -> None:
     """Two versions are aligned one after the other; whichever is published, the books are right."""
-    ended = _at_once(chain, gate, (two_stages(), MARCH), (two_stages(), MARCH))
+    ended = _run_at_once(chain, gate, (two_stages(), MARCH), (two_stages(), MARCH))
     assert any(ended)
     books = chain.rows(BOOKS)[2:]
     assert [row[:2] for row in books] == [(MARCH, 1), (MARCH, 2)]
@@ -98,7 +98,7 @@ def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psyc
     # version 1 is replaced by 2, or comes too late and is refused
     assert books[0][2] in {"superseded", "candidate"}
     assert books[1][2] == "published"
-    _books_are_right(chain)
+    _check_books(chain)
 
 
 def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connection) -> None:
@@ -114,7 +114,7 @@ def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connect
         (FEBRUARY, 2, "published", JANUARY, 1),
         (MARCH, 1, "published", FEBRUARY, 2),
     ]
-    _books_are_right(chain)
+    _check_books(chain)
 
 
 def test_two_months_through_the_whole_chain(chain: Chain) -> None:
@@ -132,7 +132,7 @@ def test_two_months_through_the_whole_chain(chain: Chain) -> None:
         time.sleep(5)
     assert [ended_well(pid) for pid in pids] == [True, True]
     assert chain.rows(BOOKS)[1:] == [(FEBRUARY, 1, "published", JANUARY, 1), (MARCH, 1, "published", FEBRUARY, 1)]
-    _books_are_right(chain)
+    _check_books(chain)
 
 
 def _wait_for_run(month: str) -> None:

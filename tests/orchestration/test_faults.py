@@ -31,7 +31,7 @@ OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _retry_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a moment only before another try."""
     monkeypatch.setattr(retries, "RETRY_SECONDS", 0.05)
 
@@ -43,7 +43,7 @@ def shop_job() -> dg.JobDefinition:
     return load_definitions().resolve_job_def("shop")
 
 
-def _losing_the_connection(chain: Chain, function: Callable[..., Any], *, times: int) -> Callable[..., Any]:
+def _lose_connection(chain: Chain, function: Callable[..., Any], *, times: int) -> Callable[..., Any]:
     """The function, whose database connection is ended just before it works, as often as this."""
     left = [times]
 
@@ -57,7 +57,7 @@ def _losing_the_connection(chain: Chain, function: Callable[..., Any], *, times:
     return wrapped
 
 
-def _losing_the_source(chain: Chain) -> Callable[..., Iterator[pa.RecordBatch]]:
+def _lose_source(chain: Chain) -> Callable[..., Iterator[pa.RecordBatch]]:
     """Reading batches, whose connection is ended once, before the first one."""
     read, left = extraction._read, [1]
 
@@ -70,11 +70,11 @@ def _losing_the_source(chain: Chain) -> Callable[..., Iterator[pa.RecordBatch]]:
     return wrapped
 
 
-def _statuses(chain: Chain) -> list[tuple[Any, ...]]:
+def _read_statuses(chain: Chain) -> list[tuple[Any, ...]]:
     return chain.rows("SELECT partition, version, status FROM segmentation.snapshot ORDER BY snapshot_id")
 
 
-def _leftovers(chain: Chain) -> list[str]:
+def _find_leftovers(chain: Chain) -> list[str]:
     """What a failed step left on disk or in the database: there must be nothing."""
     from segmentation_pipeline.orchestration.discovery import segmentations
 
@@ -100,25 +100,27 @@ def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypat
         .replace("SELECT customer_id, visits, spend, plan FROM facts", query)
     )
     (chain.defs / "shop" / "defs.yaml").write_text(text)
-    monkeypatch.setattr(extraction, "_read", _losing_the_source(chain))
+    monkeypatch.setattr(extraction, "_read", _lose_source(chain))
     for module, name in ((assignments, "record_rejected"), (snapshots, "record"), (publication, "write_segments")):
-        monkeypatch.setattr(module, name, _losing_the_connection(chain, getattr(module, name), times=1))
+        monkeypatch.setattr(module, name, _lose_connection(chain, getattr(module, name), times=1))
 
     outcome = chain.run(MONTHS[0])
 
     assert outcome.success, outcome.problems
     retried = [
-        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event
+        for event in _read_events(chain, outcome.run_id)
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
     assert [event.step_key.removeprefix("shop__") for event in retried] == [
         "raw_extract", "validated_rows", "aligned_segments", "published_segments"
     ]  # fmt: skip
-    assert _statuses(chain) == [(MONTHS[0], 1, "published")]
+    assert _read_statuses(chain) == [(MONTHS[0], 1, "published")]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(N_CUSTOMERS - 1,)]
     assert chain.rows("SELECT key, reasons FROM segmentation.shop_rejected") == [
         ("7", ["spend: log1p needs > -1", "spend: below 0"])
     ]
-    assert _leftovers(chain) == []
+    assert _find_leftovers(chain) == []
 
 
 def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
@@ -126,16 +128,14 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
 ) -> None:
     """A publication that always loses its connection fails with the old state; from failure, only it runs again."""
     with monkeypatch.context() as broken:
-        broken.setattr(
-            publication, "write_segments", _losing_the_connection(chain, publication.write_segments, times=99)
-        )
+        broken.setattr(publication, "write_segments", _lose_connection(chain, publication.write_segments, times=99))
         outcome = chain.run(MONTHS[0])
     assert not outcome.success
     assert "PostgreSQL ended the transaction" in outcome.problems[0]
     assert "It was tried 3 times" in outcome.problems[0]
-    assert _statuses(chain) == [(MONTHS[0], 1, "candidate")]
+    assert _read_statuses(chain) == [(MONTHS[0], 1, "candidate")]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(0,)]
-    assert _leftovers(chain) == []
+    assert _find_leftovers(chain) == []
 
     again = dg.execute_job(
         dg.reconstructable(shop_job),
@@ -145,7 +145,7 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
     )
     assert again.success
     assert {event.step_key for event in again.all_events if event.is_step_success} == {"shop__published_segments"}
-    assert _statuses(chain) == [(MONTHS[0], 1, "published")]
+    assert _read_statuses(chain) == [(MONTHS[0], 1, "published")]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(N_CUSTOMERS,)]
 
 
@@ -153,11 +153,11 @@ def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatc
     """Somebody updates the target's rows in the other order: both end, and the segments are all there."""
     write, started = publication.write_segments, threading.Event()
 
-    def told(*arguments: Any, **named: Any) -> Any:
+    def announce_and_write(*arguments: Any, **named: Any) -> Any:
         started.set()
         return write(*arguments, **named)
 
-    def other_session() -> None:
+    def lock_rows_in_other_order() -> None:
         with psycopg.connect(chain.url) as connection:
             connection.execute("SET deadlock_timeout = '20s'")  # so that it is ours that PostgreSQL ends
             connection.execute("UPDATE target SET other_id = 1 WHERE user_id = %s", [N_CUSTOMERS])
@@ -167,16 +167,18 @@ def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatc
                 time.sleep(0.02)
             connection.execute("UPDATE target SET other_id = 1")
 
-    monkeypatch.setattr(publication, "write_segments", told)
+    monkeypatch.setattr(publication, "write_segments", announce_and_write)
     locked = threading.Event()
-    thread = threading.Thread(target=other_session)
+    thread = threading.Thread(target=lock_rows_in_other_order)
     thread.start()
     assert locked.wait(30)
     outcome = chain.run(MONTHS[0])
     thread.join(60)
     assert outcome.success, outcome.problems
     retried = [
-        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event
+        for event in _read_events(chain, outcome.run_id)
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
     assert [event.step_key for event in retried] == ["shop__published_segments"]
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL AND other_id = 1") == [(N_CUSTOMERS,)]
@@ -191,9 +193,11 @@ def test_a_slow_query_ends_at_once(chain: Chain) -> None:
     assert not outcome.success
     assert "canceling statement due to statement timeout" in outcome.problems[0]
     assert not [
-        event for event in _events(chain, outcome.run_id) if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+        event
+        for event in _read_events(chain, outcome.run_id)
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
     ]
-    assert _leftovers(chain) == []
+    assert _find_leftovers(chain) == []
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 ) -> None:
     """Writing an artifact to a full disk ends the stage in plain words; with room again the stage can be materialized."""
 
-    def full(*_: Any, **__: Any) -> None:
+    def raise_full_disk(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     names = [member.name for member in CHAIN]
@@ -217,27 +221,27 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     for earlier in chain_to[:-1]:
         assert chain.materialize(earlier, MONTHS[0]).success
     with monkeypatch.context() as broken:
-        broken.setattr(owner, name, full)
+        broken.setattr(owner, name, raise_full_disk)
         result = chain.materialize(stage, MONTHS[0])
     assert not result.success
     said = result.failure_data_for_node(f"shop__{stage}").user_failure_data.description
     assert said.startswith(f"{stage} of {MONTHS[0]} could not be written: [Errno 28] No space left on device.")
     assert "SEGMENTATION_HOME" in said
-    assert _leftovers(chain) == []
+    assert _find_leftovers(chain) == []
     assert chain.materialize(stage, MONTHS[0]).success
 
 
-def _events(chain: Chain, run_id: str) -> list[dg.DagsterEvent]:
+def _read_events(chain: Chain, run_id: str) -> list[dg.DagsterEvent]:
     return [entry.dagster_event for entry in chain.instance.all_logs(run_id) if entry.dagster_event is not None]
 
 
 def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory cannot be had the stage ends with what there is and what to do, not with a traceback of numpy's."""
 
-    def too_much(*_: Any, **__: Any) -> None:
+    def raise_memory_error(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 9.31 GiB for an array")
 
-    monkeypatch.setattr(final_fit, "fit_model", too_much)
+    monkeypatch.setattr(final_fit, "fit_model", raise_memory_error)
 
     outcome = chain.run(MONTHS[0])
 
@@ -245,7 +249,7 @@ def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.Monk
     (said,) = [problem for problem in outcome.problems if "out of memory" in problem]
     assert "Unable to allocate 9.31 GiB for an array" in said
     assert "GiB. Raise the limit" in said
-    assert _statuses(chain) == []
+    assert _read_statuses(chain) == []
 
 
 def test_too_little_memory_is_refused_before_the_rows_are_worked_on(
@@ -260,7 +264,7 @@ def test_too_little_memory_is_refused_before_the_rows_are_worked_on(
     (said,) = [problem for problem in outcome.problems if "SEGMENTATION_MEMORY_LIMIT has 0.1 GiB" in problem]
     assert "customers x 3 columns need about 0.2 GiB" in said
     assert "raise the limit to" in said
-    assert _statuses(chain) == []
+    assert _read_statuses(chain) == []
     assert chain.rows("SELECT count(*) FROM target WHERE segment_id IS NOT NULL") == [(0,)]
     monkeypatch.delenv("SEGMENTATION_MEMORY_LIMIT")
     assert chain.run(MONTHS[0]).success

@@ -25,7 +25,7 @@ FEATURES = """
 RICH = 17
 
 
-def _with_dates(chain: Chain) -> None:
+def _add_dates(chain: Chain) -> None:
     """Give every customer the day of joining, by group; one is beyond all others, one has no spend, one a future date."""
     chain.execute("ALTER TABLE facts ADD COLUMN joined date")
     chain.execute("UPDATE facts SET joined = month - (30 + 200 * (customer_id %% 3) + customer_id %% 7)")
@@ -38,7 +38,7 @@ def _with_dates(chain: Chain) -> None:
     path.write_text(path.read_text().replace("visits, spend, plan FROM", "visits, spend, plan, joined FROM"))
 
 
-def _artifact(chain: Chain, stage: str, run_id: str, partition: str) -> Path:
+def _open_artifact(chain: Chain, stage: str, run_id: str, partition: str) -> Path:
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     return segmentations()["shop"].store.folder(stage, partition, run_id)
@@ -46,7 +46,7 @@ def _artifact(chain: Chain, stage: str, run_id: str, partition: str) -> Path:
 
 def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> None:
     """Every customer is labelled or rejected, the outlier is no part of the fit, and the ids hold in the next month."""
-    _with_dates(chain)
+    _add_dates(chain)
     first = chain.run(MONTHS[0])
     assert first.success, first.problems
 
@@ -58,15 +58,15 @@ def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> Non
     assert RICH in labelled
     assert 31 in labelled
 
-    days = pq.read_table(_artifact(chain, "validated_rows", first.run_id, MONTHS[0]) / "rows.parquet").to_pandas()
+    days = pq.read_table(_open_artifact(chain, "validated_rows", first.run_id, MONTHS[0]) / "rows.parquet").to_pandas()
     # joined 30 + 200 + 1 days before the month began, and the month has 31
     assert days.set_index("customer_id").loc[1, "joined"] == 31 + 30 + 200 + 1
-    encoded = _artifact(chain, "encoded_features", first.run_id, MONTHS[0])
+    encoded = _open_artifact(chain, "encoded_features", first.run_id, MONTHS[0])
     outliers = pq.read_table(encoded / "outliers.parquet").column("row").to_pylist()
     assert [int(days["customer_id"].iloc[row]) for row in outliers] == [RICH]
     encoding = json.loads((encoded / "encoding.json").read_text())
     assert sum(encoding["pca"]["explained"]) > 0.95
-    swept = json.loads((_artifact(chain, "k_sweep", first.run_id, MONTHS[0]) / "sweep.json").read_text())
+    swept = json.loads((_open_artifact(chain, "k_sweep", first.run_id, MONTHS[0]) / "sweep.json").read_text())
     assert swept["n_rows"] == N_CUSTOMERS - 3
 
     second = chain.run(MONTHS[1])
@@ -89,7 +89,7 @@ def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:
     from segmentation_pipeline.model import Encoding, FittedModel
     from segmentation_pipeline.orchestration.discovery import segmentations
 
-    _with_dates(chain)
+    _add_dates(chain)
     run = chain.run(MONTHS[0])
     encoding, model = chain.rows("SELECT encoding, model FROM segmentation.snapshot")[0]
     store = segmentations()["shop"].store
@@ -107,7 +107,7 @@ def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:
 
 def test_a_date_that_is_no_feature_any_more_leaves_the_ids_to_the_history(chain: Chain) -> None:
     """The parent's encoding reads days; a month that has the column as dates only goes by the customers' segments."""
-    _with_dates(chain)
+    _add_dates(chain)
     assert chain.run(MONTHS[0]).success
     before = dict(chain.rows("SELECT customer_id, segment_id FROM segmentation.shop_assignment"))
     path = chain.defs / "shop" / "defs.yaml"

@@ -31,20 +31,20 @@ def asked(chain: Chain) -> Chain:
     return chain
 
 
-def _statuses(chain: Chain) -> list[tuple[str, int, str]]:
+def _read_statuses(chain: Chain) -> list[tuple[str, int, str]]:
     return [row[:3] for row in chain.rows(PARENTS)]
 
 
-def _reasons(chain: Chain) -> list[str]:
+def _read_reasons(chain: Chain) -> list[str]:
     """Why the waiting snapshot waits, as it is stored."""
     return list(chain.rows("SELECT metrics->'approval' FROM segmentation.snapshot WHERE status = 'waiting'")[0][0])
 
 
-def _target(chain: Chain) -> list[tuple[object, ...]]:
+def _read_target(chain: Chain) -> list[tuple[object, ...]]:
     return chain.rows("SELECT xmin::text, * FROM target ORDER BY user_id")
 
 
-def _check(chain: Chain) -> dg.AssetCheckEvaluation:
+def _read_check(chain: Chain) -> dg.AssetCheckEvaluation:
     """The latest word of the check `approval`."""
     key = dg.AssetCheckKey(dg.AssetKey(["shop", "aligned_segments"]), "approval")
     record = chain.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
@@ -54,7 +54,7 @@ def _check(chain: Chain) -> dg.AssetCheckEvaluation:
     return evaluation
 
 
-def _failure(result: dg.ExecuteInProcessResult) -> str:
+def _read_failure(result: dg.ExecuteInProcessResult) -> str:
     """What the failed op said."""
     assert not result.success
     data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
@@ -64,19 +64,19 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
 
 def test_a_birth_waits_blocks_later_months_and_is_published_when_approved(asked: Chain) -> None:
     """Reasons, the check and the block; by hand it is refused; approved from the UI it is published and the next month runs."""
-    assert _reasons(asked) == REASONS
-    check = _check(asked)
+    assert _read_reasons(asked) == REASONS
+    check = _read_check(asked)
     assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
     for told in (*REASONS, "segmentation approve shop 2", "segmentation decline shop 2"):
         assert told in (check.description or "")
-    before = _target(asked)
+    before = _read_target(asked)
     blocked = asked.run(MONTHS[2])
     assert not blocked.success
     assert "snapshot 2 (2024-02-01 v1) waits for a person, so 2024-03-01 cannot be aligned" in blocked.problems[0]
     assert "segmentation approve shop 2" in blocked.problems[0]
     by_hand = asked.materialize("published_segments", MONTHS[1])
-    assert "It waits for a person: segmentation approve shop 2" in _failure(by_hand)
-    assert _target(asked) == before
+    assert "It waits for a person: segmentation approve shop 2" in _read_failure(by_hand)
+    assert _read_target(asked) == before
 
     done = asked.decide("approve", snapshot_id=2, who="anna", reason="spring campaign")
     assert done.success
@@ -84,11 +84,11 @@ def test_a_birth_waits_blocks_later_months_and_is_published_when_approved(asked:
     assert [(run.status, run.asset_selection or run.job_name) for run in runs] == [
         (dg.DagsterRunStatus.SUCCESS, "shop")
     ]
-    assert _check(asked).passed
-    assert "is approved by anna" in (_check(asked).description or "")
+    assert _read_check(asked).passed
+    assert "is approved by anna" in (_read_check(asked).description or "")
     assert {row[0] for row in asked.rows("SELECT DISTINCT segment_id FROM target")} == {1, 2, 3, 4}
     again = asked.decide("approve", snapshot_id=2, who="ben")
-    assert "snapshot 2 (2024-02-01 v1) is published" in _failure(again)
+    assert "snapshot 2 (2024-02-01 v1) is published" in _read_failure(again)
 
     assert asked.run(MONTHS[2]).receipt is not None
     assert asked.rows(PARENTS) == [
@@ -102,9 +102,9 @@ def test_a_declined_month_lets_the_next_one_go_on(asked: Chain) -> None:
     """Declined from the UI it is not published, not even by hand; the next month has January as its parent and waits itself."""
     assert asked.decide("decline", snapshot_id=2, who="anna", reason="wrong import").success
     assert asked.rows("SELECT action, who, reason FROM segmentation.decision") == [("decline", "anna", "wrong import")]
-    assert "is declined by anna" in (_check(asked).description or "")
-    assert "declined" in _failure(asked.materialize("published_segments", MONTHS[1]))
-    assert "anna declined it" in _failure(asked.decide("approve", snapshot_id=2, who="ben"))
+    assert "is declined by anna" in (_read_check(asked).description or "")
+    assert "declined" in _read_failure(asked.materialize("published_segments", MONTHS[1]))
+    assert "anna declined it" in _read_failure(asked.decide("approve", snapshot_id=2, who="ben"))
     assert asked.run(MONTHS[2]).waiting is not None
     assert asked.rows(PARENTS)[2] == (MONTHS[2], 1, "waiting", MONTHS[0])
 
@@ -115,19 +115,19 @@ def test_a_rerun_replaces_the_waiting_version_unless_its_gates_fail(asked: Chain
     asked.execute("CREATE TABLE kept AS SELECT * FROM facts")
     drop_most_of(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
-    assert _statuses(asked)[1:] == [(MONTHS[1], 1, "waiting"), (MONTHS[1], 2, "rejected")]
+    assert _read_statuses(asked)[1:] == [(MONTHS[1], 1, "waiting"), (MONTHS[1], 2, "rejected")]
     asked.execute("DELETE FROM facts")
     asked.execute("INSERT INTO facts SELECT * FROM kept")
     again = asked.run(MONTHS[1])
     assert again.waiting is not None
-    assert _statuses(asked)[1:] == [
+    assert _read_statuses(asked)[1:] == [
         (MONTHS[1], 1, "declined"),
         (MONTHS[1], 2, "rejected"),
         (MONTHS[1], 3, "waiting"),
     ]
     decision = asked.rows("SELECT snapshot_id, action, who, reason FROM segmentation.decision")
     assert decision == [(2, "decline", f"run {again.run_id[:8]}", "replaced by version 3")]
-    assert _reasons(asked) == REASONS
+    assert _read_reasons(asked) == REASONS
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_approving_publishes_that_snapshot_though_a_later_rerun_was_rejected(ask
     drop_most_of(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
     assert asked.decide("approve", snapshot_id=2, who="anna").success
-    assert _statuses(asked)[1:] == [(MONTHS[1], 1, "published"), (MONTHS[1], 2, "rejected")]
+    assert _read_statuses(asked)[1:] == [(MONTHS[1], 1, "published"), (MONTHS[1], 2, "rejected")]
     history = "SELECT snapshot_id, count(*) FROM segmentation.shop_assignment GROUP BY 1 ORDER BY 1"
     assert asked.rows(history) == [(1, 300), (2, 300)]
 
@@ -145,12 +145,12 @@ def test_approving_publishes_that_snapshot_though_a_later_rerun_was_rejected(ask
 def test_an_approval_whose_publication_failed_is_repaired_by_approving_again(asked: Chain) -> None:
     """The target refuses: the decision is kept, the job says why; approving again publishes."""
     asked.execute("ALTER TABLE target RENAME COLUMN segment_id TO hidden")
-    assert "lacks columns" in _failure(asked.decide("approve", snapshot_id=2, who="anna"))
-    assert _statuses(asked)[1] == (MONTHS[1], 1, "waiting")
+    assert "lacks columns" in _read_failure(asked.decide("approve", snapshot_id=2, who="anna"))
+    assert _read_statuses(asked)[1] == (MONTHS[1], 1, "waiting")
     asked.execute("ALTER TABLE target RENAME COLUMN hidden TO segment_id")
     assert "was approved by anna and is not published yet" in asked.run(MONTHS[2]).problems[0]
     assert asked.decide("approve", snapshot_id=2, who="ben").success
-    assert _statuses(asked)[1] == (MONTHS[1], 1, "published")
+    assert _read_statuses(asked)[1] == (MONTHS[1], 1, "published")
     assert asked.rows("SELECT action, who FROM segmentation.decision") == [("approve", "anna")]
 
 
@@ -178,7 +178,7 @@ def test_after_a_rollback_the_next_month_builds_on_the_restored_one(chain: Chain
     assert observed.asset_observation is not None
     assert observed.partition_key == MONTHS[0]
     assert observed.asset_observation.metadata["changed"].value == 50
-    assert "is the current one already" in _failure(chain.decide("rollback", snapshot_id=1, who="anna"))
+    assert "is the current one already" in _read_failure(chain.decide("rollback", snapshot_id=1, who="anna"))
     assert chain.run(MONTHS[2]).success
     assert chain.rows(PARENTS) == [
         (MONTHS[0], 1, "published", None),
@@ -192,10 +192,10 @@ def test_manual_waits_for_every_month(chain: Chain) -> None:
     """The first month waits too, and a month without changes after it."""
     write_defs(chain.defs, approval="manual")
     assert chain.run(MONTHS[0]).waiting is not None
-    assert _reasons(chain) == ["publish.approval is manual: every snapshot waits for a person"]
+    assert _read_reasons(chain) == ["publish.approval is manual: every snapshot waits for a person"]
     assert chain.decide("approve", snapshot_id=1, who="anna").success
     assert chain.run(MONTHS[1]).waiting is not None
-    assert _statuses(chain) == [(MONTHS[0], 1, "published"), (MONTHS[1], 1, "waiting")]
+    assert _read_statuses(chain) == [(MONTHS[0], 1, "published"), (MONTHS[1], 1, "waiting")]
 
 
 @pytest.mark.slow
@@ -204,12 +204,12 @@ def test_a_calm_month_is_published_on_change(chain: Chain) -> None:
     write_defs(chain.defs, approval="on_change")
     for month in MONTHS[:2]:
         assert chain.run(month).receipt is not None
-    assert _check(chain).passed
+    assert _read_check(chain).passed
     chain.execute("UPDATE facts f SET visits = g.visits, spend = g.spend, plan = g.plan FROM facts g "
                   "WHERE g.month = f.month AND f.month = %s AND g.customer_id = (f.customer_id + 1 - 1) %% 300 + 1", MONTHS[2])  # fmt: skip
     moved = chain.run(MONTHS[2])
     assert moved.waiting is not None
-    assert _reasons(chain) == ["300 of 300 customers change segment: 100.0%, more than gates.max_moved 0.3"]
+    assert _read_reasons(chain) == ["300 of 300 customers change segment: 100.0%, more than gates.max_moved 0.3"]
 
 
 def test_segments_are_renamed_from_the_ui(chain: Chain) -> None:
@@ -219,15 +219,15 @@ def test_segments_are_renamed_from_the_ui(chain: Chain) -> None:
     assert chain.decide("rename", segment_id=2, name="Old gold").success
     named = "SELECT name, name_source, description FROM segmentation.segment WHERE segment_id = 2"
     assert chain.rows(named) == [("Old gold", "person", "They pay.")]
-    assert "shop has no segment 99" in _failure(chain.decide("rename", segment_id=99, name="Nobody"))
-    assert "the name is empty" in _failure(chain.decide("rename", segment_id=2, name=" "))
+    assert "shop has no segment 99" in _read_failure(chain.decide("rename", segment_id=99, name="Nobody"))
+    assert "the name is empty" in _read_failure(chain.decide("rename", segment_id=2, name=" "))
 
 
 def test_the_forms_defaults_are_the_waiting_snapshot_and_no_name(asked: Chain) -> None:
     """Only the person must be named to approve; a rollback must name its snapshot too, and is told which there are."""
-    assert "who is empty" in _failure(asked.decide("approve"))
-    assert "snapshot 1 (2024-01-01 v1)" in _failure(asked.decide("rollback", who="anna"))
+    assert "who is empty" in _read_failure(asked.decide("approve"))
+    assert "snapshot 1 (2024-01-01 v1)" in _read_failure(asked.decide("rollback", who="anna"))
     assert asked.decide("approve", who=" anna ").success
-    assert _statuses(asked)[1] == (MONTHS[1], 1, "published")
+    assert _read_statuses(asked)[1] == (MONTHS[1], 1, "published")
     assert asked.rows("SELECT snapshot_id, action, who FROM segmentation.decision") == [(2, "approve", "anna")]
-    assert "no snapshot waits" in _failure(asked.decide("decline", who="anna"))
+    assert "no snapshot waits" in _read_failure(asked.decide("decline", who="anna"))

@@ -37,7 +37,7 @@ TABLES = """SELECT substring(c.relname FROM '^shop_assignment_(.*)$'), i.inhpare
             WHERE n.nspname = 'segmentation' AND c.relkind = 'r' AND c.relname LIKE 'shop\\_assignment\\_%%'"""
 
 
-def _window(job: dg.JobDefinition) -> tuple[float, float]:
+def _measure_window(job: dg.JobDefinition) -> tuple[float, float]:
     """From when to when after its start a process that is left alone works on both stages, in seconds."""
     began = time.time()
     assert ended_well(start(job, FEBRUARY))
@@ -49,7 +49,7 @@ def _window(job: dg.JobDefinition) -> tuple[float, float]:
     return min(steps), max(steps)
 
 
-def _is_whole(chain: Chain, *, before: int) -> bool:
+def _check_whole(chain: Chain, *, before: int) -> bool:
     """See that the database shows the state with `before` as current or a newer one; gives whether it is the newer."""
     ((pointer,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
     statuses = dict(chain.rows("SELECT snapshot_id, status FROM segmentation.snapshot"))
@@ -88,8 +88,8 @@ def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
     job = two_stages()
     chain.execute("UPDATE target SET segment_id = NULL")
     ((before,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
-    begin, end = _window(job)
-    assert _is_whole(chain, before=before)
+    begin, end = _measure_window(job)
+    assert _check_whole(chain, before=before)
     # a little beyond the end: the first process that was left alone may have been a fast one
     moments = np.random.default_rng(SEED).uniform(begin, end + (end - begin) / 4, N_KILLS)
     newer = 0
@@ -103,12 +103,12 @@ def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
         os.waitpid(pid, 0)
         # until the server has noticed that its client is gone, a transaction may still hold its locks
         wait_for_backends(chain, count=0)
-        newer += _is_whole(chain, before=before)
+        newer += _check_whole(chain, before=before)
         chain.execute("UPDATE target SET segment_id = NULL")
         ((before,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
         outcome = run(job, FEBRUARY)
         assert outcome.success, outcome.problems
-        assert _is_whole(chain, before=before)
+        assert _check_whole(chain, before=before)
     print(f"{newer} of {N_KILLS} kills left the new state")
     chain.execute("DROP TRIGGER slowly ON target")
 

@@ -29,7 +29,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def _health(instance: dg.DagsterInstance, tags: dict[str, str]) -> tuple[WorkerStatus, str]:
+def _check_health(instance: dg.DagsterInstance, tags: dict[str, str]) -> tuple[WorkerStatus, str]:
     run = dg.DagsterRun(job_name="shop", status=dg.DagsterRunStatus.STARTED, tags=tags)
     instance.add_run(run)
     assert isinstance(instance.run_launcher, WatchedRunLauncher)
@@ -48,7 +48,7 @@ def test_the_code_location_is_asked(
     """A run is there as long as its code location knows it; after a restart it does not, and memory is named."""
     answer = serialize_value(CanCancelExecutionResult(can_cancel=known))
     monkeypatch.setattr(DagsterGrpcClient, "can_cancel_execution", lambda *_, **__: answer)
-    found, said = _health(instance, LAUNCHED)
+    found, said = _check_health(instance, LAUNCHED)
     assert found is status
     assert known or "out of memory" in said
 
@@ -58,18 +58,18 @@ def test_a_code_location_that_does_not_answer_ends_no_run(
 ) -> None:
     """It may be busy, or starting again: then it is asked later."""
 
-    def unreachable(*_: object, **__: object) -> str:
+    def raise_unreachable(*_: object, **__: object) -> str:
         message = "busy"
         raise DagsterUserCodeUnreachableError(message)
 
-    monkeypatch.setattr(DagsterGrpcClient, "can_cancel_execution", unreachable)
-    assert _health(instance, LAUNCHED)[0] is WorkerStatus.RUNNING
+    monkeypatch.setattr(DagsterGrpcClient, "can_cancel_execution", raise_unreachable)
+    assert _check_health(instance, LAUNCHED)[0] is WorkerStatus.RUNNING
 
 
 def test_a_run_of_the_command_line_is_known_by_its_process(instance: dg.DagsterInstance) -> None:
     """It runs as long as its process does; one of another machine cannot be asked and counts as running."""
     own = make_process_tag()
     host = own.rsplit(":", 2)[0]
-    assert _health(instance, {PROCESS_TAG: own})[0] is WorkerStatus.RUNNING
-    assert _health(instance, {PROCESS_TAG: f"{host}:{2**22 + 1}:0"})[0] is WorkerStatus.NOT_FOUND
-    assert _health(instance, {PROCESS_TAG: "elsewhere:1:0"})[0] is WorkerStatus.RUNNING
+    assert _check_health(instance, {PROCESS_TAG: own})[0] is WorkerStatus.RUNNING
+    assert _check_health(instance, {PROCESS_TAG: f"{host}:{2**22 + 1}:0"})[0] is WorkerStatus.NOT_FOUND
+    assert _check_health(instance, {PROCESS_TAG: "elsewhere:1:0"})[0] is WorkerStatus.RUNNING

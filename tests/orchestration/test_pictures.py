@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from support.chain import Chain
 
 
-def _png(value: dg.MetadataValue) -> tuple[int, int]:
+def _read_png(value: dg.MetadataValue) -> tuple[int, int]:
     """Width and height of the picture inside the markdown."""
     data = base64.b64decode(str(value.value).rpartition("base64,")[2].rstrip(")"))
     assert data.startswith(b"\x89PNG")
@@ -24,7 +24,7 @@ def _png(value: dg.MetadataValue) -> tuple[int, int]:
     return width, height
 
 
-def _shown(chain: Chain, stage: str) -> dict[str, dg.MetadataValue]:
+def _read_shown(chain: Chain, stage: str) -> dict[str, dg.MetadataValue]:
     event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage]))
     assert event is not None
     assert event.asset_materialization is not None
@@ -46,15 +46,15 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
     swept = segmentations()["shop"].store.folder("k_sweep", MONTHS[0], outcome.run_id)
     table = pq.read_table(swept / "silhouettes.parquet").to_pandas()
     sweep = json.loads((swept / "sweep.json").read_text())
-    assert _png(_shown(chain, "k_sweep")["silhouettes"])[0] == 792
+    assert _read_png(_read_shown(chain, "k_sweep")["silhouettes"])[0] == 792
     # three hundred are few enough to be shown whole: the mean of what is shown is the one that is told
     assert (len(table), sorted(table["cluster"].unique())) == (N_CUSTOMERS, [0, 1, 2])
     chosen = next(candidate for candidate in sweep["candidates"] if candidate["k"] == 3)
     assert np.isclose(table["silhouette"].mean(), chosen["silhouette"])
     assert np.allclose(table.groupby("cluster")["silhouette"].mean(), sweep["cluster_silhouettes"])
 
-    shown = _shown(chain, "aligned_segments")
-    assert {_png(shown[name])[0] for name in ("sizes", "profiles", "customers")} == {792}
+    shown = _read_shown(chain, "aligned_segments")
+    assert {_read_png(shown[name])[0] for name in ("sizes", "profiles", "customers")} == {792}
     aligned = segmentations()["shop"].store.folder("aligned_segments", MONTHS[0], outcome.run_id)
     rules = json.loads((aligned / "rules.json").read_text())
     assert rules["fidelity"] == shown["rules_fidelity"].value == 1.0

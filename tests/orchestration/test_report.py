@@ -40,21 +40,21 @@ class Shown:
         return [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in found.findall("./tbody/tr")]
 
 
-def _report(chain: Chain, partition: str, run_id: str) -> Shown:
+def _read_report(chain: Chain, partition: str, run_id: str) -> Shown:
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     folder = segmentations()["shop"].store.folder(SEGMENT_REPORT.name, partition, run_id)
     return Shown((folder / "report.html").read_bytes())
 
 
-def _command(file: Path, *arguments: str) -> tuple[int, str, Shown | None]:
+def _run_command(file: Path, *arguments: str) -> tuple[int, str, Shown | None]:
     from segmentation_pipeline.cli import main
 
     result = CliRunner().invoke(main, ["report", "shop", "-o", str(file), *arguments])
     return result.exit_code, result.output, Shown(file.read_bytes()) if file.exists() else None
 
 
-def _check(chain: Chain) -> dg.AssetCheckEvaluation:
+def _read_check(chain: Chain) -> dg.AssetCheckEvaluation:
     records = chain.instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(dg.AssetKey(["shop", SEGMENT_REPORT.name]), "report_made"), limit=1
     )
@@ -71,7 +71,7 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
         outcome = chain.run(month)
         assert outcome.success, outcome.problems
 
-    shown = _report(chain, MONTHS[1], outcome.run_id)
+    shown = _read_report(chain, MONTHS[1], outcome.run_id)
 
     segments = chain.rows(
         "SELECT c.segment_id || ' ' || s.name, to_char(sum(c.n_customers), 'FM999,999'), "
@@ -111,7 +111,7 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
     # the publication went first, so the report knows of it
     assert "published, current" in "".join(shown.root.itertext())
 
-    code, said, written = _command(tmp_path / "report.html")
+    code, said, written = _run_command(tmp_path / "report.html")
     assert (code, said) == (0, f"shop 2024-02-01: {tmp_path / 'report.html'} shows snapshot 2 (published)\n")
     assert written is not None
     assert ET.tostring(written.root) == ET.tostring(shown.root)
@@ -127,16 +127,16 @@ def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pyte
     """The run succeeds and the month is published; the check says why there is no report."""
     from segmentation_pipeline.orchestration.assets import segment_report
 
-    def broken(*_: object) -> bytes:
+    def raise_broken(*_: object) -> bytes:
         raise ZeroDivisionError("no ink")
 
-    monkeypatch.setattr(segment_report, "render", broken)
+    monkeypatch.setattr(segment_report, "render", raise_broken)
     outcome = chain.run(MONTHS[0])
 
     assert outcome.success, outcome.problems
     assert outcome.receipt is not None
     assert chain.rows("SELECT status FROM segmentation.snapshot") == [("published",)]
-    check = _check(chain)
+    check = _read_check(chain)
     assert (check.passed, check.severity, check.description) == (
         False, dg.AssetCheckSeverity.WARN, "No report was made: no ink",
     )  # fmt: skip
@@ -144,7 +144,7 @@ def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pyte
 
 def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Path) -> None:
     """What the database knows is shown all the same; before anything was made the command says so, with code 1."""
-    code, said, written = _command(tmp_path / "report.html")
+    code, said, written = _run_command(tmp_path / "report.html")
     assert (code, written) == (1, None)
     assert said == "Error: shop has no snapshot, so there is nothing to report. Make one:  segmentation run shop\n"
 
@@ -152,7 +152,7 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     shutil.rmtree(segmentations()["shop"].store.root)
-    code, said, written = _command(tmp_path / "report.html", "--partition", MONTHS[0])
+    code, said, written = _run_command(tmp_path / "report.html", "--partition", MONTHS[0])
     assert code == 0, said
     assert "Not in it, because the artifacts of 2024-01-01 are no longer kept: the rules of thumb" in said
     assert written is not None
@@ -160,12 +160,12 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
     assert [row[1:] for row in written.table("sizes")] == [["100", "33.3%"]] * 3
     assert written.has("no-moves")
 
-    code, said, _ = _command(tmp_path / "other.html", "--partition", MONTHS[4])
+    code, said, _ = _run_command(tmp_path / "other.html", "--partition", MONTHS[4])
     assert code == 1
     assert (
         "2024-05-01 of shop has no snapshot, so there is nothing to report; there is 2024-01-01 to 2024-01-01" in said
     )
-    code, said, _ = _command(tmp_path / "nowhere" / "report.html")
+    code, said, _ = _run_command(tmp_path / "nowhere" / "report.html")
     assert code == 1
     assert "could not be written to" in said
 
@@ -180,7 +180,7 @@ def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: P
     waiting = chain.run(MONTHS[1])
     assert waiting.waiting is not None
 
-    notice = _report(chain, MONTHS[1], waiting.run_id).text("notice")
+    notice = _read_report(chain, MONTHS[1], waiting.run_id).text("notice")
     assert "segmentation approve shop 2" in notice
     assert "segmentation decline shop 2" in notice
     assert "K is 4; it was 3 in 2024-01-01" in notice
@@ -190,10 +190,10 @@ def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: P
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["status"].value == "published"
-    assert not _report(chain, MONTHS[1], event.run_id).has("notice")
+    assert not _read_report(chain, MONTHS[1], event.run_id).has("notice")
 
     assert not chain.run(MONTHS[2]).success
-    code, said, rejected = _command(tmp_path / "rejected.html")
+    code, said, rejected = _run_command(tmp_path / "rejected.html")
     assert code == 0, said
     assert rejected is not None
     assert "60 rows, 300 in 2024-02-01" in rejected.text("notice")

@@ -29,7 +29,7 @@ NUMBERS = """
 ONE = "[{column: spend, kind: numeric, transform: log1p}]"
 
 
-def _failure(result: dg.ExecuteInProcessResult) -> str:
+def _read_failure(result: dg.ExecuteInProcessResult) -> str:
     """What the failed step said."""
     assert not result.success
     data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
@@ -37,14 +37,14 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
     return data.user_failure_data.description or ""
 
 
-def _command(*arguments: str) -> str:
+def _run_command(*arguments: str) -> str:
     """Run the command line in this process; gives what it said."""
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     return re.sub(r"\s+", " ", done.output)
 
 
-def _segments(chain: Chain) -> dict[int, int | None]:
+def _read_segments(chain: Chain) -> dict[int, int | None]:
     return dict(chain.rows("SELECT user_id, segment_id FROM target"))
 
 
@@ -56,7 +56,7 @@ def test_rule_1_a_parent_replaced_after_the_alignment_stops_the_publication(chai
     assert chain.run(JANUARY).success
     before = chain.rows(TARGET)
 
-    said = _failure(chain.materialize("published_segments", FEBRUARY))
+    said = _read_failure(chain.materialize("published_segments", FEBRUARY))
 
     assert "was aligned with parent 1, but the parent is now 4" in said
     assert f"segmentation run shop --partition {FEBRUARY}" in said
@@ -101,16 +101,16 @@ def test_rule_2_no_column_of_any_table_holds_a_raw_cluster_number(chain: Chain) 
     for model, metrics in chain.rows("SELECT model, metrics FROM segmentation.snapshot"):
         assert set(model["labels"]) == {101, 102, 103}
         assert {match["segment_id"] for match in metrics["matches"]} == {101, 102, 103}
-        assert not {key for key in _keys(metrics) if "cluster" in key}
+        assert not {key for key in _collect_keys(metrics) if "cluster" in key}
 
 
-def _keys(data: Any) -> set[str]:
+def _collect_keys(data: Any) -> set[str]:
     if isinstance(data, dict):
-        return set(data) | {key for value in data.values() for key in _keys(value)}
-    return {key for value in data for key in _keys(value)} if isinstance(data, list) else set()
+        return set(data) | {key for value in data.values() for key in _collect_keys(value)}
+    return {key for value in data for key in _collect_keys(value)} if isinstance(data, list) else set()
 
 
-def _matrix(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float64]:
+def _encode(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float64]:
     """Rows of (visits, spend, plan) in model space, from the snapshot's JSON and numpy alone."""
     place = {"visits": 0, "spend": 1, "plan": 2}
     columns = []
@@ -127,7 +127,7 @@ def _matrix(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float6
     return np.column_stack(columns).astype(np.float32).astype(np.float64)
 
 
-def _labels(matrix: NDArray[np.float64], model: Any) -> list[int | None]:
+def _label(matrix: NDArray[np.float64], model: Any) -> list[int | None]:
     """The segment of each row by the snapshot's JSON: interval, likeliest component, or nearest prototype in reach."""
     names, centers = np.array(model["labels"]), np.array(model["centers"])
     if "edges" in model:
@@ -171,7 +171,7 @@ def test_rule_3_every_written_label_is_what_the_saved_json_says(chain: Chain, fi
 
     ((encoding, model),) = chain.rows("SELECT encoding, model FROM segmentation.snapshot")
     rows = chain.rows("SELECT visits, spend, plan FROM facts WHERE month = %s ORDER BY customer_id", JANUARY)
-    by_hand = _labels(_matrix(rows, encoding), model)
+    by_hand = _label(_encode(rows, encoding), model)
     assert by_hand == [
         row[0] for row in chain.rows("SELECT segment_id FROM segmentation.shop_assignment ORDER BY customer_id")
     ]
@@ -193,7 +193,7 @@ def test_rule_4_a_status_flipped_by_hand_publishes_nothing(chain: Chain, approve
         )
     before = chain.rows(TARGET)
 
-    said = _failure(chain.materialize("published_segments", FEBRUARY))
+    said = _read_failure(chain.materialize("published_segments", FEBRUARY))
 
     assert "max_row_drop: 60 rows, 300 in 2024-01-01" in said
     assert chain.rows(TARGET) == before
@@ -208,9 +208,9 @@ def test_rule_5_the_current_snapshot_again_does_not_undo_what_was_scored(chain: 
         "UPDATE facts f SET visits = g.visits, spend = g.spend, plan = g.plan FROM facts g "
         "WHERE g.month = f.month AND f.customer_id = 1 AND g.customer_id = 2"
     )
-    scored = dict.fromkeys((1,), _segments(chain)[2])
-    _command("score", "shop")
-    assert {1: _segments(chain)[1]} == scored
+    scored = dict.fromkeys((1,), _read_segments(chain)[2])
+    _run_command("score", "shop")
+    assert {1: _read_segments(chain)[1]} == scored
     versions = [
         TARGET,
         "SELECT xmin::text, * FROM segmentation.shop_scored",
@@ -267,7 +267,7 @@ def test_rule_8_what_was_born_in_a_month_keeps_its_id_when_the_month_runs_again(
     found_a_group(chain.url, MONTHS[1:])
     for month in (JANUARY, FEBRUARY):
         assert chain.run(month).success
-    before = _segments(chain)
+    before = _read_segments(chain)
     for month in (FEBRUARY, MARCH, FEBRUARY):
         assert chain.run(month).success
     history = chain.rows(
@@ -289,33 +289,33 @@ def test_rule_9_a_late_month_marks_the_later_ones_until_they_are_rebuilt(chain: 
     """Rule 9: the check and `status` name the command; run as it stands, it clears the mark, and no id has changed."""
     for month in (JANUARY, MARCH, MONTHS[3]):
         assert chain.run(month).success
-    before = _segments(chain)
-    assert "older parent" not in _command("status", "shop")
+    before = _read_segments(chain)
+    assert "older parent" not in _run_command("status", "shop")
     assert chain.run(FEBRUARY).success
 
-    check = _parentage(chain)
+    check = _check_parentage(chain)
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     told = check.description or ""
     assert told.startswith(f"{MARCH} built on an older parent. Rebuild:  segmentation backfill shop")
     command = told.partition("Rebuild:  ")[2]
-    shown = _command("status", "shop")
+    shown = _run_command("status", "shop")
     assert f"{MARCH} built on an older parent" in shown
     assert command in shown
 
-    _command(*shlex.split(command)[1:])
+    _run_command(*shlex.split(command)[1:])
 
     # April was built on the version of March that is replaced now: that is told too, until nothing is left
-    again = _command("status", "shop")
+    again = _run_command("status", "shop")
     assert f"{MONTHS[3]} built on an older parent" in again
     found = re.search(r"segmentation (backfill shop --from \S+ --to \S+)", again)
     assert found is not None
-    _command(*found[1].split())
-    assert "older parent" not in _command("status", "shop")
-    assert _segments(chain) == before
+    _run_command(*found[1].split())
+    assert "older parent" not in _run_command("status", "shop")
+    assert _read_segments(chain) == before
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(4,)]
 
 
-def _parentage(chain: Chain) -> dg.AssetCheckEvaluation:
+def _check_parentage(chain: Chain) -> dg.AssetCheckEvaluation:
     """The latest word of the check `built_on_latest_parent`."""
     key = dg.AssetCheckKey(dg.AssetKey(["shop", "published_segments"]), "built_on_latest_parent")
     record = chain.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
@@ -336,10 +336,10 @@ def test_rule_10_what_waits_cannot_be_gone_around_by_hand(chain: Chain) -> None:
     before = chain.rows(STATUSES)
     assert before[-1] == (FEBRUARY, 1, "waiting")
 
-    said = _failure(chain.materialize("aligned_segments", MARCH))
+    said = _read_failure(chain.materialize("aligned_segments", MARCH))
     assert f"snapshot 4 ({FEBRUARY} v1) waits for a person, so {MARCH} cannot be aligned" in said
     assert chain.rows(STATUSES) == before
-    assert "It waits for a person" in _failure(chain.materialize("published_segments", FEBRUARY))
+    assert "It waits for a person" in _read_failure(chain.materialize("published_segments", FEBRUARY))
     assert chain.rows(STATUSES) == before
 
 
@@ -348,15 +348,15 @@ def test_rule_11_who_was_emptied_by_a_rollback_is_filled_by_the_next_score(chain
     chain.execute("DELETE FROM facts WHERE month = %s AND customer_id > 290", JANUARY)
     for month in (JANUARY, FEBRUARY):
         assert chain.run(month).success
-    before = _segments(chain)
+    before = _read_segments(chain)
     assert None not in before.values()
 
     assert chain.decide("rollback", snapshot_id=1, who="anna").success
 
-    emptied = {user for user, segment in _segments(chain).items() if segment is None}
+    emptied = {user for user, segment in _read_segments(chain).items() if segment is None}
     assert emptied == set(range(291, 301))
     assert chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation") == [(1,)]
     assert [row[2] for row in chain.rows(STATUSES)] == ["published", "rolled_back"]
-    assert "refused" not in _command("score", "shop")
-    assert _segments(chain) == before
-    assert "rolled back" in _failure(chain.materialize("published_segments", FEBRUARY))
+    assert "refused" not in _run_command("score", "shop")
+    assert _read_segments(chain) == before
+    assert "rolled back" in _read_failure(chain.materialize("published_segments", FEBRUARY))

@@ -66,7 +66,7 @@ def _add_customers(chain: Chain, *, n: int = N_NEW, wide: float = 0.8) -> list[t
     return added
 
 
-def _by_hand(added: list[tuple[int, float, float, str]], encoding: Any) -> np.ndarray:
+def _encode_by_hand(added: list[tuple[int, float, float, str]], encoding: Any) -> np.ndarray:
     """The rows in model space, from the snapshot's JSON and numpy alone."""
     columns = []
     values = {
@@ -88,7 +88,7 @@ def _by_hand(added: list[tuple[int, float, float, str]], encoding: Any) -> np.nd
     return np.column_stack(columns).astype(np.float32).astype(np.float64)
 
 
-def _versions(chain: Chain) -> list[Any]:
+def _read_versions(chain: Chain) -> list[Any]:
     return [
         chain.rows("SELECT user_id, segment_id, last_updated, xmin::text, ctid::text FROM target ORDER BY 1"),
         chain.rows("SELECT customer_id, xmin::text, ctid::text FROM segmentation.shop_scored ORDER BY 1"),
@@ -96,7 +96,7 @@ def _versions(chain: Chain) -> list[Any]:
     ]
 
 
-def _agree(chain: Chain) -> None:
+def _check_agreement(chain: Chain) -> None:
     view = dict(chain.rows("SELECT customer_id, segment_id FROM segmentation.shop_current"))
     target = dict(chain.rows("SELECT user_id, segment_id FROM target"))
     assert {user: target[user] for user in view} == view
@@ -115,7 +115,9 @@ def test_a_thousand_new_customers_get_what_the_snapshot_gives_by_hand(chain: Cha
     assert (told["extracted"], told["scored"], told["new"], told["moved"]) == (N_CUSTOMERS + N_NEW, 1_300, N_NEW, 0)
     assert (told["changed"], told["unchanged"], told["rejected"], told["not_in_target"]) == (N_NEW, N_CUSTOMERS, 0, 0)
     ((encoding, model),) = chain.rows("SELECT encoding, model FROM segmentation.snapshot")
-    distances = np.linalg.norm(_by_hand(added, encoding)[:, None, :] - np.array(model["centers"])[None, :, :], axis=2)
+    distances = np.linalg.norm(
+        _encode_by_hand(added, encoding)[:, None, :] - np.array(model["centers"])[None, :, :], axis=2
+    )
     order = np.argsort(distances, axis=1)
     labels = np.array(model["labels"])[order]
     assert len(set(labels[:, 0])) == 3
@@ -128,23 +130,23 @@ def test_a_thousand_new_customers_get_what_the_snapshot_gives_by_hand(chain: Cha
     np.testing.assert_allclose([row[2] for row in written], np.sort(distances, axis=1)[:, 0], rtol=1e-6)
     assert chain.rows(old, N_CUSTOMERS) == before
     assert chain.rows("SELECT count(*) FROM segmentation.snapshot") == [(1,)]
-    _agree(chain)
+    _check_agreement(chain)
 
-    versions = _versions(chain)
+    versions = _read_versions(chain)
     again = _score(chain)
     assert (again.receipt["changed"], again.receipt["written"], again.receipt["new"]) == (0, 0, N_NEW)
-    assert _versions(chain) == versions
+    assert _read_versions(chain) == versions
 
 
 def test_an_unchanged_table_writes_no_row(chain: Chain) -> None:
     """Scored right after the fit, every customer has the fit's answer, to the last row version."""
     _publish(chain)
-    before = _versions(chain)
+    before = _read_versions(chain)
     outcome = _score(chain)
     assert outcome.success, outcome.problems
     assert (outcome.receipt["changed"], outcome.receipt["written"], outcome.receipt["moved"]) == (0, 0, 0)
     assert outcome.warnings == ()
-    assert _versions(chain) == before
+    assert _read_versions(chain) == before
 
 
 def test_a_customer_who_changed_moves_and_the_next_fit_starts_anew(chain: Chain) -> None:
@@ -161,7 +163,7 @@ def test_a_customer_who_changed_moves_and_the_next_fit_starts_anew(chain: Chain)
     assert becomes != was
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = 3") == [becomes]
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = 8") == [becomes]
-    _agree(chain)
+    _check_agreement(chain)
     _publish(chain)
     assert chain.rows(ANSWERS) == []
     assert chain.rows("SELECT segment_id FROM segmentation.shop_current WHERE customer_id = 3") == [becomes]
@@ -187,7 +189,7 @@ def test_rows_that_cannot_be_used_are_rejected_and_everything_adds_up(chain: Cha
     ]
 
 
-def _query(chain: Chain, old: str, new: str) -> None:
+def _replace_in_query(chain: Chain, old: str, new: str) -> None:
     path = chain.defs / "shop" / "defs.yaml"
     text = path.read_text()
     assert old in text
@@ -210,15 +212,15 @@ REFUSED = [
 def test_features_that_no_longer_match_are_refused_by_name(chain: Chain) -> None:
     """The message names the column, and neither target nor scored change, whatever it is that no longer matches."""
     _publish(chain)
-    before, defs = _versions(chain), chain.defs / "shop" / "defs.yaml"
+    before, defs = _read_versions(chain), chain.defs / "shop" / "defs.yaml"
     text = defs.read_text()
     for old, new, told in REFUSED:
-        _query(chain, old, new)
+        _replace_in_query(chain, old, new)
         outcome = _score(chain)
         assert not outcome.success
         assert told in outcome.problems[0]
         assert outcome.receipt == {}
-        assert _versions(chain) == before
+        assert _read_versions(chain) == before
         defs.write_text(text)
     assert _score(chain).success
 
@@ -230,12 +232,12 @@ def test_another_snapshot_published_meanwhile_is_not_overwritten(chain: Chain, m
     _publish(chain)
     real = scored_customers.score
 
-    def slow(*arguments: Any, **named: Any) -> Any:
+    def publish_and_score(*arguments: Any, **named: Any) -> Any:
         monkeypatch.setattr(scored_customers, "score", real)
         _publish(chain)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(scored_customers, "score", slow)
+    monkeypatch.setattr(scored_customers, "score", publish_and_score)
     outcome = _score(chain)
     assert not outcome.success
     assert "and now snapshot 2 is the current one" in outcome.problems[0]
@@ -245,12 +247,12 @@ def test_another_snapshot_published_meanwhile_is_not_overwritten(chain: Chain, m
 def test_the_way_of_the_fit_holds_under_another_defs_yaml(chain: Chain) -> None:
     """Options changed since the fit wait for the next one: rows are read, checked and encoded as saved."""
     _publish(chain)
-    before = _versions(chain)
-    _query(chain, "spend, kind: numeric, transform: log1p, min: 0", "spend, kind: numeric, min: 100")
+    before = _read_versions(chain)
+    _replace_in_query(chain, "spend, kind: numeric, transform: log1p, min: 0", "spend, kind: numeric, min: 100")
     outcome = _score(chain)
     assert outcome.success, outcome.problems
     assert (outcome.receipt["rejected"], outcome.receipt["written"]) == (0, 0)
-    assert _versions(chain) == before
+    assert _read_versions(chain) == before
 
 
 def test_a_snapshot_without_its_features_is_scored_by_those_listed(chain: Chain) -> None:
@@ -278,16 +280,18 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     """New customers beyond every radius have no segment; who is inside has the nearest prototype's, by hand."""
     write_defs(chain.defs, features=NUMBERS, extra="fit: {algorithm: hdbscan}")
     _publish(chain)
-    versions = _versions(chain)
+    versions = _read_versions(chain)
     assert _score(chain).receipt["written"] == 0
-    assert _versions(chain) == versions
+    assert _read_versions(chain) == versions
     added = _add_customers(chain, n=200)
 
     outcome = _score(chain)
 
     assert outcome.success, outcome.problems
     ((encoding, model),) = chain.rows("SELECT encoding, model FROM segmentation.snapshot")
-    distances = np.linalg.norm(_by_hand(added, encoding)[:, None, :] - np.array(model["centers"])[None, :, :], axis=2)
+    distances = np.linalg.norm(
+        _encode_by_hand(added, encoding)[:, None, :] - np.array(model["centers"])[None, :, :], axis=2
+    )
     nearest = distances.argmin(axis=1)
     inside = distances.min(axis=1) <= np.array(model["radii"])[nearest]
     expected = [
@@ -299,7 +303,7 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert outcome.receipt["unassigned"] == expected.count(None) + at_fit
     assert outcome.receipt["scored"] == N_CUSTOMERS + 200
     assert 20 < expected.count(None) < 180
-    _agree(chain)
+    _check_agreement(chain)
     # so many in no segment is what a refit is for
     assert len(outcome.warnings) == 1
     assert "refit: segmentation run shop" in outcome.warnings[0]
@@ -318,14 +322,14 @@ def test_dates_are_counted_to_as_of_as_at_the_fit(chain: Chain) -> None:
         - {column: plan, kind: categorical, encode: ordinal, order: [basic, gold]}
       pca: 0.95"""
     write_defs(chain.defs, features=features)
-    _query(chain, "visits, spend, plan FROM", "visits, spend, plan, joined FROM")
+    _replace_in_query(chain, "visits, spend, plan FROM", "visits, spend, plan, joined FROM")
     _publish(chain)
-    before = _versions(chain)
+    before = _read_versions(chain)
     outcome = _score(chain)
     assert outcome.success, outcome.problems
     assert (outcome.receipt["written"], outcome.receipt["scored"]) == (0, N_CUSTOMERS)
     assert outcome.receipt["missing_values"] == {"spend": 1}
-    assert _versions(chain) == before
+    assert _read_versions(chain) == before
 
 
 def test_the_chain_s_job_does_not_score(chain: Chain) -> None:
@@ -394,7 +398,7 @@ def test_the_command_tells_what_it_did_and_ends_with_the_contract_s_codes(
     assert warning.startswith("  warning: ")
     assert "of 329 customers" in warning
     assert warning.endswith("refit: segmentation run shop")
-    _query(chain, "visits, spend, plan FROM", "visits, plan FROM")
+    _replace_in_query(chain, "visits, spend, plan FROM", "visits, plan FROM")
     refused = command.invoke(main, ["score", "shop"])
     assert refused.exit_code == 1
     assert "spend is not in the source" in refused.stdout

@@ -35,14 +35,14 @@ PUBLISH = {"table": "public.user_analytics", "key": "user_id", "updated_column":
 QUERY = "SELECT id, x + 100 * (id % 3) AS x FROM customers"
 
 
-def _as(url: str, user: str, password: str = "") -> str:
+def _replace_user(url: str, user: str, password: str = "") -> str:
     """The same database's URL for another user."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}" if password else f"{user}@{host}"))
 
 
-def _grants() -> list[str]:
+def _read_grants() -> list[str]:
     """The statements that the page about operations gives for the two roles."""
     page = (ROOT / "docs" / "operations.md").read_text()
     (block,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "segmentation_reader" in block]
@@ -63,10 +63,10 @@ def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
     with psycopg.connect(chain.url, autocommit=True) as owner:
         owner.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         owner.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        for statement in _grants():
+        for statement in _read_grants():
             owner.execute(statement.replace("DATABASE shop", f'DATABASE "{name}"'))
         for variable, role in zip(("READER_URL", "WRITER_URL"), ROLES, strict=True):
-            monkeypatch.setenv(variable, _as(chain.url, role))
+            monkeypatch.setenv(variable, _replace_user(chain.url, role))
         monkeypatch.setenv("SEGMENTATION_DATABASE_URL", "postgresql://127.0.0.1:1/not-used")
         write_source(
             chain.defs, QUERY, features=[X], source={"query": QUERY, "key": "id", "url_env": "READER_URL"},
@@ -74,7 +74,7 @@ def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
         )  # fmt: skip
         yield chain
         for role in ROLES:
-            database._create_engine(_as(chain.url, role)).dispose()
+            database._create_engine(_replace_user(chain.url, role)).dispose()
             owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(role)))
 
 
@@ -97,13 +97,13 @@ def test_two_roles_with_the_documented_grants_are_enough(roles: Chain, monkeypat
 
     write = publication.write_segments
 
-    def revoked(*arguments: object) -> WrittenSegments:
+    def revoke_and_write(*arguments: object) -> WrittenSegments:
         roles.execute("REVOKE UPDATE ON user_analytics FROM segmentation_writer")
         roles.execute("REVOKE UPDATE (segment_id) ON user_analytics FROM segmentation_writer")
         return write(*arguments)  # type: ignore[arg-type]  # as they came
 
     before = roles.rows("SELECT * FROM user_analytics ORDER BY 1")
-    monkeypatch.setattr(publication, "write_segments", revoked)
+    monkeypatch.setattr(publication, "write_segments", revoke_and_write)
     refused = roles.run(MONTHS[1])
     assert not refused.success
     assert "permission denied for table user_analytics" in refused.problems[0]
@@ -165,7 +165,7 @@ def test_files_are_open_to_their_owner_only(chain: Chain) -> None:
 def test_a_password_is_nowhere(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a success and failures of every kind no file, no output and no command line shows the URL's password."""
     password, written = "pa%40ss-w0rd", "pa@ss-w0rd"
-    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", _as(chain.url, "postgres", password))
+    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", _replace_user(chain.url, "postgres", password))
     shown, seen = [], set()
 
     def run(*arguments: str, code: int) -> None:
@@ -188,7 +188,7 @@ def test_a_password_is_nowhere(chain: Chain, monkeypatch: pytest.MonkeyPatch) ->
     chain.execute("ALTER TABLE facts RENAME TO gone")
     run("run", "shop", "--partition", MONTHS[1], code=1)
     run("score", "shop", code=1)
-    for url in (_as(chain.url, "nobody", password), f"postgresql://postgres:{password}@127.0.0.1:1/shop"):
+    for url in (_replace_user(chain.url, "nobody", password), f"postgresql://postgres:{password}@127.0.0.1:1/shop"):
         monkeypatch.setenv("SEGMENTATION_DATABASE_URL", url)
         run("status", "shop", code=1)
     run("run", "shop", "--partition", MONTHS[1], code=1)

@@ -45,7 +45,7 @@ def shown(chain: Chain) -> dict[str, dict[str, dg.MetadataValue]]:
     return found
 
 
-def _columns(metadata: dict[str, dg.MetadataValue]) -> dict[str, dg.TableColumn]:
+def _read_columns(metadata: dict[str, dg.MetadataValue]) -> dict[str, dg.TableColumn]:
     schema = metadata[SCHEMA].value
     assert isinstance(schema, dg.TableSchema)
     return {column.name: column for column in schema.columns}
@@ -61,25 +61,31 @@ def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
         assert metadata["seconds"].value >= 0
     for stage in TABLES:
         assert shown[stage]["dagster/row_count"].value == N_CUSTOMERS
-        assert all(column.description for column in _columns(shown[stage]).values())
+        assert all(column.description for column in _read_columns(shown[stage]).values())
         if stage == "raw_extract":
             continue
         lineage = shown[stage][LINEAGE].value
         assert isinstance(lineage, dg.TableColumnLineage)
-        assert set(lineage.deps_by_column) == set(_columns(shown[stage])) - {"last_updated"}
+        assert set(lineage.deps_by_column) == set(_read_columns(shown[stage])) - {"last_updated"}
         for deps in lineage.deps_by_column.values():
             for dep in deps:
-                assert dep.column_name in _columns(shown[dep.asset_key.path[-1]]), (stage, dep)
+                assert dep.column_name in _read_columns(shown[dep.asset_key.path[-1]]), (stage, dep)
 
-    assert list(_columns(shown["encoded_features"])) == ["customer_id", "visits", "spend", "plan=basic", "plan=gold"]
-    assert _columns(shown["raw_extract"])["visits"].description == (
+    assert list(_read_columns(shown["encoded_features"])) == [
+        "customer_id",
+        "visits",
+        "spend",
+        "plan=basic",
+        "plan=gold",
+    ]
+    assert _read_columns(shown["raw_extract"])["visits"].description == (
         "Feature: customers are compared by it (numeric: log1p, then scaled)."
     )
-    assert _columns(shown["encoded_features"])["plan=gold"].description == (
+    assert _read_columns(shown["encoded_features"])["plan=gold"].description == (
         "1 where it is so, times the feature's weight: plan=gold. From validated_rows: plan."
     )
-    assert _columns(shown["validated_rows"])["visits"].constraints.other == [">= 0"]
-    assert list(_columns(shown["published_segments"])) == ["user_id", "segment_id", "last_updated"]
+    assert _read_columns(shown["validated_rows"])["visits"].constraints.other == [">= 0"]
+    assert list(_read_columns(shown["published_segments"])) == ["user_id", "segment_id", "last_updated"]
     parent = shown["aligned_segments"]
     assert parent["parent_snapshot"].value == (
         "[snapshot 1 (2024-01-01 v1)](/assets/shop/aligned_segments?view=partitions&partition=2024-01-01)"
@@ -98,7 +104,9 @@ def test_a_matrix_of_components_comes_from_all_features(chain: Chain) -> None:
     assert event.asset_materialization is not None
     deps = event.asset_materialization.metadata[LINEAGE].value.deps_by_column
     assert {dep.column_name for dep in deps["component 1"]} == {"visits", "spend", "plan"}
-    assert "of the variance" in str(_columns(dict(event.asset_materialization.metadata))["component 1"].description)
+    assert "of the variance" in str(
+        _read_columns(dict(event.asset_materialization.metadata))["component 1"].description
+    )
 
 
 def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:

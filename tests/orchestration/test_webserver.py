@@ -63,11 +63,11 @@ class Server:
         launched = self.ask(LAUNCH, params=params)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
 
-        def ended() -> str | None:
+        def read_end() -> str | None:
             status = self.ask(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
             return None if status in {"REQUESTED", "CANCELING", "FAILING"} else str(status)
 
-        return _wait_for(ended)
+        return _wait_for(read_end)
 
     def decide(self, action: str, **config: Any) -> str:
         """Launch the job of a decision from its form; gives how the run ended."""
@@ -83,9 +83,9 @@ class Server:
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs of a month, by start."""
-        runs = [run for run in self.ask(RUNS)["runsOrError"]["results"] if PARTITION in _tags(run)]
+        runs = [run for run in self.ask(RUNS)["runsOrError"]["results"] if PARTITION in _read_tags(run)]
         for run in runs:
-            run["partition"] = _tags(run)[PARTITION]
+            run["partition"] = _read_tags(run)[PARTITION]
         return sorted(runs, key=lambda run: run["startTime"])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -111,14 +111,14 @@ class Server:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id = launched["run"]["runId"]
 
-        def ended() -> str | None:
+        def read_end() -> str | None:
             status = next(run["status"] for run in self.ask(RUNS)["runsOrError"]["results"] if run["runId"] == run_id)
             return str(status) if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
-        return _wait_for(ended)
+        return _wait_for(read_end)
 
 
-def _tags(run: dict[str, Any]) -> dict[str, str]:
+def _read_tags(run: dict[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in run["tags"]}
 
 
@@ -153,14 +153,14 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     ]  # fmt: skip
     found = Server(port, database)
 
-    def loaded() -> bool:
+    def is_loaded() -> bool:
         try:
             entries = found.ask(LOCATION)["workspaceOrError"]["locationEntries"]
         except OSError:
             return False
         return bool(entries) and entries[0]["loadStatus"] == "LOADED"
 
-    with running(command, environment, log=tmp_path / "dagster.log", ready=loaded, seconds=SECONDS):
+    with running(command, environment, log=tmp_path / "dagster.log", ready=is_loaded, seconds=SECONDS):
         yield found
 
 
@@ -222,5 +222,5 @@ def test_a_month_that_waits_ends_a_backfill_and_is_decided_from_the_launchpad(se
         ("rollback", "anna", "prices"),
     ]
     assert server.rows("SELECT name FROM segmentation.segment WHERE segment_id = 4") == [("Spring",)]
-    published = [run for run in server.runs() if "segmentation/snapshot_id" in _tags(run)]
+    published = [run for run in server.runs() if "segmentation/snapshot_id" in _read_tags(run)]
     assert [(run["partition"], run["status"]) for run in published] == [(MONTHS[1], "SUCCESS")]

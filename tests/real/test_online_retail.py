@@ -119,7 +119,7 @@ def test_inertia_equals_an_independent_fit(sweep: Any) -> None:
 def test_silhouette_equals_scikit_learn_s_on_the_same_labels(sweep: Any) -> None:
     """For each K the sweep's silhouette is scikit-learn's for the labels of the nearest saved center."""
     candidates, centers, matrix = sweep
-    labels = {k: _nearest(matrix, centers[k]) for k in candidates}
+    labels = {k: _find_nearest(matrix, centers[k]) for k in candidates}
     theirs = {k: float(silhouette_score(matrix, labels[k])) for k in candidates}
     assert {k: candidate["silhouette"] for k, candidate in candidates.items()} == pytest.approx(theirs, rel=TOLERANCE)
     assert {k: candidate["inertia"] for k, candidate in candidates.items()} == pytest.approx(
@@ -127,7 +127,7 @@ def test_silhouette_equals_scikit_learn_s_on_the_same_labels(sweep: Any) -> None
     )
 
 
-def _nearest(matrix: np.ndarray, centers: np.ndarray) -> np.ndarray:
+def _find_nearest(matrix: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return np.square(matrix[:, None, :] - centers[None]).sum(axis=2).argmin(axis=1)
 
 

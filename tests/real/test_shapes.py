@@ -44,7 +44,7 @@ def _run(chain: OneMonth, name: str, features: str, fit: str) -> tuple[RunOutcom
     return outcome, dict(zip(labels["customer_id"].tolist(), labels["cluster"].tolist(), strict=True))
 
 
-def _named(chain: OneMonth, name: str, outcome: RunOutcome) -> list[str]:
+def _read_named_algorithms(chain: OneMonth, name: str, outcome: RunOutcome) -> list[str]:
     """The algorithms that the findings on shape name."""
     findings = chain.artifact(name, "k_sweep", outcome).json("findings")
     return [finding["algorithm"] for finding in findings if finding["name"] == "shape"]
@@ -56,7 +56,7 @@ def test_the_named_algorithm_does_better_in_the_pipeline(one_month: OneMonth, na
     truth, features = _load(one_month, name)
     k = len(np.unique(truth[truth > 0]))
     first, cut = _run(one_month, name, features, f"k: {k}")
-    (algorithm,) = _named(one_month, name, first)
+    (algorithm,) = _read_named_algorithms(one_month, name, first)
 
     second, found = _run(one_month, name, features, f"algorithm: {algorithm}, k: {k}")
 
@@ -77,5 +77,5 @@ def test_what_suits_kmeans_is_not_flagged(one_month: OneMonth, name: str) -> Non
     outcome, found = _run(one_month, name, features, "algorithm: kmeans")
 
     assert outcome.success, outcome.problems
-    assert _named(one_month, name, outcome) == []
+    assert _read_named_algorithms(one_month, name, outcome) == []
     assert len(set(found.values())) == len(np.unique(truth[truth > 0]))

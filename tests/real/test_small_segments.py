@@ -40,7 +40,7 @@ def customers() -> pd.DataFrame:
     return frame.dropna().rename_axis("customer_id").reset_index()
 
 
-def _smallest_shares(customers: pd.DataFrame, features: list[FeatureSpec]) -> list[float]:
+def _find_smallest_shares(customers: pd.DataFrame, features: list[FeatureSpec]) -> list[float]:
     rows = validate(customers, features, key="customer_id", as_of=AS_OF).rows
     assert len(rows) == len(customers)
     assert set(EXTREME) <= set(rows["customer_id"].astype(int))
@@ -52,7 +52,7 @@ def _smallest_shares(customers: pd.DataFrame, features: list[FeatureSpec]) -> li
     return shares
 
 
-def _features(**options: str) -> list[FeatureSpec]:
+def _make_features(**options: str) -> list[FeatureSpec]:
     return [
         FeatureSpec(column=column, kind="date" if column == "last_bought_at" else "numeric", **options)
         for column in RFM
@@ -61,7 +61,7 @@ def _features(**options: str) -> list[FeatureSpec]:
 
 def test_raw_numbers_give_the_extreme_a_segment(customers: pd.DataFrame) -> None:
     """Without transform and winsorizing no K is free of a segment of a few dozen customers or less."""
-    assert max(_smallest_shares(customers, _features())) < 0.01
+    assert max(_find_smallest_shares(customers, _make_features())) < 0.01
 
 
 def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> None:
@@ -71,19 +71,19 @@ def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> No
     assert [(feature.column, feature.transform) for feature in inferred] == [
         ("last_bought_at", "log1p"), ("frequency", "log1p"), ("spend", "yeo-johnson")
     ]  # fmt: skip
-    assert min(_smallest_shares(customers, inferred)) > 0.05
+    assert min(_find_smallest_shares(customers, inferred)) > 0.05
 
 
 @pytest.mark.parametrize("options", [{"outliers": "winsorize"}, {"outliers": "remove"}])
 def test_outliers_pulled_in_or_left_out_give_no_small_segment(customers: pd.DataFrame, options: dict[str, str]) -> None:
     """Without a transform, winsorizing or removing outliers is enough."""
-    assert min(_smallest_shares(customers, _features(**options))) > 0.01
+    assert min(_find_smallest_shares(customers, _make_features(**options))) > 0.01
 
 
 @pytest.mark.slow
 def test_medoids_give_no_small_segment_that_the_diagnosis_does_not_name(customers: pd.DataFrame) -> None:
     """On raw numbers k-medoids keeps every segment above 1 % up to K = 6; from 7 on the outliers' own is named."""
-    features = _features()
+    features = _make_features()
     rows = validate(customers, features, key="customer_id", as_of=AS_OF).rows
     encoding = fit_encoding(rows, features)
     matrix = transform(rows, encoding).matrix

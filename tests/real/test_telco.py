@@ -33,7 +33,7 @@ def telco(one_month: OneMonth) -> OneMonth:
     return one_month
 
 
-def _rest(algorithm: str, missing: str) -> str:
+def _write_attributes(algorithm: str, missing: str) -> str:
     numbers = [
         "{column: tenure, kind: numeric}",
         "{column: MonthlyCharges, kind: numeric}",
@@ -48,7 +48,7 @@ def _rest(algorithm: str, missing: str) -> str:
 @pytest.mark.parametrize("missing", ["reject", "median"])
 def test_blanks_are_rejected_or_imputed_and_counted(telco: OneMonth, algorithm: str, missing: str) -> None:
     """Every customer is in a segment or rejected with the reason, as the spec says, and the counts add up."""
-    outcome = telco.run("telco", "customerID", _rest(algorithm, missing))
+    outcome = telco.run("telco", "customerID", _write_attributes(algorithm, missing))
 
     assert outcome.success, outcome.problems
     n_rejected = N_BLANKS if missing == "reject" else 0

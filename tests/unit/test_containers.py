@@ -31,7 +31,7 @@ COMMANDS = [
 VALUED = {"--user", "--tail", "-e", "--env"}
 
 
-def _final(word: str) -> list[str]:
+def _read_final_stage(word: str) -> list[str]:
     return [rest for instruction, rest in FINAL if instruction == word]
 
 
@@ -42,7 +42,7 @@ def test_the_roles_are_there() -> None:
 
 def test_the_image_runs_as_an_ordinary_user() -> None:
     """By number, so that an orchestrator can see that it is not root; nothing after that line changes it back."""
-    assert _final("USER") == ["10001:10001"]
+    assert _read_final_stage("USER") == ["10001:10001"]
 
 
 def test_every_image_has_a_version() -> None:
@@ -89,7 +89,7 @@ def test_the_image_holds_no_servers_and_no_tools(package: str) -> None:
 
 def test_each_role_has_a_health_check() -> None:
     """The image's own for ours, pg_isready for the database; no service switches it off."""
-    assert _final("HEALTHCHECK")
+    assert _read_final_stage("HEALTHCHECK")
     assert "pg_isready" in SERVICES["database"]["healthcheck"]["test"]
     assert not any("healthcheck" in SERVICES[name] for name in OWN)
 

@@ -113,18 +113,18 @@ RUNNING_CALLS = {"execute", "executemany", "exec_driver_sql", "scalar", "cursor"
 PURE = ("model", "spec", "drafting", *sorted(ANALYSIS))
 
 
-def _layer_of(module: str) -> str:
+def _find_layer(module: str) -> str:
     """The layer of a module's path below the package: the longest of the table that it begins with."""
     parts = module.removesuffix(".py").split("/")
     names = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
     return next((name for name in names if name in TABLE), names[-1])
 
 
-def _dotted(module: str) -> str:
+def _to_dotted(module: str) -> str:
     return module.removesuffix(".py").replace("/", ".")
 
 
-def _imports(module: str, tree: ast.AST) -> set[str]:
+def _find_imports(module: str, tree: ast.AST) -> set[str]:
     """Every module that is imported anywhere, in functions and for type checkers too, with full names."""
     found: set[str] = set()
     here = [PACKAGE, *module.split("/")[:-1]]
@@ -150,16 +150,16 @@ def _is_folder(module: str) -> bool:
     return (ROOT.parent / module.replace(".", "/")).is_dir()
 
 
-def breaches(module: str, source: str) -> list[str]:
+def find_breaches(module: str, source: str) -> list[str]:
     """What a module of the package imports or calls against the table; `module` is its path below the package."""
     tree = ast.parse(source)
-    name = _layer_of(module)
+    name = _find_layer(module)
     layer = TABLE[name]
     found = []
-    for imported in sorted(_imports(module, tree)):
+    for imported in sorted(_find_imports(module, tree)):
         top, _, rest = imported.partition(".")
         if top == PACKAGE:
-            target = _layer_of(rest.replace(".", "/"))
+            target = _find_layer(rest.replace(".", "/"))
             if target not in layer.layers and target != name:
                 found.append(f"{name} imports the layer {target or PACKAGE}")
         elif top in PICKLING:
@@ -171,11 +171,11 @@ def breaches(module: str, source: str) -> list[str]:
         elif top == "__future__" and name in LIVE_ANNOTATIONS:
             found.append(f"{name} makes its annotations text, and Dagster reads them")
     if name in PURE:
-        found += [f"{name} calls {call}" for call in sorted(_impure_calls(tree))]
+        found += [f"{name} calls {call}" for call in sorted(_find_impure_calls(tree))]
     return found
 
 
-def _impure_calls(tree: ast.AST) -> set[str]:
+def _find_impure_calls(tree: ast.AST) -> set[str]:
     """Calls that ask the clock, the disk or a generator of random numbers without a seed."""
     found = set()
     for node in ast.walk(tree):
@@ -193,12 +193,12 @@ def _impure_calls(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_keeps_to_its_layer(module: str) -> None:
     """Each module imports only what its layer may, and a pure one asks neither clock nor disk nor chance."""
-    assert breaches(module, (ROOT / module).read_text()) == []
+    assert find_breaches(module, (ROOT / module).read_text()) == []
 
 
 def test_every_layer_of_the_table_exists() -> None:
     """The table names the layers there are: none is missing, none is left over."""
-    folders = {_layer_of(module) for module in MODULES}
+    folders = {_find_layer(module) for module in MODULES}
     assert folders | {"defs"} == set(TABLE)
 
 
@@ -210,11 +210,11 @@ def test_the_table_has_no_circle() -> None:
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     """The modules can be put into an order in which each imports only earlier ones."""
-    names = {_dotted(module) for module in MODULES}
+    names = {_to_dotted(module) for module in MODULES}
     graph = {
-        _dotted(module): {
+        _to_dotted(module): {
             imported.removeprefix(f"{PACKAGE}.")
-            for imported in _imports(module, ast.parse((ROOT / module).read_text()))
+            for imported in _find_imports(module, ast.parse((ROOT / module).read_text()))
             if imported.removeprefix(f"{PACKAGE}.") in names
         }
         for module in MODULES
@@ -241,7 +241,7 @@ def find_sql(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if _layer_of(module) in WITHOUT_SQL])
+@pytest.mark.parametrize("module", [module for module in MODULES if _find_layer(module) in WITHOUT_SQL])
 def test_the_rooms_above_the_storage_write_no_sql(module: str) -> None:
     """What happens to a snapshot is decided without SQL: the statements stand in the registry and the warehouse."""
     assert find_sql((ROOT / module).read_text()) == []
@@ -300,7 +300,7 @@ def test_sql_is_seen(source: str) -> None:
 )  # fmt: skip
 def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
     """A module that reaches beyond its layer is found, wherever the import stands and however it is spelt."""
-    assert breach in breaches(module, source)
+    assert breach in find_breaches(module, source)
 
 
 @pytest.mark.parametrize(
@@ -323,4 +323,4 @@ def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
 )
 def test_what_is_allowed_passes(module: str, source: str) -> None:
     """Imports that the table allows are no breach."""
-    assert breaches(module, source) == []
+    assert find_breaches(module, source) == []
