@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.report_data import reported, workings
+from support.report_data import make_report, make_run_details
 
 from segmentation_pipeline.reporting.report import render
 
@@ -45,13 +45,15 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _render(which: str) -> bytes:
     """A page of each kind: nothing to compare with, many segments with long names, one that waits, one that failed."""
     if which == "first":
-        return render(reported(2, months=1), workings(2))
+        return render(make_report(2, months=1), make_run_details(2))
     if which == "many":
-        shown = reported(12, months=11, name=LONG + "{}")
-        return render(replace(shown, decisions=()), workings(12))
+        shown = make_report(12, months=11, name=LONG + "{}")
+        return render(replace(shown, decisions=()), make_run_details(12))
     if which == "waiting":
-        return render(reported(4, status="waiting", reasons=REASONS), workings(4))
-    return render(reported(3, status="rejected", months=2), replace(workings(), sweep=None, missing=("the sweep",)))
+        return render(make_report(4, status="waiting", reasons=REASONS), make_run_details(4))
+    return render(
+        make_report(3, status="rejected", months=2), replace(make_run_details(), sweep=None, missing=("the sweep",))
+    )
 
 
 @pytest.mark.parametrize("which", ["first", "many", "waiting", "rejected"])

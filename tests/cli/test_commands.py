@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from support.three_groups import MONTHS, drop_most_of, found_a_group, write_defs
+from support.three_groups import MONTHS, drop_most_rows, add_group, write_defs
 
 from segmentation_pipeline.runtime.home import DAGSTER_YAML
 
@@ -30,7 +30,7 @@ def _segmentation(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_backfill_status_and_name(chain: Chain) -> None:
     """A spoilt month ends a backfill with code 1 and its reason; status has the contract's fields; names stick."""
-    drop_most_of(chain.url, MONTHS[1])
+    drop_most_rows(chain.url, MONTHS[1])
     done = _segmentation("backfill", "shop", "--from", MONTHS[0], "--to", MONTHS[2])
     assert done.returncode == 1
     assert "gate max_row_drop: 60 rows, 300 in 2024-01-01" in done.stdout
@@ -92,7 +92,7 @@ def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
 def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
     """What waits is done (code 0) and told with its commands; approve, decline and rollback work or say why not."""
     write_defs(chain.defs, approval="on_change")
-    found_a_group(chain.url, MONTHS[1:])
+    add_group(chain.url, MONTHS[1:])
     done = _segmentation("backfill", "shop", "--from", MONTHS[0], "--to", MONTHS[1])
     assert done.returncode == 0, done.stdout + done.stderr
     for told in (

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.documents import TUTORIAL, all_blocks, words
+from support.documents import TUTORIAL, read_all_blocks, split_words
 from support.shop_world import MONTHS, make_shop, write_shop
 
 COMMAND = Path(sys.executable).with_name("segmentation")
 LINES = [
     command
-    for block in all_blocks("console")
+    for block in read_all_blocks("console")
     if block.page != TUTORIAL
     for command in block.commands
     if command.startswith("segmentation ")
@@ -59,7 +59,7 @@ def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pyt
         assert _run("run", "shop", "--partition", month).returncode == 0
     ran = set()
     for line in LINES:
-        name, *rest = words(line)[1:]
+        name, *rest = split_words(line)[1:]
         if name in {"approve", "decline"}:
             rest[1] = make_waiting_snapshot()
         elif name == "rollback":

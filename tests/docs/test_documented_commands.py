@@ -11,18 +11,18 @@ from pathlib import Path
 
 import click
 import pytest
-from support.documents import DOCS, PAGES, ROOT, all_blocks, spans, tables, words
+from support.documents import DOCS, PAGES, ROOT, read_all_blocks, read_spans, split_tables, split_words
 
 import segmentation_pipeline
 from segmentation_pipeline.cli import main
 
 COMMANDS = [
     (str(block), part)
-    for block in all_blocks("console")
+    for block in read_all_blocks("console")
     for command in block.commands
     for part in command.split(" && ")
 ]
-SPANS = sorted({span for page in PAGES for span in spans(page) if span.startswith("segmentation ")})
+SPANS = sorted({span for page in PAGES for span in read_spans(page) if span.startswith("segmentation ")})
 SOURCES = sorted(Path(segmentation_pipeline.__file__).parent.rglob("*.py"))
 
 
@@ -77,7 +77,7 @@ CHECKS = {
 @pytest.mark.parametrize(("where", "command"), COMMANDS, ids=[f"{where}-{command}" for where, command in COMMANDS])
 def test_command_lines_can_be_typed(where: str, command: str) -> None:
     """The program is known, and takes these arguments."""
-    program, *arguments = words(command)
+    program, *arguments = split_words(command)
     assert program in CHECKS, f"{where}: nobody checks {program}"
     CHECKS[program](arguments)
 
@@ -98,7 +98,7 @@ def test_commands_named_in_a_line_are_there(span: str) -> None:
 def test_every_command_is_in_the_readme() -> None:
     """One row of the table for each command, and the other way round."""
     text = (ROOT / "README.md").read_text()
-    (rows,) = [rows for rows in tables(text) if rows[0][0].startswith("`segmentation ")]
+    (rows,) = [rows for rows in split_tables(text) if rows[0][0].startswith("`segmentation ")]
     assert sorted(row[0].strip("`").split()[1] for row in rows) == sorted(main.commands)
 
 
@@ -116,7 +116,7 @@ def test_every_environment_variable_is_documented() -> None:
         for path in SOURCES
         for name in re.findall(r"\b(SEGMENTATION_[A-Z_]+[A-Z]|DAGSTER_HOME)\b", path.read_text())
     }
-    (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if "SEGMENTATION_HOME" in rows[0][0]]
+    (rows,) = [rows for rows in split_tables((DOCS / "operations.md").read_text()) if "SEGMENTATION_HOME" in rows[0][0]]
     assert {row[0].strip("`") for row in rows} == read
 
 
@@ -124,7 +124,9 @@ def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
     """The figures of the page are those by which a run is refused."""
     from segmentation_pipeline.analysis.clustering.algorithms.resolve import estimate_bytes
 
-    (rows,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])]
+    (rows,) = [
+        rows for rows in split_tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])
+    ]
     for size, *told in rows:
         n_rows, n_columns = (int(part.replace(",", "")) for part in size.split(" × "))
         needed = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.documents import DOCS, LANGUAGES, PAGES, anchor, blocks, headings, links
+from support.documents import DOCS, LANGUAGES, PAGES, to_anchor, read_blocks, read_headings, read_links
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,20 +27,20 @@ def _load_script(name: str) -> ModuleType:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """The file is there, and so is the heading behind the #."""
-    for link in links(page):
+    for link in read_links(page):
         if link.startswith("https://"):
             continue
         place, _, name = link.partition("#")
         target = (page.parent / place).resolve() if place else page
         assert target.exists(), f"{page.name}: {link}"
         if name:
-            assert name in [anchor(heading) for heading in headings(target)], f"{page.name}: {link}"
+            assert name in [to_anchor(heading) for heading in read_headings(target)], f"{page.name}: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_say_what_they_are(page: Path) -> None:
     """No block is left out of the tests because nobody said what language it is in; `text` is what is not run."""
-    assert {block.language for block in blocks(page)} <= LANGUAGES
+    assert {block.language for block in read_blocks(page)} <= LANGUAGES
 
 
 def test_the_index_names_every_page_in_a_line() -> None:
@@ -56,7 +56,7 @@ def test_every_picture_is_what_its_script_draws() -> None:
     drawn = _load_script("draw_pictures").PICTURES
     shown = set()
     for page in PAGES:
-        pictures = [link for link in links(page) if link.endswith((".svg", ".png"))]
+        pictures = [link for link in read_links(page) if link.endswith((".svg", ".png"))]
         assert not pictures or "docs/draw_pictures.py" in page.read_text(), page.name
         shown |= {Path(picture).name for picture in pictures}
     assert shown == set(drawn)

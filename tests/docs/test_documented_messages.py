@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.documents import DOCS, tables
+from support.documents import DOCS, split_tables
 
 import segmentation_pipeline
 
@@ -29,11 +29,11 @@ def _read_texts() -> list[str]:
 TEXTS = _read_texts()
 GATES = [
     quote
-    for rows in tables((DOCS / "gates.md").read_text())
+    for rows in split_tables((DOCS / "gates.md").read_text())
     for row in rows
     for quote in re.findall(r'"([^"]+)"', row[0])
 ]
-(NIGHT,) = [rows for rows in tables((DOCS / "operations.md").read_text()) if "cannot be reached" in rows[0][0]]
+(NIGHT,) = [rows for rows in split_tables((DOCS / "operations.md").read_text()) if "cannot be reached" in rows[0][0]]
 OPERATIONS = [
     span for row in NIGHT for span in re.findall(r"`([^`]+)`", row[0]) if " " in span and not span.startswith("gate ")
 ]

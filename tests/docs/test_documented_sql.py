@@ -10,12 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from support.documents import DOCS, TUTORIAL, Block, all_blocks, anchor, headings, tables
+from support.documents import DOCS, TUTORIAL, Block, read_all_blocks, to_anchor, read_headings, split_tables
 
 if TYPE_CHECKING:
     import psycopg
 
-BLOCKS = [block for block in all_blocks("sql") if block.page != TUTORIAL]
+BLOCKS = [block for block in read_all_blocks("sql") if block.page != TUTORIAL]
 # these ask whether something is wrong, and nothing is
 FINDS_NOTHING = ("SELECT partition, n_rows", "SELECT c.customer_id, c.segment_id, u.segment_id")
 PAGE = (DOCS / "database.md").read_text()
@@ -39,7 +39,7 @@ def _read_documented_columns() -> dict[str, list[tuple[str, str]]]:
     """The columns that the page gives of each table and view."""
     parts = re.split(r"^### segmentation\.(\w+)$", PAGE, flags=re.MULTILINE)
     return {
-        name: [(row[0].strip("`"), row[1]) for row in tables(text)[0]]
+        name: [(row[0].strip("`"), row[1]) for row in split_tables(text)[0]]
         for name, text in zip(parts[1::2], parts[2::2], strict=True)
     }
 
@@ -78,5 +78,7 @@ def test_the_list_of_tables_links_to_each() -> None:
     """The table at the top of the page leads to every section but the two that only we need."""
     first = PAGE[: PAGE.index("## For marketers")]
     linked = set(re.findall(r"\(#(\w+)\)", first))
-    sections = {anchor(heading) for heading in headings(DOCS / "database.md") if heading.startswith("segmentation.")}
+    sections = {
+        to_anchor(heading) for heading in read_headings(DOCS / "database.md") if heading.startswith("segmentation.")
+    }
     assert sections - linked == {"segmentationshop_scored", "segmentationsegmentation"}

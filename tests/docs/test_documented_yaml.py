@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
-from support.documents import PAGES, Block, all_blocks, spans
+from support.documents import PAGES, Block, read_all_blocks, read_spans
 
 from segmentation_pipeline.spec import GatesSpec, SegmentationSpec
 from segmentation_pipeline.spec.features import FeatureSpec
@@ -40,7 +40,7 @@ def _find_model(name: str) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-@pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
+@pytest.mark.parametrize("block", read_all_blocks("yaml"), ids=str)
 def test_yaml_blocks_are_segmentations(block: Block) -> None:
     """A whole file as it stands, a fragment in a least segmentation."""
     said = yaml.safe_load(block.text)
@@ -55,7 +55,7 @@ def test_yaml_blocks_are_segmentations(block: Block) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_in_a_line_are_settings(page: Path) -> None:
     """What is between backticks can be written into a defs.yaml."""
-    for span in spans(page):
+    for span in read_spans(page):
         name, colon, value = span.partition(": ")
         if not colon or "..." in span or "…" in span or not value or not re.fullmatch(r"\w+", name):
             continue
@@ -79,7 +79,7 @@ def _is_feature(said: dict[str, Any], kind: str) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_fields_named_in_a_line_are_fields(page: Path) -> None:
     """`sweep.k_max` and the like: the part is one of a segmentation, and has that field."""
-    for span in spans(page):
+    for span in read_spans(page):
         part, dot, field = span.partition(":")[0].partition(".")
         if not dot or part not in SegmentationSpec.model_fields or not field.isidentifier():
             continue
@@ -95,4 +95,4 @@ def test_the_yaml_tests_look_at_something() -> None:
         _validate({"sweep": {"k_mx": 3}})
     assert not any(_is_feature({"transform": "log2"}, kind) for kind in KINDS)
     assert _find_model("gates") is GatesSpec
-    assert sum(span.startswith("fit: {") for page in PAGES for span in spans(page)) >= 5
+    assert sum(span.startswith("fit: {") for page in PAGES for span in read_spans(page)) >= 5

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.documents import DOCS, Block, all_blocks, blocks
+from support.documents import DOCS, Block, read_all_blocks, read_blocks
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.quality.gates import GateInputs
@@ -14,14 +14,14 @@ from segmentation_pipeline.model import FittedModel, StructureVerdict
 from segmentation_pipeline.spec import Gate
 
 
-@pytest.mark.parametrize("block", all_blocks("python"), ids=str)
+@pytest.mark.parametrize("block", read_all_blocks("python"), ids=str)
 def test_python_blocks_run(block: Block) -> None:
     """Each by itself, with its own imports."""
     exec(compile(block.text, str(block), "exec"), {"__name__": "documented"})
 
 
 def _define(name: str) -> Any:
-    (block,) = [block for block in blocks(DOCS / "extending.md") if f"def {name}(" in block.text]
+    (block,) = [block for block in read_blocks(DOCS / "extending.md") if f"def {name}(" in block.text]
     namespace: dict[str, Any] = {"__name__": "documented"}
     exec(compile(block.text, str(block), "exec"), namespace)
     return namespace[name]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.documents import DOCS, tables
+from support.documents import DOCS, split_tables
 
 import segmentation_pipeline
 from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
@@ -58,7 +58,7 @@ def test_every_finding_has_a_section_and_no_section_is_of_none() -> None:
 def test_each_says_symptom_cause_and_action(name: str) -> None:
     """At least one row, with something in each cell but, at most, the cause."""
     text = _split_sections(2 if name in GATE_NAMES else 3)[name]
-    (rows,) = tables(text)
+    (rows,) = split_tables(text)
     assert "| symptom | cause | action |" in text
     assert rows
     for symptom, _cause, action in rows:
@@ -70,7 +70,7 @@ def test_each_says_symptom_cause_and_action(name: str) -> None:
 def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
     """Threshold and severity of each gate."""
     gates = GatesSpec()
-    (rows,) = [rows for rows in tables(PAGE) if rows[0][0].startswith("[`counts_add_up`]")]
+    (rows,) = [rows for rows in split_tables(PAGE) if rows[0][0].startswith("[`counts_add_up`]")]
     told = {re.sub(r"\[`(\w+)`\].*", r"\1", row[0]): row[1] for row in rows}
     assert list(told) == list(GATE_NAMES)
     for name in GATE_NAMES[1:]:
@@ -81,5 +81,5 @@ def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
 
 def test_the_checks_beside_the_gates_are_named() -> None:
     """Every check of an asset that is no gate."""
-    checks = {row[0].strip("`") for row in tables(_split_sections(2)["Checks beside the gates"])[0]}
+    checks = {row[0].strip("`") for row in split_tables(_split_sections(2)["Checks beside the gates"])[0]}
     assert checks == {APPROVAL, PARENTAGE, DRIFT_CHECK}

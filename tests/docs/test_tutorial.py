@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.documents import ROOT, TUTORIAL, Block, blocks, words
+from support.documents import ROOT, TUTORIAL, Block, read_blocks, split_words
 
 ELSEWHERE = {"make", "source"}
 
@@ -24,7 +24,7 @@ def _write_script(block: Block) -> str:
     """The block as a shell would be given it, a line before each command saying which one it is."""
     if block.file is not None:
         return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
-    typed = [command for command in block.commands if words(command)[0] not in ELSEWHERE]
+    typed = [command for command in block.commands if split_words(command)[0] not in ELSEWHERE]
     return "".join(f"echo {shlex.quote(f'$ {command}')}\n{command}\n" for command in typed)
 
 
@@ -36,7 +36,7 @@ def test_the_tutorial_works_as_it_is_written(database: str, tmp_path: Path) -> N
     environment.pop("SEGMENTATION_DEFS", None)
     typed = ""
     queries = 0
-    for block in blocks(TUTORIAL):
+    for block in read_blocks(TUTORIAL):
         if block.language == "sql" and block.file is None:
             for statement in filter(str.strip, block.text.split(";")):
                 with psycopg.connect(database) as connection:

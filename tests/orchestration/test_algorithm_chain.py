@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from support.three_groups import MONTHS, N_CUSTOMERS, group_of, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, find_group, write_defs
 
 if TYPE_CHECKING:
     from support.chain import Chain
@@ -24,7 +24,7 @@ def _group_segments(chain: Chain, *, without: tuple[int, ...] = ()) -> dict[int,
     found: dict[int, set[int | None]] = {}
     for user, segment in chain.rows("SELECT user_id, segment_id FROM target"):
         if user not in without:
-            found.setdefault(group_of(user), set()).add(segment)
+            found.setdefault(find_group(user), set()).add(segment)
     return found
 
 

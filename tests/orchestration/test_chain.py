@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
-from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_of, group_of, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_rows, find_group, write_defs
 
 from segmentation_pipeline.orchestration.stages import CHAIN
 
@@ -22,7 +22,7 @@ PARENTS = """SELECT s.partition, s.version, s.status, p.partition FROM segmentat
 def _group_segments(chain: Chain, column: str = "segment_id") -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for user, segment in chain.rows(f"SELECT user_id, {column} FROM target"):
-        found.setdefault(group_of(user), set()).add(segment)
+        found.setdefault(find_group(user), set()).add(segment)
     return found
 
 
@@ -82,7 +82,7 @@ def test_the_first_month_run_again_keeps_the_ids_born_in_it(chain: Chain) -> Non
 
 def test_a_month_whose_gate_fails_is_not_published_and_is_nobodys_parent(chain: Chain) -> None:
     """The spoilt month changes nothing, not even by hand, and the next month's parent is the last good one."""
-    drop_most_of(chain.url, MONTHS[1])
+    drop_most_rows(chain.url, MONTHS[1])
     chain.run(MONTHS[0])
     target = chain.rows("SELECT * FROM target ORDER BY 1")
     spoilt = chain.run(MONTHS[1])
@@ -110,7 +110,7 @@ def test_a_failed_rerun_leaves_the_published_version(chain: Chain) -> None:
     """A second version that its gates reject does not touch the first."""
     chain.run(MONTHS[0])
     chain.run(MONTHS[1])
-    drop_most_of(chain.url, MONTHS[1])
+    drop_most_rows(chain.url, MONTHS[1])
     assert not chain.run(MONTHS[1]).success
     statuses = chain.rows(
         "SELECT version, status FROM segmentation.snapshot WHERE partition = %s ORDER BY 1", MONTHS[1]

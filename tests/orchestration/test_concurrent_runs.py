@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from support.processes import (
-    alignment,
-    ended_well,
+    make_alignment_job,
+    wait_for_success,
     forget_connections,
-    publication,
+    make_publication_job,
     run,
     start,
-    two_stages,
+    make_two_stage_job,
     wait_for_backends,
 )
-from support.three_groups import MONTHS, N_CUSTOMERS, found_a_group
+from support.three_groups import MONTHS, N_CUSTOMERS, add_group
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
 from segmentation_pipeline.orchestration.runs.execute import open_dagster_instance
@@ -42,7 +42,7 @@ def gate(chain: Chain) -> Iterator[psycopg.Connection]:
     for month in (JANUARY, FEBRUARY):
         outcome = run(job, month)
         assert outcome.success, outcome.problems
-    found_a_group(chain.url, (MARCH,))
+    add_group(chain.url, (MARCH,))
     with open_dagster_instance() as instance:
         for stage in ("raw_extract", "validated_rows", "encoded_features", "k_sweep", "final_fit"):
             by_hand = load_definitions().resolve_implicit_global_asset_job_def()
@@ -59,7 +59,7 @@ def _run_at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefi
     pids = [start(job, month) for job, month in jobs]
     wait_for_backends(chain, count=len(jobs), waiting=True)
     gate.commit()
-    return [ended_well(pid) for pid in pids]
+    return [wait_for_success(pid) for pid in pids]
 
 
 def _check_books(chain: Chain) -> None:
@@ -81,16 +81,16 @@ def _check_books(chain: Chain) -> None:
 def test_two_processes_publish_the_same_snapshot(chain: Chain, gate: psycopg.Connection) -> None:
     """Both wait for the lock and both succeed: the second finds it done."""
     gate.rollback()
-    assert not run(alignment(), MARCH).problems
+    assert not run(make_alignment_job(), MARCH).problems
     gate.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
-    assert _run_at_once(chain, gate, (publication(), MARCH), (publication(), MARCH)) == [True, True]
+    assert _run_at_once(chain, gate, (make_publication_job(), MARCH), (make_publication_job(), MARCH)) == [True, True]
     assert chain.rows(BOOKS)[2:] == [(MARCH, 1, "published", FEBRUARY, 1)]
     _check_books(chain)
 
 
 def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psycopg.Connection) -> None:
     """Two versions are aligned one after the other; whichever is published, the books are right."""
-    ended = _run_at_once(chain, gate, (two_stages(), MARCH), (two_stages(), MARCH))
+    ended = _run_at_once(chain, gate, (make_two_stage_job(), MARCH), (make_two_stage_job(), MARCH))
     assert any(ended)
     books = chain.rows(BOOKS)[2:]
     assert [row[:2] for row in books] == [(MARCH, 1), (MARCH, 2)]
@@ -103,12 +103,12 @@ def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psyc
 
 def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connection) -> None:
     """March and a new version of February at once: March waits, and is built on the version that is published."""
-    february = start(two_stages(), FEBRUARY)
+    february = start(make_two_stage_job(), FEBRUARY)
     wait_for_backends(chain, count=1, waiting=True)
-    march = start(two_stages(), MARCH)
+    march = start(make_two_stage_job(), MARCH)
     time.sleep(3)
     gate.commit()
-    assert [ended_well(february), ended_well(march)] == [True, True]
+    assert [wait_for_success(february), wait_for_success(march)] == [True, True]
     assert chain.rows(BOOKS)[1:] == [
         (FEBRUARY, 1, "superseded", JANUARY, 1),
         (FEBRUARY, 2, "published", JANUARY, 1),
@@ -121,7 +121,7 @@ def test_two_months_through_the_whole_chain(chain: Chain) -> None:
     """February and March at once after January: March waits for February, so each is built on the month before it."""
     job = load_definitions().resolve_job_def("shop")
     assert run(job, JANUARY).success
-    found_a_group(chain.url, (MARCH,))
+    add_group(chain.url, (MARCH,))
     forget_connections()
     with psycopg.connect(chain.url) as connection:
         connection.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
@@ -130,7 +130,7 @@ def test_two_months_through_the_whole_chain(chain: Chain) -> None:
         pids.append(start(job, MARCH))
         _wait_for_run(MARCH)
         time.sleep(5)
-    assert [ended_well(pid) for pid in pids] == [True, True]
+    assert [wait_for_success(pid) for pid in pids] == [True, True]
     assert chain.rows(BOOKS)[1:] == [(FEBRUARY, 1, "published", JANUARY, 1), (MARCH, 1, "published", FEBRUARY, 1)]
     _check_books(chain)
 

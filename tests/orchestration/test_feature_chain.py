@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.three_groups import MONTHS, N_CUSTOMERS, group_of, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, find_group, write_defs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> Non
     )
     usual = [customer for customer in labelled if customer != RICH]
     assert {customer: kept[customer] for customer in usual} == {customer: labelled[customer] for customer in usual}
-    assert len({(group_of(customer), labelled[customer]) for customer in usual}) == 3
+    assert len({(find_group(customer), labelled[customer]) for customer in usual}) == 3
 
 
 def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:

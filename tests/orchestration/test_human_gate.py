@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
-from support.three_groups import MONTHS, drop_most_of, found_a_group, write_defs
+from support.three_groups import MONTHS, drop_most_rows, add_group, write_defs
 
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG
 
@@ -22,7 +22,7 @@ REASONS = ["K is 4; it was 3 in 2024-01-01", "segment 4 is born, split from 3"]
 def asked(chain: Chain) -> Chain:
     """`on_change`, January published, and a group born in February, which waits as snapshot 2."""
     write_defs(chain.defs, approval="on_change")
-    found_a_group(chain.url, MONTHS[1:])
+    add_group(chain.url, MONTHS[1:])
     assert chain.run(MONTHS[0]).receipt is not None
     waits = chain.run(MONTHS[1])
     assert (waits.success, waits.problems, waits.receipt) == (True, (), None)
@@ -113,7 +113,7 @@ def test_a_declined_month_lets_the_next_one_go_on(asked: Chain) -> None:
 def test_a_rerun_replaces_the_waiting_version_unless_its_gates_fail(asked: Chain) -> None:
     """A rejected rerun leaves the first version waiting; a good one declines it and waits in its place under the same ids."""
     asked.execute("CREATE TABLE kept AS SELECT * FROM facts")
-    drop_most_of(asked.url, MONTHS[1])
+    drop_most_rows(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
     assert _read_statuses(asked)[1:] == [(MONTHS[1], 1, "waiting"), (MONTHS[1], 2, "rejected")]
     asked.execute("DELETE FROM facts")
@@ -133,7 +133,7 @@ def test_a_rerun_replaces_the_waiting_version_unless_its_gates_fail(asked: Chain
 @pytest.mark.slow
 def test_approving_publishes_that_snapshot_though_a_later_rerun_was_rejected(asked: Chain) -> None:
     """The latest artifact is the rejected rerun's; what is published is what was approved."""
-    drop_most_of(asked.url, MONTHS[1])
+    drop_most_rows(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
     assert asked.decide("approve", snapshot_id=2, who="anna").success
     assert _read_statuses(asked)[1:] == [(MONTHS[1], 1, "published"), (MONTHS[1], 2, "rejected")]
@@ -169,7 +169,7 @@ def test_after_a_rollback_the_next_month_builds_on_the_restored_one(chain: Chain
     """Rolled back from the UI: the target shows January again, Dagster has a note of it, February's rerun has it as parent."""
     chain.run(MONTHS[0])
     january = chain.rows("SELECT user_id, segment_id FROM target ORDER BY 1")
-    found_a_group(chain.url, MONTHS[1:])
+    add_group(chain.url, MONTHS[1:])
     chain.run(MONTHS[1])
     assert chain.rows("SELECT user_id, segment_id FROM target ORDER BY 1") != january
     assert chain.decide("rollback", snapshot_id=1, who="anna", reason="too early").success

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 import pytest
-from support.processes import ended_well, run, start, two_stages, wait_for_backends
+from support.processes import wait_for_success, run, start, make_two_stage_job, wait_for_backends
 from support.three_groups import MONTHS, N_CUSTOMERS
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
@@ -40,7 +40,7 @@ TABLES = """SELECT substring(c.relname FROM '^shop_assignment_(.*)$'), i.inhpare
 def _measure_window(job: dg.JobDefinition) -> tuple[float, float]:
     """From when to when after its start a process that is left alone works on both stages, in seconds."""
     began = time.time()
-    assert ended_well(start(job, FEBRUARY))
+    assert wait_for_success(start(job, FEBRUARY))
     with open_dagster_instance() as instance:
         records = instance.all_logs(instance.get_runs(limit=1)[0].run_id)
     steps = [
@@ -85,7 +85,7 @@ def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
         outcome = run(whole_chain, month)
         assert outcome.success, outcome.problems
     chain.execute(SLOWLY)
-    job = two_stages()
+    job = make_two_stage_job()
     chain.execute("UPDATE target SET segment_id = NULL")
     ((before,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
     begin, end = _measure_window(job)

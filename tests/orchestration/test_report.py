@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_of, found_a_group, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_rows, add_group, write_defs
 
 from segmentation_pipeline.orchestration.stages import SEGMENT_REPORT
 
@@ -66,7 +66,7 @@ def _read_check(chain: Chain) -> dg.AssetCheckEvaluation:
 
 def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
     """Counts, shares, movers, gates and rows are what the tables say; the command writes the same page as the run."""
-    found_a_group(chain.url, MONTHS[1:])
+    add_group(chain.url, MONTHS[1:])
     for month in MONTHS[:2]:
         outcome = chain.run(month)
         assert outcome.success, outcome.problems
@@ -174,8 +174,8 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
 def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: Path) -> None:
     """A waiting snapshot's report has the reasons and the two commands, and approving makes it anew; a rejected one's says why."""
     write_defs(chain.defs, approval="on_change")
-    found_a_group(chain.url, MONTHS[1:])
-    drop_most_of(chain.url, MONTHS[2])
+    add_group(chain.url, MONTHS[1:])
+    drop_most_rows(chain.url, MONTHS[2])
     assert chain.run(MONTHS[0]).success
     waiting = chain.run(MONTHS[1])
     assert waiting.waiting is not None

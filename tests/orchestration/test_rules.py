@@ -10,7 +10,7 @@ import dagster as dg
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_of, found_a_group, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_rows, add_group, write_defs
 
 from segmentation_pipeline.cli import main
 
@@ -182,7 +182,7 @@ def test_rule_3_every_written_label_is_what_the_saved_json_says(chain: Chain, fi
 def test_rule_4_a_status_flipped_by_hand_publishes_nothing(chain: Chain, approved: bool) -> None:
     """Rule 4: a rejected snapshot that SQL makes a candidate, or an approved one, is still refused by its gates."""
     assert chain.run(JANUARY).success
-    drop_most_of(chain.url, FEBRUARY)
+    drop_most_rows(chain.url, FEBRUARY)
     assert not chain.run(FEBRUARY).success
     chain.execute(
         "UPDATE segmentation.snapshot SET status = %s WHERE snapshot_id = 2", "waiting" if approved else "candidate"
@@ -228,7 +228,7 @@ def test_rule_6_an_older_month_run_again_leaves_target_and_pointer(chain: Chain)
     for month in (JANUARY, FEBRUARY):
         assert chain.run(month).success
     before = chain.rows(TARGET), chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
-    found_a_group(chain.url, (JANUARY,))
+    add_group(chain.url, (JANUARY,))
     assert chain.run(JANUARY).success
     assert chain.materialize("published_segments", JANUARY).success
     assert (chain.rows(TARGET), chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")) == before
@@ -264,7 +264,7 @@ def test_rule_7_rows_that_come_twice_or_without_a_key_are_counted(chain: Chain) 
 @pytest.mark.slow
 def test_rule_8_what_was_born_in_a_month_keeps_its_id_when_the_month_runs_again(chain: Chain) -> None:
     """Rule 8: the group born in February is segment 4 in each version of it, also after March was published."""
-    found_a_group(chain.url, MONTHS[1:])
+    add_group(chain.url, MONTHS[1:])
     for month in (JANUARY, FEBRUARY):
         assert chain.run(month).success
     before = _read_segments(chain)
@@ -327,7 +327,7 @@ def _check_parentage(chain: Chain) -> dg.AssetCheckEvaluation:
 
 def test_rule_10_what_waits_cannot_be_gone_around_by_hand(chain: Chain) -> None:
     """Rule 10: while February waits, March is not aligned by hand either, nor published from what was aligned before."""
-    found_a_group(chain.url, (FEBRUARY,))
+    add_group(chain.url, (FEBRUARY,))
     for month in (JANUARY, MARCH):
         assert chain.run(month).success
     assert chain.materialize("aligned_segments", MARCH).success

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from support.serving import free_port, running
-from support.three_groups import MONTHS, drop_most_of, found_a_group, make_source, write_defs
+from support.serving import find_free_port, serve
+from support.three_groups import MONTHS, drop_most_rows, add_group, make_source, write_defs
 
 from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.runtime.home import make_dagster_home
@@ -141,7 +141,7 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     (dagster / "dagster.yaml").write_text(
         settings.replace("max_concurrent_runs: 1", f"max_concurrent_runs: {request.param}")
     )
-    port = free_port()
+    port = find_free_port()
     environment = os.environ | {
         "DAGSTER_HOME": str(dagster),
         "SEGMENTATION_DEFS": str(write_defs(tmp_path / "defs")),
@@ -160,7 +160,7 @@ def server(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
             return False
         return bool(entries) and entries[0]["loadStatus"] == "LOADED"
 
-    with running(command, environment, log=tmp_path / "dagster.log", ready=is_loaded, seconds=SECONDS):
+    with serve(command, environment, log=tmp_path / "dagster.log", ready=is_loaded, seconds=SECONDS):
         yield found
 
 
@@ -182,7 +182,7 @@ def test_a_backfill_runs_each_month_in_one_run_and_in_order(server: Server) -> N
 @pytest.mark.parametrize("server", [4], indirect=True, ids=["four at a time"])
 def test_a_spoilt_month_is_left_out_and_the_others_go_on(server: Server) -> None:
     """The spoilt month is not published, not even by hand; the others are; the next month's parent is the last good one."""
-    drop_most_of(server.url, MONTHS[2])
+    drop_most_rows(server.url, MONTHS[2])
     assert server.backfill(MONTHS) == "COMPLETED_FAILED"
     assert server.materialize("published_segments", MONTHS[2]) == "FAILURE"
     rows = server.rows(
@@ -203,7 +203,7 @@ def test_a_spoilt_month_is_left_out_and_the_others_go_on(server: Server) -> None
 def test_a_month_that_waits_ends_a_backfill_and_is_decided_from_the_launchpad(server: Server, tmp_path: Path) -> None:
     """Waiting, a run succeeds and its backfill ends (as failed: a month is missing), later ones fail; jobs then decide."""
     write_defs(tmp_path / "defs", approval="on_change")
-    found_a_group(server.url, MONTHS[1:])
+    add_group(server.url, MONTHS[1:])
     assert server.backfill(MONTHS[:2]) == "COMPLETED_FAILED"
     assert [run["status"] for run in server.runs()] == ["SUCCESS", "SUCCESS"]
     assert server.backfill(MONTHS[2:4]) == "COMPLETED_FAILED"

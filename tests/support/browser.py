@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.serving import free_port, running
+from support.serving import find_free_port, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -109,7 +109,7 @@ def make_ui(
 
     @contextmanager
     def start(prepare: Callable[[str, Path, dict[str, str]], None]) -> Iterator[Ui]:
-        home, port = tmp_path_factory.mktemp("ui") / "home", free_port()
+        home, port = tmp_path_factory.mktemp("ui") / "home", find_free_port()
         with new_database() as database:
             environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
             environment |= {
@@ -121,7 +121,7 @@ def make_ui(
             prepare(database, home, environment)
             address = f"http://127.0.0.1:{port}"
             answers, log = partial(_answers, f"{address}/server_info"), home.parent / "ui.log"
-            with running(["make", "ui"], environment, log=log, ready=answers, seconds=START_SECONDS):
+            with serve(["make", "ui"], environment, log=log, ready=answers, seconds=START_SECONDS):
                 yield Ui(address, home, database, environment)
 
     return start

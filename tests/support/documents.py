@@ -36,7 +36,7 @@ class Block:
         return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
 
 
-def blocks(page: Path) -> list[Block]:
+def read_blocks(page: Path) -> list[Block]:
     """The blocks of a page, in order."""
     found: list[Block] = []
     file = language = None
@@ -57,37 +57,37 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def all_blocks(language: str) -> list[Block]:
+def read_all_blocks(language: str) -> list[Block]:
     """The blocks of all pages in a language."""
-    return [block for page in PAGES for block in blocks(page) if block.language == language]
+    return [block for page in PAGES for block in read_blocks(page) if block.language == language]
 
 
-def prose(page: Path) -> str:
+def read_prose(page: Path) -> str:
     """A page without its blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-def spans(page: Path) -> list[str]:
+def read_spans(page: Path) -> list[str]:
     """The code in the lines of a page."""
-    return re.findall(r"`([^`\n]+)`", prose(page))
+    return re.findall(r"`([^`\n]+)`", read_prose(page))
 
 
-def headings(page: Path) -> list[str]:
+def read_headings(page: Path) -> list[str]:
     """The headings of a page, as they are written."""
-    return re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    return re.findall(r"^#+ (.+)$", read_prose(page), flags=re.MULTILINE)
 
 
-def anchor(heading: str) -> str:
+def to_anchor(heading: str) -> str:
     """What GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def links(page: Path) -> list[str]:
+def read_links(page: Path) -> list[str]:
     """Where the links and pictures of a page lead."""
-    return re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    return re.findall(r"\]\(([^)\s]+)\)", read_prose(page))
 
 
-def tables(text: str) -> list[list[list[str]]]:
+def split_tables(text: str) -> list[list[list[str]]]:
     """The tables of a text: rows of cells, without the head and the line below it."""
     found: list[list[list[str]]] = []
     before = ""
@@ -100,6 +100,6 @@ def tables(text: str) -> list[list[list[str]]]:
     return [rows[2:] for rows in found]
 
 
-def words(command: str) -> list[str]:
+def split_words(command: str) -> list[str]:
     """A command line taken apart as the shell does."""
     return shlex.split(command, comments=True)

@@ -23,17 +23,17 @@ BACKENDS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_data
               AND backend_type = 'client backend'"""
 
 
-def two_stages() -> dg.JobDefinition:
+def make_two_stage_job() -> dg.JobDefinition:
     """The job that aligns and publishes what is fitted, under the segmentation's name."""
     return _job("aligned_segments", "published_segments")
 
 
-def alignment() -> dg.JobDefinition:
+def make_alignment_job() -> dg.JobDefinition:
     """The job that aligns what is fitted, under the segmentation's name."""
     return _job("aligned_segments")
 
 
-def publication() -> dg.JobDefinition:
+def make_publication_job() -> dg.JobDefinition:
     """The job that publishes what is aligned, under the segmentation's name."""
     return _job("published_segments")
 
@@ -61,7 +61,7 @@ def start(job: dg.JobDefinition, month: str) -> int:
     return pid
 
 
-def ended_well(pid: int) -> bool:
+def wait_for_success(pid: int) -> bool:
     """Wait for the end of a process; whether its run succeeded."""
     return os.waitpid(pid, 0)[1] == 0
 

@@ -37,7 +37,7 @@ FEATURES = [
 ]
 
 
-def profile(index: int) -> dict[str, Any]:
+def make_profile(index: int) -> dict[str, Any]:
     """A profile as the database has it; the fourth feature has no value in the first segment."""
     z = (-1) ** index * (1.5 - 0.1 * index)
     return {
@@ -51,7 +51,7 @@ def profile(index: int) -> dict[str, Any]:
     }
 
 
-def reported(
+def make_report(
     k: int = 3,
     *,
     months: int = 3,
@@ -81,7 +81,7 @@ def reported(
         parent=parent,
         is_current=status == "published",
         segments=tuple(
-            ReportedSegment(segment, names[segment], "automatic", None, SIZE, 1 / k, profile(segment), "2024-01-01") for segment in names
+            ReportedSegment(segment, names[segment], "automatic", None, SIZE, 1 / k, make_profile(segment), "2024-01-01") for segment in names
         ),
         names=names,
         periods=tuple(
@@ -104,7 +104,7 @@ def reported(
     return replace(found, **changes)
 
 
-def workings(k: int = 3) -> RunDetails:
+def make_run_details(k: int = 3) -> RunDetails:
     """A sweep that takes `k`, two findings and a rule for the first segment."""
     candidates = tuple(
         SweepCandidate(n_clusters, 100 / n_clusters, 0.5, 0.6 - 0.03 * abs(n_clusters - k), 1.0, 9.0, 0.1, 0.5)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
+def serve(
     command: list[str], environment: Mapping[str, str], *, log: Path, ready: Callable[[], bool], seconds: float
 ) -> Iterator[None]:
     """The command in a process group of its own, from when it is `ready`, within `seconds`, until the block ends."""

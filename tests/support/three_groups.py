@@ -84,18 +84,18 @@ def write_source(folder: Path, query: str, *, features: Any, key: str = "id", **
     (folder / "shop" / "defs.yaml").write_text(yaml.safe_dump(said, allow_unicode=True, sort_keys=False))
 
 
-def drop_most_of(url: str, month: str) -> None:
+def drop_most_rows(url: str, month: str) -> None:
     """Spoil a month: 80 % of its rows never arrived."""
     with psycopg.connect(url) as connection:
         connection.execute("DELETE FROM facts WHERE month = %s AND customer_id > %s", [month, N_CUSTOMERS // 5])
 
 
-def group_of(customer: int) -> int:
+def find_group(customer: int) -> int:
     """The true group of a customer."""
     return customer % 3
 
 
-def found_a_group(url: str, months: tuple[str, ...]) -> None:
+def add_group(url: str, months: tuple[str, ...]) -> None:
     """From these months on every sixth customer lives otherwise: a fourth group is born, of half of the first."""
     with psycopg.connect(url) as connection:
         connection.execute(

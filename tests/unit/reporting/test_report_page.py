@@ -9,7 +9,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.report_data import SIZE, reported, workings
+from support.report_data import SIZE, make_report, make_run_details
 
 from segmentation_pipeline.model import Decision, GateResult, LineageEvent, Transition
 from segmentation_pipeline.model.report import ReportedPeriod, RunDetails, SnapshotReport
@@ -20,7 +20,7 @@ EVIL = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"
 
 def _page(shown: SnapshotReport, found: RunDetails | None = None) -> ET.Element:
     """The page, which is well-formed XML too."""
-    return ET.fromstring(render(shown, found if found is not None else workings(shown.snapshot.k)))
+    return ET.fromstring(render(shown, found if found is not None else make_run_details(shown.snapshot.k)))
 
 
 def _text(page: ET.Element, where: str = ".") -> str:
@@ -41,7 +41,7 @@ def _rows(page: ET.Element, name: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", ["segment {}", "high spend, " * 40 + "{}", "x" * 300 + "{}"])
 def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
     """Few and many segments and periods, short and endless names: each segment has its card, row and line."""
-    page = _page(reported(k, months=months, name=name))
+    page = _page(make_report(k, months=months, name=name))
 
     assert [each.get("id") for each in page.findall(".//section")] == [
         "segments", "moves", "life", "why", "checks", "diagnosis", "making",
@@ -60,7 +60,7 @@ def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
 
 def test_headings_and_pictures_are_accessible() -> None:
     """One h1, no level is skipped, a language, captions and headers, and words for each picture that is not hidden."""
-    page = _page(reported(months=4))
+    page = _page(make_report(months=4))
 
     assert page.get("lang") == "en"
     levels = [int(each.tag[1]) for each in page.iter() if re.fullmatch(r"h[1-6]", each.tag)]
@@ -79,7 +79,7 @@ def test_headings_and_pictures_are_accessible() -> None:
 
 def test_what_customers_wrote_is_only_text() -> None:
     """A name, a category, a message or a command with markup in it is shown as it is and does nothing."""
-    shown = reported(name=EVIL + "{}", reasons=(EVIL,), status="waiting")
+    shown = make_report(name=EVIL + "{}", reasons=(EVIL,), status="waiting")
     first = shown.segments[0]
     evil_profile = {**first.profile, "channel": {"shares": {EVIL: 1.0}, "everybody": {EVIL: 0.3}}}
     shown = replace(
@@ -88,7 +88,7 @@ def test_what_customers_wrote_is_only_text() -> None:
         gates=tuple(replace(gate, message=EVIL) for gate in shown.gates),
         decisions=(Decision(3, "decline", EVIL, datetime(2024, 5, 1, tzinfo=UTC), EVIL),),
     )
-    found = workings()
+    found = make_run_details()
     found = replace(
         found,
         findings=tuple(replace(each, seen=EVIL, means=EVIL, action=EVIL) for each in found.findings or ()),
@@ -106,7 +106,7 @@ def test_what_customers_wrote_is_only_text() -> None:
 
 def test_it_needs_no_network() -> None:
     """Nothing is loaded from anywhere: no source, no link but to itself, no style or font of another file."""
-    html = render(reported(), workings()).decode()
+    html = render(make_report(), make_run_details()).decode()
     page = ET.fromstring(html)
 
     loading = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "base", "use"}
@@ -121,7 +121,7 @@ def test_it_needs_no_network() -> None:
 
 def test_a_card_says_what_sets_a_segment_apart() -> None:
     """Features in original units beside everybody's, the strongest first; a typical customer; the outcomes apart."""
-    page = _page(reported())
+    page = _page(make_report())
     (card,) = page.findall(".//article[@aria-labelledby='segment-2']")
     rows = [[_text(cell) for cell in row] for row in card.findall("./table/tbody/tr")]
 
@@ -143,7 +143,7 @@ def test_a_card_says_what_sets_a_segment_apart() -> None:
 
 def test_who_moved_adds_up() -> None:
     """The flow holds every customer: known ones, newcomers, those who left; the table holds the moves."""
-    page = _page(reported(2))
+    page = _page(make_report(2))
 
     assert _of(page, "n-moved") == "10"
     assert _of(page, "n-known") == str(2 * (SIZE - 20) + 10)
@@ -171,14 +171,14 @@ def test_who_moved_adds_up() -> None:
 
 def test_a_move_of_unknown_cause_is_only_counted() -> None:
     """Where the parent's model cannot say who moved, the column is not there."""
-    page = _page(reported(2, transitions=(Transition(1, 1, 90, None), Transition(1, None, 5, None))))
+    page = _page(make_report(2, transitions=(Transition(1, 1, 90, None), Transition(1, None, 5, None))))
 
     assert _rows(page, "movers") == [["1 segment 1", "no segment", "5"]]
 
 
 def test_the_timeline_tells_lives() -> None:
     """A segment that was born, went and came back has a gap and its three marks, in words too."""
-    shown = reported(2, months=5)
+    shown = make_report(2, months=5)
     periods = []
     for month, period in enumerate(shown.periods, start=1):
         events = {2: (LineageEvent(3, "born"), LineageEvent(3, "split_from", 1)), 3: (LineageEvent(3, "retired"),),
@@ -230,7 +230,7 @@ def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
         if status == "declined"
         else ()
     )
-    page = _page(reported(status=status, reasons=("K is 4",) if status == "waiting" else (), decisions=declined))
+    page = _page(make_report(status=status, reasons=("K is 4",) if status == "waiting" else (), decisions=declined))
 
     assert _text(page, ".//span[@class]").startswith(badge)
     assert re.sub(r"[:] (?=segmentation)", ": ", _of(page, "notice")).replace("To publish them: ", "").find(told) >= 0
@@ -242,7 +242,7 @@ def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
 def test_approved_and_not_published_is_not_waiting_for_anybody() -> None:
     """Where the publication of an approved snapshot did not happen, the report gives the command that does it."""
     approved = (Decision(3, "approve", "ana", datetime(2024, 5, 1, tzinfo=UTC), None),)
-    page = _page(reported(status="waiting", decisions=approved))
+    page = _page(make_report(status="waiting", decisions=approved))
 
     assert "ana approved these segments" in _of(page, "notice")
     assert "decline" not in _of(page, "notice")
@@ -250,7 +250,7 @@ def test_approved_and_not_published_is_not_waiting_for_anybody() -> None:
 
 def test_gates_have_value_threshold_and_meaning() -> None:
     """What failed stands first; each gate has a plain name, its value and limit in its unit, and its message."""
-    rows = _rows(_page(reported(2)), "gates")
+    rows = _rows(_page(make_report(2)), "gates")
 
     assert rows[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "stopped it"]
     assert rows[1][0].endswith("Here: 60 rows, 300 before. Look at the source.")
@@ -262,19 +262,19 @@ def test_gates_have_value_threshold_and_meaning() -> None:
 def test_a_gate_that_had_nothing_to_check_did_not_pass() -> None:
     """Where there is no value, the table says that the question was not asked."""
     first = GateResult("max_moved", True, "warn", None, 0.3, "no customers in common with a parent snapshot")
-    rows = _rows(_page(reported(2, gates=(first,))), "gates")
+    rows = _rows(_page(make_report(2, gates=(first,))), "gates")
     assert rows[0] == ["Few have changed", "–", "at most 30.0%", "not asked"]
 
 
 def test_why_k_is_a_sentence_and_a_figure() -> None:
     """Every K that was tried has a bar, the one that was taken is named; without the sweep the sentence remains."""
-    page = _page(reported(4), workings(4))
+    page = _page(make_report(4), make_run_details(4))
     assert "Of 2 to 10 groups tried, 4 stand apart most clearly." in _of(page, "why")
     bars = page.findall(".//section[@id='why']//svg/rect")
     assert len(bars) == 9
     assert max(float(each.get("height", "0")) for each in bars) == float(bars[2].get("height", "0"))
 
-    gone = _page(reported(4), RunDetails(missing=("the diagnosis",)))
+    gone = _page(make_report(4), RunDetails(missing=("the diagnosis",)))
     assert "The customers are in 4 groups." in _of(gone, "why")
     assert not gone.findall(".//section[@id='why']//svg")
     assert "not kept any more: the diagnosis" in _of(gone, "missing")
@@ -283,7 +283,7 @@ def test_why_k_is_a_sentence_and_a_figure() -> None:
 
 def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
     """Each finding says what to do; the rows add up; snapshot, parent, seed and versions are there."""
-    page = _page(reported())
+    page = _page(make_report())
 
     assert (
         "Shape Seen: a score of 0.9. What it means: Groups are chains. What to do: Set fit: {algorithm: hdbscan}."
@@ -300,12 +300,12 @@ def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
         "a1b2",
     ):
         assert told in _of(page, "making")
-    assert "Nothing noteworthy" in _of(_page(reported(), replace(workings(), findings=())), "diagnosis")
+    assert "Nothing noteworthy" in _of(_page(make_report(), replace(make_run_details(), findings=())), "diagnosis")
 
 
 def test_the_same_data_gives_the_same_bytes() -> None:
     """Nothing of the moment of rendering is in the page."""
-    assert render(reported(), workings()) == render(reported(), workings())
+    assert render(make_report(), make_run_details()) == render(make_report(), make_run_details())
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_the_same_data_gives_the_same_bytes() -> None:
 )
 def test_weeks_and_days_have_their_names(start: str, as_of: datetime, title: str) -> None:
     """A period is called by its length."""
-    shown = reported(months=1)
+    shown = make_report(months=1)
     first = ReportedPeriod(start, 1, shown.periods[0].sizes, shown.periods[0].shares, ())
     page = _page(replace(shown, snapshot=replace(shown.snapshot, partition=start, as_of=as_of), periods=(first,)))
 
