@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from support.three_groups import MONTHS, drop_most_rows, add_group, write_defs
+from support.three_groups import MONTHS, add_group, drop_most_rows, write_defs
 
 from segmentation_pipeline.runtime.home import DAGSTER_YAML
 

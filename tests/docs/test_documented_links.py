@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.documents import DOCS, LANGUAGES, PAGES, to_anchor, read_blocks, read_headings, read_links
+from support.documents import DOCS, LANGUAGES, PAGES, read_blocks, read_headings, read_links, to_anchor
 
 if TYPE_CHECKING:
     from types import ModuleType

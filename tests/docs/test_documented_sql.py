@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from support.documents import DOCS, TUTORIAL, Block, read_all_blocks, to_anchor, read_headings, split_tables
+from support.documents import DOCS, TUTORIAL, Block, read_all_blocks, read_headings, split_tables, to_anchor
 
 if TYPE_CHECKING:
     import psycopg

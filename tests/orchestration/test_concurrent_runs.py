@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from support.processes import (
-    make_alignment_job,
-    wait_for_success,
     forget_connections,
+    make_alignment_job,
     make_publication_job,
+    make_two_stage_job,
     run,
     start,
-    make_two_stage_job,
     wait_for_backends,
+    wait_for_success,
 )
 from support.three_groups import MONTHS, N_CUSTOMERS, add_group
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
-from support.three_groups import MONTHS, drop_most_rows, add_group, write_defs
+from support.three_groups import MONTHS, add_group, drop_most_rows, write_defs
 
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG
 

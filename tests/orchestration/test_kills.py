@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 import pytest
-from support.processes import wait_for_success, run, start, make_two_stage_job, wait_for_backends
+from support.processes import make_two_stage_job, run, start, wait_for_backends, wait_for_success
 from support.three_groups import MONTHS, N_CUSTOMERS
 
 from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from support.three_groups import MONTHS, N_CUSTOMERS, drop_most_rows, add_group, write_defs
+from support.three_groups import MONTHS, N_CUSTOMERS, add_group, drop_most_rows, write_defs
 
 from segmentation_pipeline.orchestration.stages import SEGMENT_REPORT
 

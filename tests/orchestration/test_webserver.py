@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from support.serving import find_free_port, serve
-from support.three_groups import MONTHS, drop_most_rows, add_group, make_source, write_defs
+from support.three_groups import MONTHS, add_group, drop_most_rows, make_source, write_defs
 
 from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.runtime.home import make_dagster_home
