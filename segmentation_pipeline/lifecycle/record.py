@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.clustering.algorithms.registry import ALGORITHMS
 from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
 from segmentation_pipeline.analysis.identity.naming import new_segments
 from segmentation_pipeline.analysis.profiles.centroids import centroids_of
@@ -16,7 +17,6 @@ from segmentation_pipeline.analysis.profiles.outcomes import outcome_effects
 from segmentation_pipeline.analysis.quality.approval import Change, reasons_to_wait
 from segmentation_pipeline.analysis.quality.drift import describe
 from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
-from segmentation_pipeline.analysis.selection.assigned_silhouette import SHAPES
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.lifecycle.decide import replace_waiting, require_none_pending
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
@@ -222,7 +222,7 @@ def _gather_gate_inputs(
         segment_sizes={segment: profile.n_customers for segment, profile in found.profiles.items()},
         silhouette=float(inputs.summary.silhouette),
         structure=inputs.sweep.structure,
-        round_clusters=found.model.algorithm not in SHAPES,
+        round_clusters=ALGORITHMS[found.model.algorithm].round_clusters,
         outcomes=effects,
         parent_partition=parent.partition if parent is not None else None,
         parent_n_rows=parent.n_rows if parent is not None else None,
@@ -258,7 +258,7 @@ def _gather_metrics(inputs: AlignmentInputs, found: Identity) -> Json:
     return {
         "inertia": inputs.summary.inertia,
         "silhouette": inputs.summary.silhouette,
-        **{name: chosen[name] for name in SWEPT if found.model.algorithm == "kmeans"},
+        **{name: chosen[name] for name in SWEPT if ALGORITHMS[found.model.algorithm].is_swept},
         "notes": list(inputs.summary.notes),
         "reason": inputs.sweep.reason,
         "won_by": inputs.summary.won_by,

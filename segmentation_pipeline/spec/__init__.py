@@ -10,7 +10,7 @@ from segmentation_pipeline.spec.features import (
     is_amount,
     is_number,
 )
-from segmentation_pipeline.spec.fit import Algorithm, FitSpec, SweepSpec
+from segmentation_pipeline.spec.fit import AlgorithmName, FitSpec, SweepSpec
 from segmentation_pipeline.spec.gates import Gate, GatesSpec, Severity
 from segmentation_pipeline.spec.publish import Approval, PublishSpec
 from segmentation_pipeline.spec.schedule import PartitionsSpec, ScheduleSpec
@@ -18,7 +18,7 @@ from segmentation_pipeline.spec.segmentation import RetentionSpec, SegmentationS
 from segmentation_pipeline.spec.source import RESERVED, FreshSpec, SourceSpec
 
 __all__ = [
-    "KIND_OPTIONS", "RESERVED", "Algorithm", "Approval", "ColumnKind", "FeatureSpec", "Features", "FitSpec",
+    "KIND_OPTIONS", "RESERVED", "AlgorithmName", "Approval", "ColumnKind", "FeatureSpec", "Features", "FitSpec",
     "FreshSpec", "Gate", "GatesSpec", "KindOptions", "PartitionsSpec", "PublishSpec", "RetentionSpec", "ScheduleSpec",
     "SegmentationSpec", "Severity", "Share", "SourceSpec", "Spec", "SweepSpec", "is_amount", "is_number",
 ]  # fmt: skip

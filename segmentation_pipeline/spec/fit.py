@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from segmentation_pipeline.spec.base import Spec
 from segmentation_pipeline.spec.mistakes import make_mistake
 
-Algorithm = Literal[
+AlgorithmName = Literal[
     "auto",
     "kmeans",
     "minibatch_kmeans",
@@ -41,7 +41,7 @@ class SweepSpec(Spec):
 class FitSpec(Spec):
     """The clustering itself: its algorithm, and what is fixed of it."""
 
-    algorithm: Algorithm = Field(
+    algorithm: AlgorithmName = Field(
         "auto",
         description=(
             "The clustering algorithm. `auto` is kmeans, or minibatch_kmeans where its copy of the matrix does not fit "

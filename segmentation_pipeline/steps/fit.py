@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from segmentation_pipeline.analysis.clustering.algorithms.fit import fit_model
+from segmentation_pipeline.analysis.clustering.algorithms.registry import ALGORITHMS
 from segmentation_pipeline.analysis.clustering.labelling import label_rows
 from segmentation_pipeline.analysis.selection.assigned_silhouette import silhouette_score
 from segmentation_pipeline.engines.base import Mapped
@@ -79,9 +80,10 @@ def summarize_fit(
     notes: tuple[str, ...],
 ) -> FitSummary:
     """Return how the fit went; `labels`, shape (n,), are those of `matrix`, shape (n, D)."""
-    # the sweep's silhouette is that of K-Means
-    is_swept = resolved.algorithm == "kmeans"
-    silhouette = sweep.chosen.silhouette if is_swept else silhouette_score(matrix, labels, seed=sweep.seed)
+    if ALGORITHMS[resolved.algorithm].is_swept:
+        silhouette = sweep.chosen.silhouette
+    else:
+        silhouette = silhouette_score(matrix, labels, seed=sweep.seed)
     return FitSummary(
         k=fit.k,
         seed=sweep.seed,
@@ -101,9 +103,10 @@ def summarize_fit(
 
 def describe_k(algorithm: str, *, fixed: int | None, swept: int, fitted: int) -> list[str]:
     """Return what a person who looks at the sweep should know of an algorithm that finds its own K."""
-    if algorithm != "hdbscan":
+    if not ALGORITHMS[algorithm].finds_own_k:
         return []
     note = (
-        f"hdbscan finds its own number of clusters, {fitted}; the sweep, with K = {swept}, is K-Means' and only shown"
+        f"{algorithm} finds its own number of clusters, {fitted}; the sweep, with K = {swept}, is K-Means' and only "
+        "shown"
     )
     return [note if fixed is None else f"{note}; fit.k = {fixed} is not used"]

@@ -22,7 +22,7 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from segmentation_pipeline.analysis.clustering.algorithms.density import min_cluster_size
+from segmentation_pipeline.analysis.clustering.algorithms.hdbscan import choose_min_cluster_size
 from segmentation_pipeline.analysis.selection.diagnosis.shapes import Shapes, judge_shapes
 
 Points = NDArray[np.float64]
@@ -180,7 +180,7 @@ def stored(folder: Path) -> Iterator[Case]:
 def run(algorithm: str, points: Points, k: int) -> Labels:
     """The algorithm that is named, with the settings that the pipeline should use."""
     if algorithm == "hdbscan":
-        size = min_cluster_size(len(points))
+        size = choose_min_cluster_size(len(points))
         return np.asarray(HDBSCAN(min_cluster_size=size, min_samples=5, copy=True).fit(points).labels_)
     if algorithm == "spectral":
         model = SpectralClustering(

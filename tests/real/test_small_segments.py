@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from segmentation_pipeline.analysis.clustering.algorithms.fit import fit_model
-from segmentation_pipeline.analysis.clustering.kmeans import fit_kmeans
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import fit_kmeans
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 from segmentation_pipeline.analysis.features.inference import infer_features

@@ -1,1 +1,1 @@
-"""Fitting a clustering and labelling rows by it."""
+"""Fitting a clustering, and labelling rows by it."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # Of these the estimate draws its sample.
 MOST_ROWS: Final = 200_000
-# Their clusters are long or bent on purpose, and a silhouette measures round ones.
-SHAPES: Final = frozenset({"hdbscan", "spectral"})
 
 
 def silhouette_score(matrix: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import open_fit_pool
-from segmentation_pipeline.analysis.clustering.kmeans import KMeansFit, count_distinct_rows, fit_kmeans
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import KMeansFit, fit_kmeans
+from segmentation_pipeline.analysis.clustering.distinct_rows import count_distinct_rows
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.clustering.seeding import seed_rows
 from segmentation_pipeline.analysis.selection.choice import choose_k

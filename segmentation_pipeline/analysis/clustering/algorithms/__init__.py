@@ -1,1 +1,1 @@
-"""The algorithms, a file each."""
+"""The algorithms: a file each, with the record of what there is to know about it."""

@@ -3,7 +3,7 @@
 It needs no encoding of its own. A category is a group of 0/1 columns times w in the encoded matrix, so two different
 categories are a squared distance of w^2 + w^2 = 2 w^2 apart, and equal ones 0: a mismatch costs gamma = 2 w^2 (Huang
 1998), which is 1/2 for a feature of weight 1. A prototype is therefore a point of the encoded space, numeric means
-beside one-hot modes, and labelling a row by its nearest prototype is K-Prototypes' own rule exactly. A category that
+beside one-hot modes, and labelling a row by its nearest prototype is exactly the rule of K-Prototypes. A category that
 was not seen when fitting (all zeros) is as far from every mode, as it is for the package.
 """
 
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.clustering.algorithms.algorithm import Algorithm
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import KMEANS
+from segmentation_pipeline.analysis.clustering.algorithms.kmedoids import KMEDOIDS
 from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
 from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.model import FittedModel
@@ -22,6 +25,7 @@ from segmentation_pipeline.spec import is_amount
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
     from segmentation_pipeline.model import Encoding
 
 # The package compares row by row in Python.
@@ -31,8 +35,12 @@ PROTOTYPE_STARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
-    """The encoded matrix as numbers and categories: its numeric columns, the groups of 0/1 columns, their weights."""
+class MixedColumns:
+    """The columns of an encoded matrix as numbers and categories.
+
+    `columns` are the names of the categorical features, `numeric` the positions of the numeric columns, `groups` the
+    0/1 columns of each categorical feature and `weights` its weight.
+    """
 
     columns: tuple[str, ...]
     numeric: NDArray[np.int64]
@@ -44,19 +52,25 @@ class Mixed:
         """What a mismatch costs in each categorical feature."""
         return {name: float(2 * weight**2) for name, weight in zip(self.columns, self.weights, strict=True)}
 
-    def table(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Shape (n, numeric + categorical): the numbers, then a code per category; -1 where no column is set."""
+    @property
+    def categorical(self) -> list[int]:
+        """The positions of the categories in the table."""
+        first = max(self.numeric.size, 1)
+        return list(range(first, first + len(self.groups)))
+
+    def to_table(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the numbers, then a code per category, shape (n, numeric + categorical); -1 where no column is set."""
         codes = []
         for group in self.groups:
             block = np.asarray(matrix[:, group])
             codes.append(np.where(block.any(axis=1), block.argmax(axis=1), -1).astype(np.float64))
         numbers = np.asarray(matrix[:, self.numeric], dtype=np.float64)
-        if self.numeric.size == 0:  # the package wants a number; a constant says nothing
+        if self.numeric.size == 0:  # the package wants a number; a constant one has no effect
             numbers = np.zeros((len(matrix), 1))
         return np.column_stack([numbers, *codes])
 
-    def centers(self, prototypes: NDArray[Any], width: int) -> NDArray[np.float64]:
-        """Points of the encoded space, shape (k, width), from rows of `table`, as the package gives its centroids."""
+    def to_centers(self, prototypes: NDArray[Any], width: int) -> NDArray[np.float64]:
+        """Return points of the encoded space, shape (k, width), for the package's centroids, which are table rows."""
         rows = np.asarray(prototypes, dtype=np.float64)
         centers = np.zeros((len(rows), width))
         centers[:, self.numeric] = rows[:, : self.numeric.size]
@@ -67,15 +81,15 @@ class Mixed:
         return centers
 
 
-def split(matrix: NDArray[np.float32], encoding: Encoding) -> Mixed:
-    """Find the categories in an encoded matrix, shape (n, D).
+def split_columns(matrix: NDArray[np.float32], encoding: Encoding) -> MixedColumns:
+    """Find the numbers and the categories in an encoded matrix, shape (n, D).
 
     Raises:
-        SpecError: there are none, or the columns are not the encoding's own.
+        SpecError: there are no categories, or the columns are not the encoding's own.
     """
     if len(encoding.names) != matrix.shape[1]:
         message = (
-            f"algorithm: kprototypes needs the features as they are; the matrix has {matrix.shape[1]} columns, "
+            f"algorithm: {KPROTOTYPES.name} needs the features as they are; the matrix has {matrix.shape[1]} columns, "
             f"the features {len(encoding.names)}. Remove features.pca, or use another algorithm."
         )
         raise SpecError(message)
@@ -93,37 +107,31 @@ def split(matrix: NDArray[np.float32], encoding: Encoding) -> Mixed:
         start = stop
     if not groups:
         message = (
-            "algorithm: kprototypes is for features with one-hot categories, and "
-            f"{', '.join(encoding.columns)} are none. Use kmeans or kmedoids."
+            f"algorithm: {KPROTOTYPES.name} is for features with one-hot categories; none of "
+            f"{', '.join(encoding.columns)} has any. Use {KMEANS.name} or {KMEDOIDS.name}."
         )
         raise SpecError(message)
-    return Mixed(tuple(columns), np.asarray(numeric, dtype=np.int64), tuple(groups), np.asarray(weights))
+    return MixedColumns(tuple(columns), np.asarray(numeric, dtype=np.int64), tuple(groups), np.asarray(weights))
 
 
-def kprototypes(matrix: NDArray[np.float32], k: int, *, n_init: int, seed: int, encoding: Encoding) -> RawFit:
-    """K-Prototypes (Huang 1998; package `kmodes`) on at most PROTOTYPE_ROWS rows of the encoded matrix.
+def fit_prototypes(matrix: NDArray[np.float32], request: FitRequest) -> RawFit:
+    """Fit K-Prototypes (Huang 1998; package `kmodes`) on at most PROTOTYPE_ROWS rows of the encoded matrix.
 
     Raises:
-        SpecError: no categorical feature.
+        SpecError: there is no categorical feature.
     """
-    mixed = split(matrix, encoding)
-    table = mixed.table(sample_rows(matrix, PROTOTYPE_ROWS, seed=seed))
-    estimator = estimator_for(mixed, k, n_init=min(n_init, PROTOTYPE_STARTS), seed=seed)
-    estimator.fit(table, categorical=categorical_columns(mixed))
-    centers = mixed.centers(estimator.cluster_centroids_, matrix.shape[1])
-    model = FittedModel("kprototypes", centers, tuple(range(len(centers))), gamma=mixed.gamma)
+    mixed = split_columns(matrix, request.encoding)
+    table = mixed.to_table(sample_rows(matrix, PROTOTYPE_ROWS, seed=request.seed))
+    estimator = build_estimator(mixed, request.k, n_init=min(request.n_init, PROTOTYPE_STARTS), seed=request.seed)
+    estimator.fit(table, categorical=mixed.categorical)
+    centers = mixed.to_centers(estimator.cluster_centroids_, matrix.shape[1])
+    model = FittedModel(KPROTOTYPES.name, centers, tuple(range(len(centers))), gamma=mixed.gamma)
     n_iter = int(estimator.n_iter_)
-    return RawFit(model, n_iter, n_iter < PROTOTYPE_MAX_ITER, "Cao", len(table))
+    return RawFit(model, n_iter, n_iter < PROTOTYPE_MAX_ITER, "Cao", n_fitted=len(table))
 
 
-def categorical_columns(mixed: Mixed) -> list[int]:
-    """Where the categories stand in the table."""
-    first = max(mixed.numeric.size, 1)
-    return list(range(first, first + len(mixed.groups)))
-
-
-def estimator_for(mixed: Mixed, k: int, *, n_init: int, seed: int) -> Any:  # kmodes has no types
-    """The package's estimator; features of unequal weight enter its sum of mismatches with their own gamma."""
+def build_estimator(mixed: MixedColumns, k: int, *, n_init: int, seed: int) -> Any:  # kmodes has no types
+    """Build the package's estimator; each feature enters its sum of mismatches with its own gamma."""
     from kmodes.kprototypes import KPrototypes
 
     costs = 2 * mixed.weights**2
@@ -136,3 +144,6 @@ def estimator_for(mixed: Mixed, k: int, *, n_init: int, seed: int) -> Any:  # km
     return KPrototypes(
         k, max_iter=PROTOTYPE_MAX_ITER, init="Cao", n_init=n_init, gamma=1.0, cat_dissim=mismatch, random_state=seed
     )
+
+
+KPROTOTYPES: Final = Algorithm(name="kprototypes", fit=fit_prototypes)

@@ -1,11 +1,12 @@
-"""One number cut into equal parts."""
+"""Quantiles: one number cut into equal parts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.clustering.algorithms.algorithm import Algorithm
 from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit
 from segmentation_pipeline.errors import SpecError, UnusableDataError
 from segmentation_pipeline.model import FittedModel
@@ -14,24 +15,25 @@ from segmentation_pipeline.spec import is_amount
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.model import Encoding
+    from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
 
 
-def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> RawFit:
+def cut_at_quantiles(matrix: NDArray[np.float32], request: FitRequest) -> RawFit:
     """Cut the one numeric feature at its quantiles 1/k, 2/k, ...; a value on a cut belongs above it.
 
-    Customers with the same value stay together, so that ties can leave fewer parts than `k`; the fit notes it. The
-    center of a part is its median.
+    Customers with the same value stay together, so ties can leave fewer parts than `k`; the fit notes it. The center of
+    a part is its median.
 
     Raises:
-        SpecError: not exactly one numeric feature.
+        SpecError: there is not exactly one numeric feature.
         UnusableDataError: one value has so many customers that no cut is left.
     """
+    k, encoding = request.k, request.encoding
     kinds = [f"{feature.column} ({feature.kind})" for feature in encoding.features]
     if len(encoding.features) != 1 or not is_amount(encoding.features[0].kind) or matrix.shape[1] != 1:
         message = (
-            f"algorithm: quantile cuts exactly one numeric feature; features has {len(kinds)}: {', '.join(kinds)}. "
-            "List only that one under features, or use another algorithm."
+            f"algorithm: {QUANTILE.name} cuts exactly one numeric feature; features has {len(kinds)}: "
+            f"{', '.join(kinds)}. List only that one under features, or use another algorithm."
         )
         raise SpecError(message)
     values = matrix[:, 0].astype(np.float64)
@@ -52,5 +54,8 @@ def quantile(matrix: NDArray[np.float32], k: int, *, encoding: Encoding) -> RawF
         if edges.size + 1 < k
         else ()
     )
-    model = FittedModel("quantile", centers, tuple(range(edges.size + 1)), edges=edges)
+    model = FittedModel(QUANTILE.name, centers, tuple(range(edges.size + 1)), edges=edges)
     return RawFit(model, n_iter=1, converged=True, won_by="quantiles", n_fitted=len(values), notes=notes)
+
+
+QUANTILE: Final = Algorithm(name="quantile", fit=cut_at_quantiles, labels_by="interval")

@@ -1,4 +1,4 @@
-"""What every algorithm gives back."""
+"""What the fit of any algorithm returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RawFit:
-    """A model before it has met all rows: how it got there, on how many rows, and what people should know."""
+    """A model as its algorithm fitted it on `n_fitted` rows, before all rows are labelled by it.
+
+    `won_by` names the start that won, `notes` what the spec asked for and did not get. An algorithm that knows the
+    inertia over all rows, and leaves no cluster without rows, returns it: the rows are then not read again.
+    """
 
     model: FittedModel
     n_iter: int
@@ -23,14 +27,15 @@ class RawFit:
     won_by: str
     n_fitted: int
     notes: tuple[str, ...] = ()
+    inertia: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A model and how it did on all n rows.
+    """A model and how well it fits all n rows.
 
     `inertia` is the sum of squared distances of the assigned rows to the mean of their cluster, so that algorithms can
-    be compared; `n_fitted` the rows it was fitted on, `notes` what the spec asked for and did not get.
+    be compared; `n_fitted` is the number of rows it was fitted on, `notes` what the spec asked for and did not get.
     """
 
     model: FittedModel
@@ -48,7 +53,7 @@ class Fit:
 
 
 def sample_rows(matrix: NDArray[np.float32], most: int, *, seed: int) -> NDArray[np.float32]:
-    """At most `most` rows of `matrix`, shape (n, D), drawn uniformly, in their order."""
+    """Draw at most `most` rows of `matrix`, shape (n, D), uniformly, and return them in their order."""
     if len(matrix) <= most:
         return np.asarray(matrix)
     chosen = np.sort(np.random.default_rng(seed).choice(len(matrix), most, replace=False))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.clustering.algorithms.kmedoids import KMEDOIDS
 from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 from segmentation_pipeline.model import Finding
 
@@ -76,10 +77,11 @@ def _owned(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
         seen=f"{len(alone)} of {len(shares)} clusters are far from all others and hold {shares[alone].sum():.2%} of "
         f"customers; the smallest is cluster {worst} with {shares[worst]:.2%}, far out in {column}",
         means="A few extreme customers own a cluster that the others have to do without",
-        action=f"Give {column} `transform: log1p` or `outliers: winsorize`, or set `fit: {{algorithm: kmedoids}}`",
+        action=f"Give {column} `transform: log1p` or `outliers: winsorize`, "
+        f"or set `fit: {{algorithm: {KMEDOIDS.name}}}`",
         value=float(shares[alone].sum()),
         severity="warn",
-        algorithm="kmedoids",
+        algorithm=KMEDOIDS.name,
     )
 
 
@@ -109,10 +111,11 @@ def _pulled(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
         seen=f"{far.mean():.1%} of cluster {cluster} is far out in {column} and moves its centroid by {pull:.0%} of "
         "the cluster's radius",
         means="The centroid describes neither those customers nor the others",
-        action=f"Give {column} `transform: log1p` or `outliers: winsorize`, or set `fit: {{algorithm: kmedoids}}`",
+        action=f"Give {column} `transform: log1p` or `outliers: winsorize`, "
+        f"or set `fit: {{algorithm: {KMEDOIDS.name}}}`",
         value=pull,
         severity="warn",
-        algorithm="kmedoids",
+        algorithm=KMEDOIDS.name,
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.threads import limit_threads
-from segmentation_pipeline.analysis.clustering.kmeans import count_distinct_rows
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import KMEANS
+from segmentation_pipeline.analysis.clustering.distinct_rows import count_distinct_rows
 from segmentation_pipeline.analysis.selection.diagnosis import clusters
 from segmentation_pipeline.analysis.selection.diagnosis.features import judge_columns
 from segmentation_pipeline.analysis.selection.diagnosis.shapes import (
@@ -99,7 +100,7 @@ def _shape(
             f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up "
             f"{shapes.cut:.0%} and loses {shapes.mixed:.0%}"
         )
-    kmeans, other = shapes.cut_links["kmeans"], shapes.cut_links[shapes.better]
+    kmeans, other = shapes.cut_links[KMEANS.name], shapes.cut_links[shapes.better]
     seen += f"; K-Means parts {kmeans:.1%} of the neighbours that chance would part, {shapes.better} {other:.1%}"
     return [
         Finding(

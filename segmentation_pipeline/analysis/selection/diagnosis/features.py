@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.clustering.algorithms.quantile import QUANTILE
 from segmentation_pipeline.model import Finding
 from segmentation_pipeline.spec import is_amount
 
@@ -144,8 +145,8 @@ def _single(points: Points, encoding: Encoding) -> Finding | None:
         name="single_numeric_feature",
         seen=f"1 numeric feature: {column}",
         means="Clusters of one number are ranges of it; quantiles give ranges of equal size that people can read",
-        action="Set `fit: {algorithm: quantile}`, or add features",
+        action=f"Set `fit: {{algorithm: {QUANTILE.name}}}`, or add features",
         value=1.0,
         severity="info",
-        algorithm="quantile",
+        algorithm=QUANTILE.name,
     )

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.clustering.algorithms.density import MIN_SAMPLES, min_cluster_size
+from segmentation_pipeline.analysis.clustering.algorithms.gaussian_mixture import GAUSSIAN_MIXTURE
+from segmentation_pipeline.analysis.clustering.algorithms.hdbscan import HDBSCAN, MIN_SAMPLES, choose_min_cluster_size
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import KMEANS
+from segmentation_pipeline.analysis.clustering.algorithms.spectral import SPECTRAL
 from segmentation_pipeline.analysis.selection.dip import Steps, neighbour_dips, steps_between
 
 if TYPE_CHECKING:
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]
     Labels = NDArray[np.integer[Any]]
-
-Algorithm = Literal["gaussian_mixture", "hdbscan", "spectral"]
 
 SCORE_LIMIT: Final = 0.5
 # The graph of the ten nearest neighbours, scikit-learn's default for spectral clustering.
@@ -64,7 +65,7 @@ class Shapes:
     n_dense: int
     unassigned: float
     cut_links: dict[str, float]
-    better: Algorithm | None
+    better: str | None
 
     @property
     def crossed(self) -> bool:
@@ -76,9 +77,9 @@ class Shapes:
         """Whether anything speaks against K-Means, so that another algorithm is looked for."""
         return self.score > SCORE_LIMIT or self.crossed
 
-    def separates(self, algorithm: Algorithm) -> bool:
+    def separates(self, algorithm: str) -> bool:
         """Whether the algorithm cuts far fewer links between neighbours than K-Means does."""
-        own, links = self.cut_links["kmeans"], self.cut_links.get(algorithm, np.inf)
+        own, links = self.cut_links[KMEANS.name], self.cut_links.get(algorithm, np.inf)
         return own > 0 and links <= FEWER_CUTS * own
 
 
@@ -119,28 +120,32 @@ def judge_shapes(
         return shapes
     # groups are looked for in the values as they are, and have to hold once the steps between values are filled
     graph, spacing = _neighbours(_fill_steps(points, steps, rng))
-    partitions = {"kmeans": labels, "gaussian_mixture": mixture, "spectral": _spectral(graph, len(centers), rng)}
+    partitions = {
+        KMEANS.name: labels,
+        GAUSSIAN_MIXTURE.name: mixture,
+        SPECTRAL.name: _spectral(graph, len(centers), rng),
+    }
     if n_dense > 1:
-        partitions["hdbscan"] = _nearest_group(points, dense)
-        shapes = replace(shapes, border=_border(graph, spacing, labels, partitions["hdbscan"]))
+        partitions[HDBSCAN.name] = _nearest_group(points, dense)
+        shapes = replace(shapes, border=_border(graph, spacing, labels, partitions[HDBSCAN.name]))
     shapes = replace(shapes, cut_links={name: _cut_links(graph, each) for name, each in partitions.items()})
     return replace(shapes, better=_better(shapes))
 
 
-def _better(shapes: Shapes) -> Algorithm | None:
+def _better(shapes: Shapes) -> str | None:
     """Name the algorithm that suits better; HDBSCAN first, whose answer depends on no start and no K."""
-    apart = shapes.separates("hdbscan") or shapes.cut_links.get("hdbscan", np.inf) <= NO_LINKS
+    apart = shapes.separates(HDBSCAN.name) or shapes.cut_links.get(HDBSCAN.name, np.inf) <= NO_LINKS
     if shapes.crossed and apart and shapes.unassigned <= FEW_UNASSIGNED:
-        return "hdbscan"
+        return HDBSCAN.name
     if shapes.score <= SCORE_LIMIT:
         return None
-    if shapes.separates("hdbscan") and shapes.unassigned <= FEW_UNASSIGNED and shapes.border <= OPEN_BORDER:
-        return "hdbscan"
-    if shapes.separates("gaussian_mixture"):
-        return "gaussian_mixture"
+    if shapes.separates(HDBSCAN.name) and shapes.unassigned <= FEW_UNASSIGNED and shapes.border <= OPEN_BORDER:
+        return HDBSCAN.name
+    if shapes.separates(GAUSSIAN_MIXTURE.name):
+        return GAUSSIAN_MIXTURE.name
     if shapes.crossed and apart and shapes.unassigned <= MOST_UNASSIGNED:
-        return "hdbscan"
-    return "spectral" if shapes.separates("spectral") else None
+        return HDBSCAN.name
+    return SPECTRAL.name if shapes.separates(SPECTRAL.name) else None
 
 
 def _fill_steps(points: Points, steps: Steps, rng: np.random.Generator) -> Points:
@@ -182,10 +187,10 @@ def _gaussian_mixture(points: Points, k: int, rng: np.random.Generator) -> Label
 
 
 def _hdbscan(points: Points) -> Labels:
-    from sklearn.cluster import HDBSCAN
+    from sklearn import cluster
 
-    size = min(min_cluster_size(len(points)), len(points))
-    model = HDBSCAN(min_cluster_size=size, min_samples=min(MIN_SAMPLES, len(points)), copy=True)
+    size = min(choose_min_cluster_size(len(points)), len(points))
+    model = cluster.HDBSCAN(min_cluster_size=size, min_samples=min(MIN_SAMPLES, len(points)), copy=True)
     labels: Labels = model.fit(points).labels_
     return labels
 

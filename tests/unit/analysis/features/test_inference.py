@@ -190,7 +190,7 @@ def test_a_number_that_is_nearly_always_the_same_is_left_out() -> None:
 
 def test_customers_far_out_own_no_cluster() -> None:
     """Money with returns and two extreme customers: no cluster of K-Means is below 1 % of the customers."""
-    from segmentation_pipeline.analysis.clustering.kmeans import fit_kmeans
+    from segmentation_pipeline.analysis.clustering.algorithms.kmeans import fit_kmeans
     from segmentation_pipeline.analysis.clustering.labelling import assign
     from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 

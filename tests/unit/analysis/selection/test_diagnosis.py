@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from segmentation_pipeline.analysis.clustering.algorithms.density import min_cluster_size
+from segmentation_pipeline.analysis.clustering.algorithms.hdbscan import choose_min_cluster_size
 from segmentation_pipeline.analysis.selection.diagnosis.diagnose import diagnose
 from segmentation_pipeline.model import Encoding, FeatureEncoding, Finding
 
@@ -244,7 +244,7 @@ def test_categories_are_not_judged_as_shapes() -> None:
 
 def _dense(points: Points) -> NDArray[np.int64]:
     """HDBSCAN with the settings that the pipeline should use."""
-    size = min_cluster_size(len(points))
+    size = choose_min_cluster_size(len(points))
     labels: NDArray[np.int64] = HDBSCAN(min_cluster_size=size, min_samples=5, copy=True).fit(points).labels_
     return labels
 

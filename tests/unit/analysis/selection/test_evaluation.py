@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from segmentation_pipeline.analysis.arrays import distances
-from segmentation_pipeline.analysis.clustering.kmeans import fit_kmeans
+from segmentation_pipeline.analysis.clustering.algorithms.kmeans import fit_kmeans
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.selection import evaluation
 from segmentation_pipeline.analysis.selection.evaluation import evaluate_fits

@@ -1,4 +1,4 @@
-"""Fitting K-Means."""
+"""K-Means: a row belongs to the nearest of K means."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.distances import inertia
-from segmentation_pipeline.analysis.clustering.labelling import BLOCK_ROWS
+from segmentation_pipeline.analysis.clustering.algorithms.algorithm import Algorithm
+from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit
+from segmentation_pipeline.analysis.clustering.distinct_rows import require_distinct_rows
 from segmentation_pipeline.analysis.clustering.seeding import init_from_seeds
-from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import FittedModel
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
+
 MAX_ITER: Final = 300
 TOLERANCE: Final = 1e-4
-# Counting distinct rows usually ends within this first block; each next block is twice as long.
-FIRST_BLOCK_ROWS: Final = 1_024
+# Twice the sweep's sample: on more rows, its centers are what many fresh starts would find.
+MANY_ROWS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class KMeansFit:
     @property
     def model(self) -> FittedModel:
         """The fit as it is saved: cluster i is the nearest to row i of the centers."""
-        return FittedModel(algorithm="kmeans", centers=self.centers, labels=tuple(range(self.k)))
+        return FittedModel(KMEANS.name, self.centers, labels=tuple(range(self.k)))
 
 
 def fit_kmeans(
@@ -97,28 +100,23 @@ def fit_kmeans(
     )
 
 
-def require_distinct_rows(matrix: NDArray[np.float32], k: int) -> None:
-    """Require at least `k` distinct rows in a matrix of shape (n, D).
+def fit_all_rows(matrix: NDArray[np.float32], request: FitRequest) -> RawFit:
+    """Fit K-Means on all rows.
 
-    Raises:
-        UnusableDataError: fewer; the message has both numbers.
+    Above MANY_ROWS only from the given centers, if there are any: they are the best of many starts on a sample of as
+    many rows, and ten fresh starts on a million rows cost twenty times as much for an inertia less than 0.1 % lower.
     """
-    n_distinct = count_distinct_rows(matrix, enough=k)
-    if n_distinct < k:
-        message = (
-            f"n_distinct_rows={n_distinct} should be >= n_clusters={k}: {len(matrix):,} customers show only "
-            f"{n_distinct} different combinations of the features. Lower sweep.k_max (or fit.k), or add features."
-        )
-        raise UnusableDataError(message)
+    starts = request.select_starts(matrix.shape[1])
+    fit = fit_kmeans(
+        matrix,
+        request.k,
+        n_init=0 if starts and len(matrix) > MANY_ROWS else request.n_init,
+        seed=request.seed,
+        starts=starts,
+        load_writable=request.load_writable,
+    )
+    return RawFit(fit.model, fit.n_iter, fit.converged, fit.won_by, n_fitted=len(matrix), inertia=fit.inertia)
 
 
-def count_distinct_rows(matrix: NDArray[np.float32], *, enough: int) -> int:
-    """Count distinct rows in blocks, the first ones small, and stop at `enough` of them."""
-    seen: set[bytes] = set()
-    start, size = 0, FIRST_BLOCK_ROWS
-    while start < len(matrix) and len(seen) < enough:
-        block = np.ascontiguousarray(matrix[start : start + size]) + np.float32(0)  # -0.0 becomes 0.0
-        rows = block.view(np.dtype((np.void, block.dtype.itemsize * block.shape[1])))
-        seen.update(row.tobytes() for row in np.unique(rows))
-        start, size = start + size, min(2 * size, BLOCK_ROWS)
-    return len(seen)
+# scikit-learn centres a copy of the matrix, which is float32.
+KMEANS: Final = Algorithm(name="kmeans", fit=fit_all_rows, copy_bytes=4, is_swept=True)
