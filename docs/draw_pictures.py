@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.identity.evidence import overlap_of
-from segmentation_pipeline.analysis.identity.matching import Reference, align, as_segments
+from segmentation_pipeline.analysis.identity.evidence import count_overlap
+from segmentation_pipeline.analysis.identity.matching import Reference, align, apply_alignment
 from segmentation_pipeline.analysis.selection.dip import dip_p_value
 from segmentation_pipeline.reporting.style import segment_colour
 
@@ -65,7 +65,7 @@ def same_customers() -> str:
         next_segment_id=4,
         evidence="the customers' own segments",
     )
-    aligned = as_segments(clusters, alignment)
+    aligned = apply_alignment(clusters, alignment)
     panels = (
         ("March: segments 1, 2, 3", fit.before, fit.segments, 0),
         ("April: clusters 0, 1, 2 of a new fit", fit.after, clusters + 1, 1),
@@ -92,7 +92,7 @@ def same_customers() -> str:
 def overlap() -> str:
     """How many of each cluster's customers were in each segment, and the pairs that were matched."""
     fit = _two_months()
-    found = overlap_of(fit.clusters, fit.segments, (1, 2, 3), k=3)
+    found = count_overlap(fit.clusters, fit.segments, (1, 2, 3), k=3)
     body = ['<text x="150" y="18">customers who were in</text>']
     for column, segment in enumerate(found.segment_ids):
         body.append(f'<text x="{190 + column * 90}" y="40" text-anchor="middle">segment {segment}</text>')

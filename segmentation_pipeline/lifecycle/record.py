@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from segmentation_pipeline.analysis.clustering.algorithms.registry import ALGORITHMS
 from segmentation_pipeline.analysis.identity.identify import FittedCustomers, Identity, identify
-from segmentation_pipeline.analysis.identity.naming import new_segments
-from segmentation_pipeline.analysis.profiles.centroids import centroids_of
-from segmentation_pipeline.analysis.profiles.outcomes import outcome_effects
-from segmentation_pipeline.analysis.quality.approval import Change, reasons_to_wait
-from segmentation_pipeline.analysis.quality.drift import describe
+from segmentation_pipeline.analysis.identity.naming import name_new_segments
+from segmentation_pipeline.analysis.identity.witnesses import EarlierCustomers, look_up_segments
+from segmentation_pipeline.analysis.profiles.centroids import describe_centroids
+from segmentation_pipeline.analysis.profiles.outcomes import measure_outcome_effects
+from segmentation_pipeline.analysis.quality.approval import Change, list_reasons_to_wait
+from segmentation_pipeline.analysis.quality.drift import describe_distributions
 from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.lifecycle.decide import replace_waiting, require_none_pending
@@ -24,7 +25,7 @@ from segmentation_pipeline.model import UNASSIGNED
 from segmentation_pipeline.storage.registry import assignments, segments, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -135,28 +136,32 @@ def align_and_record(
         raise AlignmentError(message)
     require_none_pending(connection, spec.name, period)
     parent = snapshots.find_parent(connection, spec.name, period.as_of)
-    found = identify(
-        FittedCustomers(
-            rows=inputs.rows,
-            keys=inputs.keys,
-            clusters=inputs.clusters,
-            distance=inputs.distance,
-            model=inputs.fitted.model,
-            features=inputs.features,
-            outcomes=spec.outcomes,
-        ),
-        _with_history(connection, ledger, list_earlier_snapshots(connection, spec.name, period, parent)),
-        parent=parent,
-        parent_profiles=segments.read_profiles(connection, parent.snapshot_id) if parent is not None else {},
-        next_segment_id=ledger.next_segment_id,
-        seen_before=segments.find_last_seen(connection, spec.name, period.as_of).keys(),
-    )
+    earlier = list_earlier_snapshots(connection, spec.name, period, parent)
+    parent_profiles = segments.read_profiles(connection, parent.snapshot_id) if parent is not None else {}
+    seen_before = segments.find_last_seen(connection, spec.name, period.as_of).keys()
+    # nothing else uses the connection while a snapshot's customers are read on the thread
+    with ThreadPoolExecutor(1) as reader:
+        found = identify(
+            FittedCustomers(
+                rows=inputs.rows,
+                clusters=inputs.clusters,
+                distance=inputs.distance,
+                model=inputs.fitted.model,
+                features=inputs.features,
+                outcomes=spec.outcomes,
+            ),
+            read_earlier_customers(reader, connection, ledger, earlier, inputs.keys),
+            parent=parent,
+            parent_profiles=parent_profiles,
+            next_segment_id=ledger.next_segment_id,
+            seen_before=seen_before,
+        )
     gates = evaluate(_gather_gate_inputs(inputs, found, parent, spec.outcomes), spec.gates)
     change = _describe_change(connection, spec.name, period, parent, found)
-    reasons = reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
+    reasons = list_reasons_to_wait(spec.publish.approval, change, max_moved=spec.gates.max_moved.threshold)
     status = choose_status(gates, reasons)
     known = segments.read_segment_names(connection, spec.name)
-    made = new_segments(found.alignment, found.profiles, known)
+    made = name_new_segments(found.alignment, found.profiles, known)
     n_assigned = int((found.segments != UNASSIGNED).sum())
     snapshot_id = snapshots.record(
         connection,
@@ -182,7 +187,7 @@ def align_and_record(
             data_version=inputs.raw.data_version,
         ),
         next_segment_id=found.alignment.next_segment_id,
-        centroids=centroids_of(found.model, found.profiles, inputs.encoded.matrix, found.segments),
+        centroids=describe_centroids(found.model, found.profiles, inputs.encoded.matrix, found.segments),
         new_segments=made,
         events=found.alignment.events,
         gates=gates,
@@ -201,19 +206,33 @@ def choose_status(gates: Sequence[GateResult], reasons: Sequence[str]) -> Status
     return "waiting" if reasons else "candidate"
 
 
-def _with_history(
-    connection: Connection, ledger: snapshots.Ledger, earlier: list[EarlierSnapshot]
-) -> Iterator[tuple[EarlierSnapshot, Callable[[], pd.Series]]]:
-    """Yield each earlier snapshot with a function that reads the segments of its customers."""
-    for past in earlier:
-        yield past, partial(assignments.read_assignments, connection, ledger, past.snapshot.snapshot_id)
+def read_earlier_customers(
+    reader: ThreadPoolExecutor,
+    connection: Connection,
+    ledger: snapshots.Ledger,
+    earlier: Sequence[EarlierSnapshot],
+    keys: pd.Series,
+) -> Iterator[EarlierCustomers]:
+    """Yield each earlier snapshot with the segments that the customers of `keys` had in it.
+
+    `reader` reads them from the time on at which the snapshot is drawn: the database works while the snapshot's model
+    labels today's customers.
+    """
+
+    def read(snapshot_id: int) -> NDArray[np.int32]:
+        return look_up_segments(assignments.read_assignments(connection, ledger, snapshot_id), keys)
+
+    for snapshot in earlier:
+        yield EarlierCustomers(snapshot, reader.submit(read, snapshot.snapshot.snapshot_id).result)
 
 
 def _gather_gate_inputs(
     inputs: AlignmentInputs, found: Identity, parent: Snapshot | None, outcomes: list[str]
 ) -> GateInputs:
     n_unassigned = inputs.summary.n_unassigned
-    effects = outcome_effects(inputs.rows, found.segments, outcomes, rng=np.random.default_rng(inputs.summary.seed))
+    effects = measure_outcome_effects(
+        inputs.rows, found.segments, outcomes, rng=np.random.default_rng(inputs.summary.seed)
+    )
     return GateInputs(
         n_extracted=len(inputs.raw),
         n_assigned=len(inputs.keys) - n_unassigned,
@@ -263,7 +282,7 @@ def _gather_metrics(inputs: AlignmentInputs, found: Identity) -> Json:
         "reason": inputs.sweep.reason,
         "won_by": inputs.summary.won_by,
         "features": [feature.model_dump() for feature in inputs.features],
-        "distributions": describe(inputs.rows, inputs.features),
+        "distributions": describe_distributions(inputs.rows, inputs.features),
         "n_shared": found.n_shared,
         "n_moved": found.n_changed,
         "evidence": found.alignment.evidence,

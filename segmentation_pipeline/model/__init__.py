@@ -4,7 +4,15 @@ from segmentation_pipeline.model.clustering import UNASSIGNED, FitSummary, Fitte
 from segmentation_pipeline.model.decision import Decision
 from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
 from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
-from segmentation_pipeline.model.identity import Alignment, EarlierSnapshot, Event, LineageEvent, Match, Transition
+from segmentation_pipeline.model.identity import (
+    Alignment,
+    EarlierSnapshot,
+    Event,
+    LineageEvent,
+    Match,
+    Through,
+    Transition,
+)
 from segmentation_pipeline.model.json import Json
 from segmentation_pipeline.model.judgement import Finding, GateResult, OutcomeEffect
 from segmentation_pipeline.model.memory import Memory
@@ -42,5 +50,6 @@ __all__ = [
     "StructureVerdict",
     "SweepCandidate",
     "SweepResult",
+    "Through",
     "Transition",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from segmentation_pipeline.analysis.identity.matching import as_segments
+from segmentation_pipeline.analysis.identity.matching import apply_alignment
 from segmentation_pipeline.engines.base import Mapped
 from segmentation_pipeline.model import UNASSIGNED
 
@@ -32,8 +32,8 @@ def name_segments(
 
 def name_block(place: slice, batch: pa.RecordBatch, *, alignment: Alignment, schema: pa.Schema) -> Mapped[int]:  # noqa: ARG001  a kernel takes the place
     """Return the assignments of a block of labels, and how many of its customers are in no segment."""
-    segments = as_segments(batch.column("cluster").to_numpy(), alignment)
-    second = as_segments(batch.column("second_cluster").to_numpy(), alignment)
+    segments = apply_alignment(batch.column("cluster").to_numpy(), alignment)
+    second = apply_alignment(batch.column("second_cluster").to_numpy(), alignment)
     columns = [
         batch.column(0),
         _ids(segments),

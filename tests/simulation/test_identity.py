@@ -1,4 +1,4 @@
-"""Segment ids keep their meaning over two years of a simulated shop, beside what plain methods make of it."""
+"""Segment ids keep their meaning over two years of a simulated shop, compared with plain methods."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 SEEDS = range(10)
-# what makes a month hard, and the share of the steps that must be kept all the same
+# what makes a month hard
 VARIANTS: dict[str, dict[str, Any]] = {
     "a December in which everybody spends three times as much": {"december": 3.0},
     "six of ten customers new each month": {"turnover": 0.6},
@@ -35,14 +35,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Life:
-    """A world that was published month by month, and how its ids did."""
+    """A world that was published month by month, and the score of its ids."""
 
     score: Score
     next_segment_id: int
 
 
 def _live(engine: sa.Engine, name: str, seed: int, **world: Any) -> Life:
-    """Publish every month of a world in order and hold it against the truth."""
+    """Publish every month of a world in order and compare it with the truth."""
     shop, books = simulate(seed, **world), Published(engine, name)
     fits, segments = [], []
     with threadpool_limits(1):  # hundreds of small fits: threads cost more than they bring
@@ -66,7 +66,7 @@ def engine(database: str) -> sa.Engine:
 
 
 def test_ids_keep_their_meaning_over_ten_worlds(engine: sa.Engine, capsys: pytest.CaptureFixture[str]) -> None:
-    """In 99 of 100 steps a persona keeps its id, no two share one, who returns has the old one, none is reused.
+    """In 99 of 100 steps a persona keeps its id, no two share one, a returning one has its old one, none is reused.
 
     The raw cluster index and the nearest centroid are measured beside it on the same fits.
     """

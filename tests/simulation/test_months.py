@@ -1,4 +1,4 @@
-"""One month through the stages: it gives what the assets would give."""
+"""One month through the steps: the results are those of the assets."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from segmentation_pipeline.spec import FitSpec
 
 
 def test_a_month_is_fitted_at_its_number_of_personas() -> None:
-    """The sweep finds the five personas of the first month, and the clusters are they."""
+    """The sweep finds the five personas of the first month, and the clusters are these personas."""
     world = simulate(0)
 
     month = fit_month(world.frames[0], seed=1)
@@ -35,7 +35,7 @@ def test_labels_are_those_of_the_saved_model_and_encoding() -> None:
 
 
 def test_a_seed_replays_the_month() -> None:
-    """The same seed gives the same centers; K can be fixed."""
+    """The same seed leads to the same centers; K can be fixed."""
     frame = simulate(1, n_customers=300).frames[0]
 
     one, again = fit_month(frame, seed=3, fit=FitSpec(k=4)), fit_month(frame, seed=3, fit=FitSpec(k=4))
@@ -45,10 +45,10 @@ def test_a_seed_replays_the_month() -> None:
 
 
 def test_a_world_is_scored_from_its_fits() -> None:
-    """Ids that the truth itself gives are without fault, from births to returns; the baselines beside them are not."""
+    """Ids from the truth itself have no fault, from births to returns; the baselines have faults."""
     world = simulate(0, n_customers=800)
     fits = fit_months(world, seed=5)
-    # a merged persona and the children of a split are told apart by name, as segments are by id
+    # a merged persona and the children of a split differ by name, as segments do by id
     split = next(event for event in world.events if event.kind == "split")
     numbers = {name: number for number, name in enumerate(sorted(set(world.truth["persona"])), start=1)}
     numbers[split.others[0]] = numbers[split.persona]

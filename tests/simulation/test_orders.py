@@ -1,4 +1,4 @@
-"""Four months in any order, twice, or with one missing: a persona has one id, and what is old changes nothing new."""
+"""Four months in any order, twice, or with one missing: a persona has one id, and old months change no new one."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def months(request: pytest.FixtureRequest) -> Months:
     chosen = [first + 1, first + 2, birth, first + 12]
     frames = [world.frames[month] for month in chosen]
     truth = [world.truth.loc[world.truth["month"] == month, "persona"].to_numpy(dtype=str) for month in chosen]
-    assert ["season" in each for each in truth] == [True, False, False, True]
-    assert ["newborn" in each for each in truth] == [False, False, True, True]
+    assert ["season" in personas for personas in truth] == [True, False, False, True]
+    assert ["newborn" in personas for personas in truth] == [False, False, True, True]
     return Months(
         starts=[world.starts[month] for month in chosen],
         frames=frames,
@@ -71,7 +71,7 @@ def published(database: str) -> Published:
 
 
 class Ledger:
-    """What was seen while months ran: who has which id, and the counter of ids."""
+    """The observations while months ran: the ids of each persona, and the counter of ids."""
 
     def __init__(self, published: Published, months: Months) -> None:
         """Begin with nothing published."""
@@ -81,7 +81,7 @@ class Ledger:
         self.next_id = 1
 
     def run(self, month: int, fit: MonthFit) -> None:
-        """Run one month, and see that nothing that must hold is broken."""
+        """Run one month, and assert that every invariant still holds."""
         pointer, target = self._target() if self.done else (None, {})
         found = self.published.month(self.months.starts[month], self.months.frames[month], fit)
         fresh = [match.segment_id for match in found.alignment.matches if match.through == "new"]
@@ -91,28 +91,30 @@ class Ledger:
         homes = pd.crosstab(self.months.personas[month], found.segments).idxmax(axis=1)
         for persona, segment in homes.items():
             self.ids.setdefault(str(persona), set()).add(int(segment))
-        is_old = any(each > month for each in self.done)
+        is_old = any(done > month for done in self.done)
         self.done.add(month)
         assert {persona: len(ids) for persona, ids in self.ids.items()} == dict.fromkeys(self.ids, 1)
         assert len(set.union(*self.ids.values())) == len(self.ids), "two personas had the same id"
-        self._books_are_in_order()
+        self._assert_books()
         if is_old:
             assert (pointer, target) == self._target()
 
-    def _books_are_in_order(self) -> None:
-        """Parents are earlier, the newest month is current, the target is what it says, older parents are told."""
+    def _assert_books(self) -> None:
+        """Parents are earlier, the newest month is current, the target equals it, older parents are reported."""
         name = self.published.name
         with self.published.engine.begin() as connection:
-            all_of_them = {each.snapshot_id: each for each in snapshots.list_snapshots(connection, name)}
-            stale = {each.partition for each in list_built_on_older_parent(connection, name)}
-        now = [each for each in all_of_them.values() if each.status == "published"]
-        assert [each.partition for each in now] == [self.months.starts[month] for month in sorted(self.done)]
-        for each in all_of_them.values():
-            if each.parent_snapshot_id is not None:
-                assert all_of_them[each.parent_snapshot_id].as_of < each.as_of
-        before = {each.snapshot_id: earlier for earlier, each in zip([None, *now], now, strict=False)}
-        wanted = {id_: each.snapshot_id if each is not None else None for id_, each in before.items()}
-        assert stale == {each.partition for each in now if each.parent_snapshot_id != wanted[each.snapshot_id]}
+            all_of_them = {snapshot.snapshot_id: snapshot for snapshot in snapshots.list_snapshots(connection, name)}
+            stale = {snapshot.partition for snapshot in list_built_on_older_parent(connection, name)}
+        now = [snapshot for snapshot in all_of_them.values() if snapshot.status == "published"]
+        assert [snapshot.partition for snapshot in now] == [self.months.starts[month] for month in sorted(self.done)]
+        for snapshot in all_of_them.values():
+            if snapshot.parent_snapshot_id is not None:
+                assert all_of_them[snapshot.parent_snapshot_id].as_of < snapshot.as_of
+        ids = [snapshot.snapshot_id for snapshot in now]
+        wanted = dict(zip(ids, [None, *ids], strict=False))
+        assert stale == {
+            snapshot.partition for snapshot in now if snapshot.parent_snapshot_id != wanted[snapshot.snapshot_id]
+        }
         pointer, target = self._target()
         assert pointer == now[-1].snapshot_id
         newest = set(self.months.frames[max(self.done)]["customer_id"])
@@ -135,7 +137,7 @@ class Ledger:
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_months_in_any_order_and_with_any_missing(published: Published, months: Months, order: Sequence[int]) -> None:
-    """After each run of each order, so with each month missing too: one id a persona, earlier parents, a new target."""
+    """After each run of each order, so with any month missing too: one id a persona, earlier parents, a new target."""
     ledger = Ledger(published, months)
     for month in order:
         ledger.run(month, months.fits[month])
@@ -172,7 +174,7 @@ def test_months_over_and_over(published: Published, months: Months, seed: int) -
 def test_a_version_that_was_never_published_gives_no_second_id(
     published: Published, months: Months, order: Sequence[int], status: str
 ) -> None:
-    """A month is aligned first and refused; what later months then call its personas is what its rerun calls them."""
+    """A month is aligned first and refused; its rerun gives its personas the ids that later months gave them."""
     refused, *others = order
     ledger = Ledger(published, months)
     snapshot_id, found = published.align(months.starts[refused], months.frames[refused], months.fits[refused])
@@ -188,7 +190,7 @@ def test_a_version_that_was_never_published_gives_no_second_id(
 def test_a_persona_of_a_month_that_was_rolled_back_has_its_id_again(
     published: Published, months: Months, order: Sequence[int]
 ) -> None:
-    """The newborn of a month that was rolled back is the same segment in whatever month it is seen in next."""
+    """The newborn of a month that was rolled back is the same segment in any month that sees it next."""
     ledger = Ledger(published, months)
     for month in (0, 2):
         ledger.run(month, months.fits[month])

@@ -1,4 +1,4 @@
-"""What does not change who the customers are changes no id: cluster numbers, seeds, and the unit of a feature."""
+"""Cluster numbers, seeds and the unit of a feature do not change the customers, so they change no id."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_twenty_other_seeds_change_no_id(published: Published, pounds: World) ->
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_spend_in_pence_from_the_next_month_on_changes_no_id(published: Published, seed: int) -> None:
-    """The source gives pence instead of pounds: every persona keeps its id, in that month and in the one after it."""
+    """The source has pence instead of pounds: every persona keeps its id, in that month and in the one after it."""
     world = simulate(seed, n_customers=500, n_months=3, pence_from=1)
     homes = []
     for month, frame in enumerate(world.frames):
         found = published.month(world.starts[month], frame, fit_month(frame, seed=month))
         # a season may begin in the third month: it is another persona
-        homes.append({who: each for who, each in _homes(world, month, found).items() if who != "season"})
+        homes.append({who: segment for who, segment in _homes(world, month, found).items() if who != "season"})
     assert homes[0] == homes[1] == homes[2]
     assert len(set(homes[0].values())) == 5

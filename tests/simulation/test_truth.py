@@ -87,7 +87,7 @@ def test_nine_tenths_are_mainly_one_persona() -> None:
 
 @pytest.mark.parametrize(("back", "wrong"), [(2, ()), (3, (Offence(3, ("b",), (2, 3)),))])
 def test_who_returns_wants_the_old_home(back: int, wrong: tuple[Offence, ...]) -> None:
-    """A persona that was away is no step, and its home is held against the last one it had."""
+    """A persona that was away makes no step, and its home is compared with its last one."""
     score = score_run(_run({"a": [1, 1, 1, 1], "b": [2, AWAY, AWAY, back]}))
 
     assert score.returns == 1
@@ -96,7 +96,7 @@ def test_who_returns_wants_the_old_home(back: int, wrong: tuple[Offence, ...]) -
 
 
 def test_an_id_that_comes_back_with_a_stranger_is_reused() -> None:
-    """After a month without customers an id belongs to those who had it, and to nobody else."""
+    """After a month without customers an id belongs to its earlier owner, and to no other persona."""
     score = score_run(_run({"a": [1, 1, 1, 1], "b": [2, AWAY, AWAY, 2], "c": [AWAY, AWAY, 3, 3]}))
     reused = score_run(_run({"a": [1, 1, 1], "b": [2, AWAY, AWAY], "c": [AWAY, AWAY, 2]}))
 
@@ -106,7 +106,7 @@ def test_an_id_that_comes_back_with_a_stranger_is_reused() -> None:
 
 
 def test_a_retired_id_is_still_reused_by_who_had_another() -> None:
-    """That the stranger was there all the time under another id does not excuse it."""
+    """It is a fault even if the stranger was there all the time under another id."""
     score = score_run(_run({"a": [1, 1, 2], "b": [2, AWAY, AWAY]}))
 
     assert score.reused == (Offence(2, ("b", "a"), (2,)),)
@@ -140,7 +140,7 @@ def test_a_split_gives_one_child_the_id_and_the_other_a_new_one(left: int, right
 
 
 def test_a_run_of_one_month_has_no_share() -> None:
-    """Without a step there is nothing to be kept."""
+    """Without a step there is nothing to keep."""
     assert math.isnan(score_run(_run({"a": [1]})).segments.share)
 
 

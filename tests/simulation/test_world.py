@@ -1,4 +1,4 @@
-"""The simulated world: the truth adds up, what is announced happens, and the variants do what they say."""
+"""The simulated world: the truth adds up, announced events happen, and the variants do what they say."""
 
 from itertools import pairwise
 
@@ -54,7 +54,7 @@ def _means(world: World, month: int) -> pd.DataFrame:
 
 
 def test_the_arguments_decide_everything() -> None:
-    """The same seed gives the same world, another seed another one."""
+    """The same seed leads to the same world, another seed to another one."""
     one, again, other = simulate(5), simulate(5), simulate(6)
 
     for left, right in zip(one.frames, again.frames, strict=True):
@@ -114,7 +114,7 @@ def test_a_split_leaves_two_and_no_parent(world: World) -> None:
 
 
 def test_a_merge_leaves_one_name(world: World) -> None:
-    """Who was of either persona is of the one that is named from that month on."""
+    """Customers of either persona are of the named one from that month on."""
     event = _event(world, "merge")
     (gone,) = event.others
     before, now = _truth(world, event.month - 1), _truth(world, event.month)
@@ -174,7 +174,7 @@ def test_personas_drift_visibly(world: World) -> None:
 
 
 def test_habits_last(world: World) -> None:
-    """Who has larger baskets than others of the same persona has so in the next month too, though not exactly."""
+    """Customers with larger baskets than others of their persona have larger ones in the next month too."""
     rows = [world.frames[month].assign(persona=_truth(world, month).to_numpy()) for month in (0, 1)]
     both = rows[0].merge(rows[1], on=["customer_id", "persona"])
     logs = both[["basket_x", "basket_y"]].apply(np.log)
@@ -232,10 +232,10 @@ def test_turnover_is_the_share_of_new_customers(turnover: float) -> None:
     """That share of the customers is new in a month in which nothing else happens, and the personas keep their sizes."""
     world = simulate(3, turnover=turnover)
     busy = {event.month for event in world.events}
-    month = next(each for each in range(1, 24) if each not in busy)
+    month = next(number for number in range(1, 24) if number not in busy)
 
     assert _new_share(world, month) == pytest.approx(turnover, abs=0.03)
-    sizes = [_truth(world, each).value_counts(normalize=True) for each in (month - 1, month)]
+    sizes = [_truth(world, number).value_counts(normalize=True) for number in (month - 1, month)]
     assert (sizes[0] - sizes[1]).abs().max() < 0.03
 
 
@@ -252,7 +252,7 @@ def test_pence_change_nothing_but_the_unit_of_spend() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5])
 def test_a_newborn_near_the_retired_is_another(seed: int) -> None:
-    """It is born while the season is away, nearest to where that was, and its customers are plainly not those."""
+    """It is born while the season is away, nearest to its place, and its customers are clearly others."""
     world = simulate(seed, newborn_near_retired=True)
     birth, gone = _event(world, "birth").month, _event(world, "season_end").month
     # what the encoding would see: logarithms over the spread of all customers

@@ -1,1 +1,1 @@
-"""Which segment a cluster is."""
+"""Which segment a cluster is, and what happened to the segments since the parent."""

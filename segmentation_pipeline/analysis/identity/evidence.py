@@ -1,22 +1,23 @@
-"""What an earlier snapshot says of today's clusters: three witnesses, and one score for each cluster and segment.
+"""What an earlier snapshot says about today's clusters: three witnesses, and one score for each cluster and segment.
 
-- *The model*: the snapshot's saved encoding and prototypes label today's customers. It does not care that the scaler
-  was refitted, and it is misled when everybody moves at once (a December, a price in pence).
-- *The history*: the segments the same customers were in. It knows nothing of new customers, and it is misled where
-  customers rightly move on together (everybody who bought once grows old).
+- *The model*: the snapshot's saved encoding and prototypes label today's customers. A refitted scaler does not change
+  it. It is misled when everybody moves at once (a December, a price in pence).
+- *The history*: the segments that the same customers were in. It knows nothing about new customers. It is misled where
+  many customers rightly move on together (everybody who bought once grows old).
 - *The place*: how near a cluster lies to a segment's centroid in the snapshot's frame. It can say "none of these",
-  which the nearest prototype never does, and it is misled by whatever moves the frame.
+  which the nearest prototype never does. It is misled by whatever moves the frame.
 
-Each is an overlap between 0 and 1. They are averaged by what each is worth: how well it pairs clusters and segments one
-to one (a witness that sees two clusters in one segment is weak), and the history also by the share of a cluster's
-customers that it knows. The place only corrects and corroborates: it has a quarter of a vote, and where it sees a
-cluster elsewhere and the customers are not the same either, there is no match however the nearest prototype votes.
+Each witness is an overlap between 0 and 1. The score is their weighted mean. A witness weighs as much as it pairs
+clusters and segments one to one (a witness that sees two clusters in one segment is weak); the history weighs less for
+a cluster of which it knows only a share of the customers. The place only corrects and corroborates: it has a quarter of
+a vote. Where it sees a cluster elsewhere, and the customers are not the same either, there is no match, whatever the
+nearest prototype says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -27,31 +28,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Of a segment split in four equal parts none is its heir; of one split in three, the largest is.
+    from segmentation_pipeline.model import Through
+
+# A segment split into four equal parts has no heir; of one split into three, the largest part is the heir.
 OVERLAP_FLOOR: Final = 0.25
 PLACE_VOTE: Final = 0.25
-# The customers are the same where a quarter of those the history knows come from the segment, and a quarter of the
-# segment's are among them: a part that split off and a merger pass. Below a tenth of a cluster known, or five people,
-# nobody can say.
+# The customers are the same where a quarter of those that the history knows come from the segment, and a quarter of the
+# segment's customers are among them: a part that split off passes, and a merger does. Where the history knows less than
+# a tenth of a cluster, or fewer than five people, it proves nothing.
 SAME_CUSTOMERS: Final = 0.25
 LEAST_KNOWN: Final = 0.1
 LEAST_CUSTOMERS: Final = 5
-# The overlap of two normals whose means are 3.3 standard deviations apart: a valley lies between them (two equal
-# normals have one from 2 on; Ashman, Bird and Zepf 1994, doi:10.1086/117248, ask for 2 of a mixture's D, which is 2.8
-# here).
+# The overlap of two normals whose means are 3.3 standard deviations apart: a valley lies between them. (Two equal
+# normals have one from 2 on; Ashman, Bird and Zepf 1994, doi:10.1086/117248, ask for a D of 2, which is 2.8 here.)
 ELSEWHERE: Final = 0.1
-
-Through = Literal["parent", "earlier_version", "later_snapshot", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """An earlier snapshot's opinion on today's n rows and k clusters.
 
-    `labels` and `history`, shape (n,), are segment ids by its model and by the customers' own past, -1 where there is
-    no opinion; None where it has no such witness. `likeness`, shape (k, S), is the overlap by place with each segment
-    of `everyone`. A reference passes on `segment_ids` only: a parent all of its own, a retired segment's snapshot just
-    that one. `sizes` are the customers that each of its segments had then.
+    `labels` and `history`, shape (n,), are segment ids by its model and by the customers' own past, -1 where it has no
+    opinion; None where it has no such witness. `likeness`, shape (k, S), is the overlap by place with each segment of
+    `all_segment_ids`. A reference passes on `segment_ids` only: a parent all of its segments, the snapshot of a retired
+    segment only that one. `sizes` are the customers that each of its segments had then.
     """
 
     through: Through
@@ -62,14 +62,14 @@ class Reference:
     likeness: NDArray[np.float64] | None = None
 
     @property
-    def everyone(self) -> tuple[int, ...]:
-        """All segments of the snapshot: how well a witness tells them apart shows what it is worth."""
+    def all_segment_ids(self) -> tuple[int, ...]:
+        """All segments of the snapshot: how well a witness separates them shows its weight."""
         return tuple(sorted({*self.segment_ids, *self.sizes}))
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Counts of customers, shape (clusters, segments), and the totals of both on the rows the witness knows."""
+    """Counts of customers, shape (clusters, segments), and the totals of both on the rows that the witness knows."""
 
     clusters: tuple[int, ...]
     segment_ids: tuple[int, ...]
@@ -79,7 +79,7 @@ class Overlap:
 
     @property
     def jaccard(self) -> NDArray[np.float64]:
-        """Shape (clusters, segments): shared customers over customers of either."""
+        """Shared customers over customers of either, shape (clusters, segments)."""
         union = self.cluster_sizes[:, None] + self.segment_sizes[None, :] - self.counts
         score: NDArray[np.float64] = np.divide(self.counts, union, out=np.zeros(self.counts.shape), where=union > 0)
         return score
@@ -87,7 +87,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class MatchScores:
-    """The score of each cluster and segment, shape (k, S), and the counts of the witness that is worth the most."""
+    """The score of each cluster and segment, shape (k, S), and the counts of the witness that weighs the most."""
 
     segment_ids: tuple[int, ...]
     score: NDArray[np.float64]
@@ -95,38 +95,38 @@ class MatchScores:
 
 
 def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> MatchScores:
-    """Combine what a reference says of `clusters`, shape (n,), labels 0..k-1 and -1 for the unassigned."""
+    """Combine what a reference says about `clusters`, shape (n,): labels 0..k-1, and -1 for the unassigned."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
-    ids = reference.everyone
+    ids = reference.all_segment_ids
     total, weight = np.zeros((k, len(ids))), np.zeros((k, 1))
     confirmed = np.zeros(total.shape, dtype=np.bool_)
     witnesses: list[tuple[float, Overlap]] = []
     if reference.labels is not None:
-        overlap = overlap_of(clusters, reference.labels, ids, k=k)
-        worth = one_to_one(overlap.jaccard, sizes)
-        total, weight = total + worth * overlap.jaccard, weight + worth
-        witnesses.append((worth, overlap))
+        overlap = count_overlap(clusters, reference.labels, ids, k=k)
+        vote = score_pairing(overlap.jaccard, sizes)
+        total, weight = total + vote * overlap.jaccard, weight + vote
+        witnesses.append((vote, overlap))
     if reference.history is not None:
-        overlap = overlap_of(clusters, reference.history, ids, k=k)
+        overlap = count_overlap(clusters, reference.history, ids, k=k)
         known = (overlap.cluster_sizes / np.maximum(sizes, 1))[:, None]
-        worth = one_to_one(overlap.jaccard, sizes)
-        total, weight = total + worth * known * overlap.jaccard, weight + worth * known
-        confirmed = _same_customers(overlap) & (known >= LEAST_KNOWN)
-        witnesses.append((worth * float(overlap.cluster_sizes.sum() / max(sizes.sum(), 1)), overlap))
+        vote = score_pairing(overlap.jaccard, sizes)
+        total, weight = total + vote * known * overlap.jaccard, weight + vote * known
+        confirmed = _find_same_customers(overlap) & (known >= LEAST_KNOWN)
+        witnesses.append((vote * float(overlap.cluster_sizes.sum() / max(sizes.sum(), 1)), overlap))
     if reference.likeness is not None:
-        worth = PLACE_VOTE * one_to_one(reference.likeness, sizes)
-        total, weight = total + worth * reference.likeness, weight + worth
+        vote = PLACE_VOTE * score_pairing(reference.likeness, sizes)
+        total, weight = total + vote * reference.likeness, weight + vote
     score: NDArray[np.float64] = np.divide(total, weight, out=np.zeros(total.shape), where=weight > 0)
     if reference.likeness is not None:
         score[(reference.likeness < ELSEWHERE) & ~confirmed] = 0.0
     if not witnesses:
         nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int32)
-        witnesses = [(0.0, overlap_of(clusters, nobody, ids, k=k))]
-    return MatchScores(ids, score, max(witnesses, key=lambda each: each[0])[1])
+        witnesses = [(0.0, count_overlap(clusters, nobody, ids, k=k))]
+    return MatchScores(ids, score, max(witnesses, key=lambda witness: witness[0])[1])
 
 
-def _same_customers(overlap: Overlap) -> NDArray[np.bool_]:
-    """Where cluster and segment share enough of the customers that the history knows, shape (k, S)."""
+def _find_same_customers(overlap: Overlap) -> NDArray[np.bool_]:
+    """Return where cluster and segment share enough of the customers that the history knows, shape (k, S)."""
     same: NDArray[np.bool_] = (
         (overlap.counts >= SAME_CUSTOMERS * overlap.cluster_sizes[:, None])
         & (overlap.counts >= SAME_CUSTOMERS * overlap.segment_sizes[None, :])
@@ -135,27 +135,27 @@ def _same_customers(overlap: Overlap) -> NDArray[np.bool_]:
     return same
 
 
-def overlap_of(
+def count_overlap(
     clusters: NDArray[np.int32], labels: NDArray[np.int32], segment_ids: tuple[int, ...], *, k: int
 ) -> Overlap:
     """Count today's customers by (cluster, segment), on the rows whose cluster and label, both (n,), are known."""
     known = (clusters >= 0) & (labels != UNASSIGNED)
     rows, named = (clusters, labels) if known.all() else (clusters[known], labels[known])
     ids = np.asarray(sorted(segment_ids), dtype=np.int64)
-    # one number a pair
+    # one number for each pair
     width = max(int(ids.max(initial=0)), int(named.max(initial=0))) + 1
     counts = np.bincount(rows.astype(np.intp) * width + named, minlength=k * width).reshape(k, width)[:, ids]
     return Overlap(
         clusters=tuple(range(k)),
-        segment_ids=tuple(int(each) for each in ids),
+        segment_ids=tuple(int(segment) for segment in ids),
         counts=counts,
         cluster_sizes=np.bincount(rows, minlength=k),
         segment_sizes=counts.sum(axis=0),
     )
 
 
-def one_to_one(score: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
-    """The mean score of the best one-to-one pairing of a (k, S) matrix, each cluster counted by its size (k,)."""
+def score_pairing(score: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
+    """Return the mean score of the best one-to-one pairing of a (k, S) matrix, clusters weighted by sizes (k,)."""
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(score, maximize=True)

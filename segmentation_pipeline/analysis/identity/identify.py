@@ -1,38 +1,34 @@
-"""One fit's clusters become segments: aligned with the past, profiled, and held against the parent."""
+"""The clusters of one fit become segments: matched with earlier snapshots, profiled, and compared with the parent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from segmentation_pipeline.analysis.identity.matching import align, as_segments
-from segmentation_pipeline.analysis.identity.transitions import transitions
-from segmentation_pipeline.analysis.identity.witnesses import missing_columns, refer
+from segmentation_pipeline.analysis.identity.matching import align, apply_alignment
+from segmentation_pipeline.analysis.identity.transitions import count_transitions
+from segmentation_pipeline.analysis.identity.witnesses import consult, find_missing_columns
 from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, profile_segments
-from segmentation_pipeline.analysis.quality.drift import drift
+from segmentation_pipeline.analysis.quality.drift import measure_drift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from segmentation_pipeline.analysis.arrays.rows import Rows
     from segmentation_pipeline.analysis.identity.evidence import Reference
-    from segmentation_pipeline.model import Alignment, Drift, EarlierSnapshot, FittedModel, Json, Snapshot, Transition
+    from segmentation_pipeline.analysis.identity.witnesses import EarlierCustomers
+    from segmentation_pipeline.model import Alignment, Drift, FittedModel, Json, Snapshot, Transition
     from segmentation_pipeline.spec import FeatureSpec
-
-    # a past, and what gives the segments of its customers by key
-    Remembered = tuple[EarlierSnapshot, Callable[[], pd.Series | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class FittedCustomers:
-    """A fit and its n customers: `rows` (n, c) with their `keys`, `clusters` and `distance` of shape (n,)."""
+    """A fit and its n customers: `rows` (n, c), with `clusters` and `distance` of shape (n,)."""
 
     rows: Rows
-    keys: pd.Series
     clusters: NDArray[np.int32]
     distance: NDArray[np.float64]
     model: FittedModel
@@ -42,7 +38,7 @@ class FittedCustomers:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the clusters are: `segments`, shape (n,), -1 for the unassigned, and `model` labelled by segment ids."""
+    """The clusters as segments: `segments`, shape (n,), -1 for the unassigned, and `model` labelled by segment ids."""
 
     alignment: Alignment
     segments: NDArray[np.int32]
@@ -54,39 +50,43 @@ class Identity:
     @property
     def n_shared(self) -> int:
         """Customers who had a segment in the parent."""
-        return sum(each.n_customers for each in self.transitions)
+        return sum(transition.n_customers for transition in self.transitions)
 
     @property
     def n_changed(self) -> int:
-        """Those of them who are in another segment now, or in none."""
-        return sum(each.n_customers for each in self.transitions if each.from_segment_id != each.to_segment_id)
+        """Customers of `n_shared` who are in another segment now, or in none."""
+        return sum(
+            transition.n_customers
+            for transition in self.transitions
+            if transition.from_segment_id != transition.to_segment_id
+        )
 
 
 def identify(
     fitted: FittedCustomers,
-    pasts: Iterable[Remembered],
+    earlier: Iterable[EarlierCustomers],
     *,
     parent: Snapshot | None,
     parent_profiles: Mapping[int, Json],
     next_segment_id: int,
     seen_before: Collection[int],
 ) -> Identity:
-    """Align a fit with `pasts`, in order of precedence, each with what gives the segments of its customers by key.
+    """Align a fit with the `earlier` snapshots, which come in order of precedence.
 
-    That is asked in a thread of its own while the past's model labels the rows. `pasts` is drawn from only as far as
-    it is needed. `parent_profiles` are those of the parent's segments; `parent` is among the pasts where there is one.
+    They are drawn one by one, and only as far as they are needed. `parent` is among them where there is one;
+    `parent_profiles` are the figures of its segments by segment id.
     """
     of_parent: list[Reference] = []
     alignment = align(
         fitted.clusters,
         k=fitted.model.k,
-        references=_references(fitted, pasts, of_parent),
+        references=_consult_all(fitted, earlier, of_parent),
         next_segment_id=next_segment_id,
-        evidence=evidence_of(parent, fitted.rows),
+        evidence=describe_evidence(parent, fitted.rows),
         seen_before=seen_before,
     )
     segment_of = alignment.segment_of
-    segments = as_segments(fitted.clusters, alignment)
+    segments = apply_alignment(fitted.clusters, alignment)
     profiles = profile_segments(
         fitted.rows, segments, fitted.distance, features=fitted.features, outcomes=fitted.outcomes
     )
@@ -94,18 +94,18 @@ def identify(
     return Identity(
         alignment=alignment,
         segments=segments,
-        model=replace(fitted.model, labels=tuple(segment_of[each] for each in fitted.model.labels)),
+        model=replace(fitted.model, labels=tuple(segment_of[cluster] for cluster in fitted.model.labels)),
         profiles=profiles,
-        transitions=_transitions(reference, segments),
-        drift=_drift(fitted, profiles, parent, reference, parent_profiles),
+        transitions=_count_transitions(reference, segments),
+        drift=_measure_drift(fitted, profiles, parent, reference, parent_profiles),
     )
 
 
-def evidence_of(parent: Snapshot | None, rows: Rows) -> str:
-    """What the matching with the parent rests on, in a sentence."""
+def describe_evidence(parent: Snapshot | None, rows: Rows) -> str:
+    """Say in one sentence what the matching with the parent rests on."""
     if parent is None:
-        return "no earlier snapshot is published: matched with other months where there are any, else new"
-    if missing := missing_columns(parent, rows):
+        return "no earlier snapshot is published: matched with other periods where there are any, else new"
+    if missing := find_missing_columns(parent, rows):
         return (
             f"the customers' segments in {parent.partition} alone: its encoding needs {', '.join(missing)}, which the "
             "source no longer has"
@@ -116,24 +116,24 @@ def evidence_of(parent: Snapshot | None, rows: Rows) -> str:
     )
 
 
-def _references(
-    fitted: FittedCustomers, pasts: Iterable[Remembered], of_parent: list[Reference]
+def _consult_all(
+    fitted: FittedCustomers, earlier: Iterable[EarlierCustomers], of_parent: list[Reference]
 ) -> Iterator[Reference]:
-    """The pasts' opinions, made one by one; the parent's is kept, the others are let go once they are heard."""
-    for past, history in pasts:
-        reference = refer(past, fitted.rows, fitted.clusters, k=fitted.model.k, keys=fitted.keys, history=history)
-        if past.through == "parent":
+    """Yield the reference of each earlier snapshot; only the parent's, put into `of_parent`, is kept in memory."""
+    for customers in earlier:
+        reference = consult(customers, fitted.rows, fitted.clusters, k=fitted.model.k)
+        if reference.through == "parent":
             of_parent.append(reference)
         yield reference
 
 
-def _transitions(parent: Reference | None, segments: NDArray[np.int32]) -> tuple[Transition, ...]:
+def _count_transitions(parent: Reference | None, segments: NDArray[np.int32]) -> tuple[Transition, ...]:
     if parent is None or parent.history is None:
         return ()
-    return transitions(parent.history, segments, parent.labels)
+    return count_transitions(parent.history, segments, parent.labels)
 
 
-def _drift(
+def _measure_drift(
     fitted: FittedCustomers,
     profiles: Mapping[int, SegmentProfile],
     parent: Snapshot | None,
@@ -142,7 +142,7 @@ def _drift(
 ) -> Drift | None:
     if parent is None or reference is None:
         return None
-    return drift(
+    return measure_drift(
         parent.metrics.get("distributions", {}),
         fitted.rows,
         fitted.features,

@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from segmentation_pipeline.analysis.identity.evidence import MatchScores, Overlap, Reference
     from segmentation_pipeline.model import Match
 
-# A share of a segment's customers that counts as a part of it, not as people who moved.
+# From this share of a segment's customers on, those who left it together are a part of it, not single people who moved.
 PART: Final = 0.25
 
 
-def events_of(
+def trace_lineage(
     matches: Sequence[Match],
     parent: tuple[Reference, MatchScores] | None,
     *,
     sizes: NDArray[np.int64],
     seen_before: Collection[int] = (),
 ) -> list[LineageEvent]:
-    """The lineage of a snapshot; `matches` and `sizes`, shape (k,), are of today's clusters in the same order.
+    """Return the lineage of a snapshot; `matches` and `sizes`, shape (k,), are today's clusters in the same order.
 
     A segment of the parent is kept; one of an earlier published snapshot (`seen_before`) has returned; any other is
-    born. Splits and mergers are read off the witness of the parent that is worth the most.
+    born. Splits and mergers are read from the parent's witness that weighs the most.
     """
     known = set(parent[0].segment_ids) if parent is not None else set()
-    events = [_beginning(match, known, seen_before) for match in matches]
+    events = [_begin(match, known, seen_before) for match in matches]
     if parent is None:
         return events
     reference, overlap = parent[0], parent[1].witness
@@ -40,12 +40,12 @@ def events_of(
     now = {match.segment_id: int(size) for match, size in zip(matches, sizes, strict=True)}
     return [
         *events,
-        *_splits(newborn, overlap, reference.sizes, now),
-        *_retirements(matches, overlap, reference.sizes),
+        *_find_splits(newborn, overlap, reference.sizes, now),
+        *_find_retirements(matches, overlap, reference.sizes),
     ]
 
 
-def _beginning(match: Match, known: Collection[int], seen_before: Collection[int]) -> LineageEvent:
+def _begin(match: Match, known: Collection[int], seen_before: Collection[int]) -> LineageEvent:
     evidence = match.score if match.through != "new" else None
     if match.segment_id in known:
         return LineageEvent(match.segment_id, "kept", evidence=evidence)
@@ -54,12 +54,12 @@ def _beginning(match: Match, known: Collection[int], seen_before: Collection[int
     return LineageEvent(match.segment_id, "born", evidence=evidence)
 
 
-def _splits(
+def _find_splits(
     newborn: Sequence[Match], overlap: Overlap, before: Mapping[int, int], now: Mapping[int, int]
 ) -> list[LineageEvent]:
-    """The newborn segments that were a part of one of the parent's, and the part's share of it.
+    """Return the newborn segments that were a part of one of the parent's segments, with the part's share of it.
 
-    New people who happen to be nearest to a segment are no split: the segment itself must have lost a part.
+    New people who happen to be nearest to a segment are not a split: the segment itself must have lost a part.
     """
     events = []
     for match in newborn:
@@ -76,8 +76,8 @@ def _splits(
     return events
 
 
-def _retirements(matches: Sequence[Match], overlap: Overlap, before: Mapping[int, int]) -> list[LineageEvent]:
-    """The parent's segments that are gone, and where most of their customers went if they are still there."""
+def _find_retirements(matches: Sequence[Match], overlap: Overlap, before: Mapping[int, int]) -> list[LineageEvent]:
+    """Return the parent's segments that are gone, and where most of their customers went if these are still there."""
     segment_of = {match.cluster: match.segment_id for match in matches}
     events = []
     for column, segment in enumerate(overlap.segment_ids):
@@ -85,7 +85,7 @@ def _retirements(matches: Sequence[Match], overlap: Overlap, before: Mapping[int
             continue
         events.append(LineageEvent(segment, "retired"))
         gone, total = overlap.counts[:, column], int(overlap.segment_sizes[column])
-        # a season's customers who stay away did not merge into anything
+        # customers of a season who stay away did not merge into anything
         if total == 0 or total < before.get(segment, total) / 2:
             continue
         into = int(gone.argmax())

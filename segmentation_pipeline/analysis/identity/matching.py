@@ -1,9 +1,9 @@
 """Which segment is this cluster? One-to-one matching of today's clusters with the segments published before.
 
-References are asked in order: the published version of the same partition if it has the same parent, the parent, other
-versions of the partition, later published snapshots, retired segments. Of what each says (`evidence.py`) the Hungarian
-method (Kuhn 1955; scipy's `linear_sum_assignment`) takes the one-to-one matching with the largest total, and a floor
-keeps strangers apart. What no reference knows is born under a fresh id.
+References are read in order: the published version of the same partition if it has the same parent, the parent, other
+versions of the partition, later published snapshots, retired segments. From the scores of each one (`evidence.py`) the
+Hungarian method (Kuhn 1955; scipy's `linear_sum_assignment`) takes the one-to-one matching with the largest total, and
+a floor keeps strangers apart. A cluster that no reference knows is born under a fresh id.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, MatchScores, Reference, weigh
-from segmentation_pipeline.analysis.identity.lineage import events_of
+from segmentation_pipeline.analysis.identity.lineage import trace_lineage
 from segmentation_pipeline.model import UNASSIGNED, Alignment, Match
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FORBIDDEN", "Reference", "align", "as_segments"]
+__all__ = ["FORBIDDEN", "Reference", "align", "apply_alignment"]
 
-# lower than any total of scores, so that a forbidden pair is taken only where nothing else is left
+# lower than any total of scores, so that a forbidden pair is taken only where no other is left
 FORBIDDEN: Final = -1e6
 
 
@@ -40,11 +40,11 @@ def align(
     """Give each of the `k` clusters (labels 0..k-1, shape (n,); -1 is unassigned) a segment id.
 
     `references` come in order of precedence, at most one of them before the parent, and are drawn one by one: behind
-    the parent only while there are clusters without a segment. `next_segment_id` is the first id never used;
-    `seen_before` are the segments of all published snapshots before this one. The lineage is told against the
-    reference of `through="parent"`.
+    the parent only while there are clusters without a segment. `next_segment_id` is the first id that was never used;
+    `seen_before` are the segments of all published snapshots before this one. The lineage compares with the reference
+    of `through="parent"`.
     """
-    order = _by_size(clusters, k)
+    order = _order_by_size(clusters, k)
     place = np.empty(k, dtype=np.int64)
     place[order] = np.arange(k)
     # from here on cluster i is the i-th largest: scikit-learn's numbering must not even matter for rounding
@@ -62,80 +62,72 @@ def align(
             break
         taken = {match.segment_id for match in found.values()}
         found |= _match(weigh(ranked, reference, k=k), free, taken, reference)
-    for cluster in (each for each in range(k) if each not in found):
-        found[cluster] = Match(cluster, next_segment_id, 0.0, "new")
-        next_segment_id += 1
+    for cluster in range(k):
+        if cluster not in found:
+            found[cluster] = Match(cluster, next_segment_id, 0.0, "new")
+            next_segment_id += 1
     matches = tuple(found[cluster] for cluster in range(k))
     sizes = np.bincount(ranked[ranked >= 0], minlength=k)
-    events = events_of(matches, parent, sizes=sizes, seen_before=seen_before)
-    named = sorted((_renumbered(match, order) for match in matches), key=lambda match: match.cluster)
+    events = trace_lineage(matches, parent, sizes=sizes, seen_before=seen_before)
+    named = sorted((_renumber(match, order) for match in matches), key=lambda match: match.cluster)
     return Alignment(tuple(named), tuple(events), next_segment_id, evidence)
 
 
-def as_segments(clusters: NDArray[np.int32], alignment: Alignment) -> NDArray[np.int32]:
-    """The segment id of each row's cluster, shape (n,); who is unassigned (-1) stays so."""
+def apply_alignment(clusters: NDArray[np.int32], alignment: Alignment) -> NDArray[np.int32]:
+    """Return the segment id of each row's cluster, shape (n,); the unassigned (-1) stay so."""
     segment_of = alignment.segment_of
     names = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))], dtype=np.int32)
     return np.where(clusters >= 0, names[clusters], UNASSIGNED)
 
 
-def _by_size(clusters: NDArray[np.int32], k: int) -> NDArray[np.int64]:
-    """The clusters from the largest, of equal ones that of the earlier row first; new ids go out in this order."""
+def _order_by_size(clusters: NDArray[np.int32], k: int) -> NDArray[np.int64]:
+    """Return the clusters from the largest, equal ones by their first row; new ids go out in this order."""
     sizes = np.bincount(clusters[clusters >= 0], minlength=k)
     first = [int((clusters == cluster).argmax()) if sizes[cluster] else len(clusters) for cluster in range(k)]
     ranked = sorted(range(k), key=lambda cluster: (-int(sizes[cluster]), first[cluster]))
     return np.asarray(ranked, dtype=np.int64)
 
 
-def _renumbered(match: Match, order: NDArray[np.int64]) -> Match:
+def _renumber(match: Match, order: NDArray[np.int64]) -> Match:
     rival = int(order[match.rival_cluster]) if match.rival_cluster is not None else None
-    return Match(
-        cluster=int(order[match.cluster]),
-        segment_id=match.segment_id,
-        score=match.score,
-        through=match.through,
-        confidence=match.confidence,
-        rival_segment_id=match.rival_segment_id,
-        rival_cluster=rival,
-    )
+    return replace(match, cluster=int(order[match.cluster]), rival_cluster=rival)
 
 
-def _match(
-    evidence: MatchScores, free: Sequence[int], taken: Collection[int], reference: Reference
-) -> dict[int, Match]:
+def _match(scores: MatchScores, free: Sequence[int], taken: Collection[int], reference: Reference) -> dict[int, Match]:
+    """Match the `free` clusters with those segments of a reference that are not `taken`; return matches by cluster."""
     open_ids = [segment for segment in reference.segment_ids if segment not in taken]
     if not free or not open_ids:
         return {}
-    columns = [evidence.segment_ids.index(segment) for segment in open_ids]
-    score = evidence.score[np.ix_(list(free), columns)]
+    columns = [scores.segment_ids.index(segment) for segment in open_ids]
+    score = scores.score[np.ix_(list(free), columns)]
     # a score below the floor matches nothing, so it must not tip the choice between two clusters either
-    worth = np.where(score >= OVERLAP_FLOOR, score, 0.0)
-    pairs = _best(worth)
-    total = sum(float(worth[row, column]) for row, column in pairs.items())
+    weights = np.where(score >= OVERLAP_FLOOR, score, 0.0)
+    pairs = _pair(weights)
+    total = sum(float(weights[row, column]) for row, column in pairs.items())
     matches = {}
     for row, column in pairs.items():
-        if worth[row, column] < OVERLAP_FLOOR:
+        if weights[row, column] < OVERLAP_FLOOR:
             continue
-        otherwise = worth.copy()
-        otherwise[row, column] = FORBIDDEN
-        rest = {each: other for each, other in _best(otherwise).items() if otherwise[each, other] >= OVERLAP_FLOOR}
-        loss = total - sum(float(otherwise[each, other]) for each, other in rest.items())
-        rival = next((each for each, other in rest.items() if other == column), None)
+        without_pair = weights.copy()
+        without_pair[row, column] = FORBIDDEN
+        alternative = {i: j for i, j in _pair(without_pair).items() if without_pair[i, j] >= OVERLAP_FLOOR}
+        loss = total - sum(float(without_pair[i, j]) for i, j in alternative.items())
+        rival = next((i for i, j in alternative.items() if j == column), None)
         matches[free[row]] = Match(
             cluster=free[row],
             segment_id=open_ids[column],
-            score=float(worth[row, column]),
+            score=float(weights[row, column]),
             through=reference.through,
-            confidence=min(1.0, max(0.0, loss / float(worth[row, column]))),
-            rival_segment_id=open_ids[rest[row]] if row in rest else None,
+            confidence=min(1.0, max(0.0, loss / float(weights[row, column]))),
+            rival_segment_id=open_ids[alternative[row]] if row in alternative else None,
             rival_cluster=free[rival] if rival is not None else None,
         )
     return matches
 
 
-def _best(worth: NDArray[np.float64]) -> dict[int, int]:
-    """The one-to-one pairs of rows and columns with the largest total."""
+def _pair(weights: NDArray[np.float64]) -> dict[int, int]:
+    """Return the one-to-one pairs of rows and columns with the largest total."""
     from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(worth, maximize=True)
+    rows, columns = linear_sum_assignment(weights, maximize=True)
     return {int(row): int(column) for row, column in zip(rows, columns, strict=True)}

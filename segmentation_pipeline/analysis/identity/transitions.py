@@ -1,4 +1,4 @@
-"""Who changed segment, and whether the customer moved or the border did."""
+"""Which customers changed segment, and whether the customer moved or the border did."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def transitions(
+def count_transitions(
     before: NDArray[np.int32], segments: NDArray[np.int32], by_parent: NDArray[np.int32] | None
 ) -> tuple[Transition, ...]:
     """Count the customers by the segment they were in and the one they are in, both shape (n,), -1 for none.
 
-    `by_parent`, shape (n,), is what the parent's model says of them today: another segment than before, and the
-    customer has moved; the same, and the new fit has put the border elsewhere. None: it cannot say. Customers who were
-    in no segment are left out; who is in none now has `to` None.
+    `by_parent`, shape (n,), is the segment by the parent's model today. Where it is another segment than before, the
+    customer has moved; where it is the same, the new fit has put the border elsewhere. None: the model cannot say.
+    Customers who were in no segment are left out; those who are in none now have the `to_segment_id` None.
     """
     known = before != UNASSIGNED
     start, end = before[known], segments[known]
     if not len(start):
         return ()
-    # one number a pair; UNASSIGNED is the lowest of the ends
+    # one number for each pair; UNASSIGNED is the lowest of the ends
     width = int(end.max()) - UNASSIGNED + 1
     pairs = start.astype(np.intp) * width + (end - UNASSIGNED)
     counts = np.bincount(pairs)

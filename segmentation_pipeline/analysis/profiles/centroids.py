@@ -1,4 +1,4 @@
-"""The prototypes of a snapshot as people and SQL see them."""
+"""The prototypes of a snapshot in the form that people and SQL read."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.analysis.profiles.profile import SegmentProfile
 
-# Of a segment with many prototypes these are shown. They are chosen farthest first, so the first ones cover it already.
+# So many prototypes of a segment are recorded. They are chosen farthest first, so the first ones cover it already.
 MOST_SHOWN: Final = 24
 
 
-def centroids_of(
+def describe_centroids(
     model: FittedModel,
     profiles: Mapping[int, SegmentProfile],
     matrix: NDArray[np.float32],
     segments: NDArray[np.int32],
 ) -> list[Centroid]:
-    """One row per prototype, at most MOST_SHOWN per segment; `matrix` (n, D) and `segments` (n,) are the customers.
+    """Return a row for each prototype, at most MOST_SHOWN of a segment; `matrix` (n, D), `segments` (n,).
 
-    A segment's customers are divided among its prototypes by the nearest, so that they add up to the segment; its
-    profile stands at ordinal 0 and is empty at the others.
+    Each customer of a segment belongs to its nearest prototype, so that the prototypes' customers add up to the
+    segment. The segment's profile stands at ordinal 0; the other ordinals have an empty one.
     """
     names = np.asarray(model.labels)
     centroids = []
@@ -40,7 +40,7 @@ def centroids_of(
         else:
             shown = FittedModel(model.algorithm, centers, tuple(range(len(centers))))
             nearest = assign(matrix[segments == segment], shown)
-            parts = [_size_and_radius(nearest.distance[nearest.labels == each]) for each in shown.labels]
+            parts = [_measure(nearest.distance[nearest.labels == label]) for label in shown.labels]
         centroids += [
             Centroid(
                 segment_id=segment,
@@ -56,5 +56,6 @@ def centroids_of(
     return centroids
 
 
-def _size_and_radius(distance: NDArray[np.float64]) -> tuple[int, float]:
+def _measure(distance: NDArray[np.float64]) -> tuple[int, float]:
+    """Return how many customers a prototype has and the root mean square of their distances, shape (m,)."""
     return len(distance), float(np.sqrt(np.mean(distance**2))) if len(distance) else 0.0

@@ -1,4 +1,4 @@
-"""The questions of a tree as words: several about one column become one, and limits as short as they may be."""
+"""A tree's answers in words: all answers about one column become one condition, with limits as short as possible."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a customer: a number, in `unit` where it has one, or whether a category has this value.
+    """A question about a customer: a number, in `unit` where it has one, or whether a category has this value.
 
-    `otherwise` is the other value of a category that has two.
+    `other_value` is the other value of a category that has two.
     """
 
     column: str
     kind: Literal["number", "value"]
     value: str = ""
-    otherwise: str = ""
+    other_value: str = ""
     has_nulls: bool = False
     unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One answer: `above` the limit or not (a value: it is the one asked for or not), and whether nulls go along.
+    """One answer: `above` the limit or not (of a category: it has the value or not), and whether it includes nulls.
 
     The limit is infinite where the question was whether there is a value.
     """
@@ -41,9 +41,9 @@ class Cut:
     nulls: bool
 
 
-def readable(threshold: float, values: NDArray[np.floating]) -> float:
-    """The shortest number that parts `values`, shape (n,), exactly as `<= threshold` does."""
-    # of a number that is none neither holds; and a limit of a type of its own is not rounded to that of the values
+def shorten_limit(threshold: float, values: NDArray[np.floating]) -> float:
+    """Return the shortest number that divides `values`, shape (n,), exactly as `<= threshold` does."""
+    # NaN is on neither side; a limit with a type of its own is not rounded to the type of the values
     limit = np.float64(threshold)
     low = float(np.max(values, initial=-np.inf, where=values <= limit))
     high = float(np.min(values, initial=np.inf, where=values > limit))
@@ -58,46 +58,46 @@ def readable(threshold: float, values: NDArray[np.floating]) -> float:
     return threshold
 
 
-def sentence(cuts: Sequence[Cut]) -> str:
-    """All answers as one condition: "100 < spend <= 250 and channel is web"; without any, "everybody"."""
+def describe_cuts(cuts: Sequence[Cut]) -> str:
+    """Join all answers to one condition: "100 < spend <= 250 and channel is web"; without answers "everybody"."""
     columns: dict[str, list[Cut]] = {}
     for cut in cuts:
         columns.setdefault(cut.question.column, []).append(cut)
-    return " and ".join(_of_one_column(column, each) for column, each in columns.items()) or "everybody"
+    return " and ".join(_describe_column(column, answers) for column, answers in columns.items()) or "everybody"
 
 
-def _of_one_column(column: str, cuts: Sequence[Cut]) -> str:
+def _describe_column(column: str, cuts: Sequence[Cut]) -> str:
     question = cuts[0].question
     if question.kind == "value":
-        return _of_values(column, cuts)
+        return _describe_values(column, cuts)
     unit = f" {question.unit}" if question.unit else ""
     least = max((cut.limit for cut in cuts if cut.above), default=-np.inf)
     most = min((cut.limit for cut in cuts if not cut.above), default=np.inf)
     if least == np.inf:
         return f"{column} is missing"
     if least == -np.inf:
-        text = f"{column} <= {_number(most)}{unit}" if most < np.inf else f"{column} is known"
+        text = f"{column} <= {_format(most)}{unit}" if most < np.inf else f"{column} is known"
     elif most == np.inf:
-        text = f"{column} > {_number(least)}{unit}"
+        text = f"{column} > {_format(least)}{unit}"
     else:
-        text = f"{_number(least)} < {column} <= {_number(most)}{unit}"
-    along = question.has_nulls and all(cut.nulls for cut in cuts)
-    return f"({text} or missing)" if along else text
+        text = f"{_format(least)} < {column} <= {_format(most)}{unit}"
+    with_nulls = question.has_nulls and all(cut.nulls for cut in cuts)
+    return f"({text} or missing)" if with_nulls else text
 
 
-def _of_values(column: str, cuts: Sequence[Cut]) -> str:
+def _describe_values(column: str, cuts: Sequence[Cut]) -> str:
     for cut in cuts:
-        if cut.above:  # whatever else it is not
+        if cut.above:  # the values that it is not add nothing
             return f"{column} is {cut.question.value}"
-        if cut.question.otherwise:
-            return f"{column} is {cut.question.otherwise}"
+        if cut.question.other_value:
+            return f"{column} is {cut.question.other_value}"
     return f"{column} is not {' or '.join(cut.question.value for cut in cuts)}"
 
 
-def _number(limit: float) -> str:
-    """With thousands set off, and no more digits than it has."""
+def _format(limit: float) -> str:
+    """Write a limit with thousands separated, and no more digits than it has."""
     text = f"{limit:,.12g}" if abs(limit) < 1e12 else f"{limit:g}"
     if "e" in text:
         return text
-    whole, _, rest = text.partition(".")
-    return f"{whole}.{rest.ljust(2, '0')}" if rest else whole
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}" if fraction else whole

@@ -1,9 +1,12 @@
-"""Do the segments differ in what matters? The effect of the segments on outcomes they were not made from.
+"""Do the segments differ in what matters? The effect of the segments on outcomes that did not make them.
 
-With many customers the smallest difference has a small p, so the size of the effect comes first: omega squared for
-numbers (Hays 1963; eta squared less what chance explains) and Cramer's V, corrected for its bias (Bergsma 2013,
-doi:10.1016/j.jkss.2012.10.002), for categories. The p is Kruskal and Wallis's, which spend with a long tail does not
-upset, and chi squared's; Holm's correction (1979) covers several outcomes.
+With many customers the smallest difference has a small p-value, so the size of the effect comes first: omega squared
+for numbers (Hays 1963; eta squared less what chance explains) and Cramer's V, corrected for its bias (Bergsma 2013,
+doi:10.1016/j.jkss.2012.10.002), for categories. The p-value is that of Kruskal and Wallis, which is robust against
+spend with a long tail, or that of chi squared; Holm's correction (1979) covers several outcomes.
+
+An outcome is measured on one whole column: the bootstrap draws from all of its rows, and ranks and the mean's last
+bits depend on all of them together. Nothing here can be added up from parts of the rows.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ if TYPE_CHECKING:
 
 SIGNIFICANT: Final = 0.05
 CONFIDENCE: Final = 0.95
-# The interval of a mean needs no more rows; the effect and its p are of all of them.
+# The interval of a mean needs no more rows; the effect and its p-value are computed on all of them.
 BOOTSTRAP_ROWS: Final = 20_000
-# Cochran's rule (1954): below five expected customers in a cell chi squared's table does not hold.
+# Cochran's rule (1954): with fewer than five expected customers in a cell the table of chi squared does not hold.
 EXPECTED: Final = 5.0
 _MAX_CATEGORIES: Final = 50
 
@@ -44,7 +47,7 @@ class _Estimate:
     p_value: float
 
 
-def outcome_effects(
+def measure_outcome_effects(
     rows: Rows,
     segments: NDArray[np.integer[Any]] | pd.Series,
     outcomes: Sequence[str],
@@ -58,21 +61,21 @@ def outcome_effects(
     than two values is compared as a number, everything else as categories; dates count as numbers.
 
     Raises:
-        ValueError: a length that differs, or an outcome that is no column.
+        ValueError: the lengths differ, or an outcome is not a column.
     """
     if not outcomes:
         return ()
     labels: NDArray[np.float64] = pd.to_numeric(pd.Series(np.asarray(segments))).fillna(-1).to_numpy(dtype=np.float64)
     if len(labels) != len(rows):
-        raise ValueError(f"{len(labels)} segments for {len(rows)} rows: expected one each.")
-    if missing := [each for each in outcomes if each not in rows.columns]:
+        raise ValueError(f"{len(labels)} segments for {len(rows)} rows: expected one for each row.")
+    if missing := [outcome for outcome in outcomes if outcome not in rows.columns]:
         raise ValueError(f"outcomes {', '.join(missing)} are not among the columns: add them to the query.")
-    found = [_effect(rows[each], labels, rng=rng, n_resamples=n_resamples) for each in outcomes]
-    adjusted = holm([each.p_value for each in found])
-    return tuple(with_verdict(effect, p_value) for effect, p_value in zip(found, adjusted, strict=True))
+    effects = [_measure_effect(rows[outcome], labels, rng=rng, n_resamples=n_resamples) for outcome in outcomes]
+    adjusted = correct_p_values([effect.p_value for effect in effects])
+    return tuple(add_verdict(effect, p_value) for effect, p_value in zip(effects, adjusted, strict=True))
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
+def correct_p_values(p_values: Sequence[float | None]) -> list[float | None]:
     """Correct p-values for their number (Holm 1979); None stays None and does not count."""
     order = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
@@ -83,10 +86,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _effect(
+def _measure_effect(
     values: pd.Series, labels: NDArray[np.float64], *, rng: np.random.Generator, n_resamples: int
 ) -> OutcomeEffect:
-    numbers = _numbers(values)
+    numbers = _to_numbers(values)
     null = np.asarray(values.isna(), dtype=np.bool_) if numbers is None else ~np.isfinite(numbers)
     usable = (labels >= 0) & ~null
     codes = np.unique(labels[usable], return_inverse=True)[1].astype(np.intp)
@@ -135,7 +138,7 @@ def _effect(
     )
 
 
-def with_verdict(effect: OutcomeEffect, p_adjusted: float | None) -> OutcomeEffect:
+def add_verdict(effect: OutcomeEffect, p_adjusted: float | None) -> OutcomeEffect:
     """Return the effect with its adjusted p value and the sentence that follows from it."""
     if p_adjusted is None:
         return effect
@@ -150,8 +153,8 @@ def _short(value: float | None) -> str:
     return "0" if not value or value < 0.005 else f"{value:.2f}"
 
 
-def _numbers(values: pd.Series) -> NDArray[np.float64] | None:
-    """The values as float64 with nan for nulls, None for what is not a number."""
+def _to_numbers(values: pd.Series) -> NDArray[np.float64] | None:
+    """Return the values as float64 with NaN for nulls; None where they are not numbers."""
     if types.is_bool_dtype(values.dtype):
         return None
     if types.is_datetime64_any_dtype(values.dtype) or types.is_timedelta64_dtype(values.dtype):
@@ -161,7 +164,7 @@ def _numbers(values: pd.Series) -> NDArray[np.float64] | None:
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     present = values.dropna()
     # money arrives as Decimal
-    if len(present) and not present.map(lambda each: isinstance(each, str | bool | np.bool_)).any():
+    if len(present) and not present.map(lambda value: isinstance(value, str | bool | np.bool_)).any():
         numbers = pd.to_numeric(values, errors="coerce")
         if numbers.notna().sum() == len(present):
             return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -174,7 +177,7 @@ def _omega(values: NDArray[Any], codes: Codes, rng: np.random.Generator, n_resam
     wide = np.asarray(values, dtype=np.float64)
     wide = (wide - wide.mean()) / wide.std()
     k = int(codes.max()) + 1
-    p_value = float(kruskal(*[wide[codes == each] for each in range(k)]).pvalue)
+    p_value = float(kruskal(*[wide[codes == code] for code in range(k)]).pvalue)
     rows = np.arange(len(wide))
     if len(rows) > BOOTSTRAP_ROWS:
         rows = rng.choice(rows, size=BOOTSTRAP_ROWS, replace=False)
@@ -186,7 +189,7 @@ def _omega(values: NDArray[Any], codes: Codes, rng: np.random.Generator, n_resam
 
 
 def _omega_squared(values: NDArray[np.float64], codes: Codes, k: int) -> float:
-    """Omega squared, below 0 where segments explain less than chance would."""
+    """Return omega squared; it is below 0 where segments explain less than chance would."""
     sizes = np.bincount(codes, minlength=k)
     sums = np.bincount(codes, weights=values, minlength=k)
     present = sizes > 0
@@ -202,7 +205,7 @@ def _omega_squared(values: NDArray[np.float64], codes: Codes, k: int) -> float:
 def _cramer(values: NDArray[Any], codes: Codes, rng: np.random.Generator, n_resamples: int) -> _Estimate:
     from scipy.stats import chi2_contingency
 
-    table = _table(values, codes)
+    table = _tabulate(values, codes)
     n = int(table.sum())
     test = chi2_contingency(table, correction=False)
     p_value = float(test.pvalue)
@@ -210,12 +213,12 @@ def _cramer(values: NDArray[Any], codes: Codes, rng: np.random.Generator, n_resa
         p_value = _exact_p(table, float(test.statistic), test.expected_freq, rng)
     effect = _phi_squared(table)
     resampled = rng.multinomial(n, (table / n).ravel(), size=n_resamples).reshape(n_resamples, *table.shape)
-    low, high = _interval(np.array([_phi_squared(each) for each in resampled]), effect)
+    low, high = _interval(np.array([_phi_squared(resample) for resample in resampled]), effect)
     return _Estimate("V", _v(effect, table), _v(low, table), _v(high, table), p_value)
 
 
-def _table(values: NDArray[Any], codes: Codes) -> NDArray[np.int64]:
-    """Counts, shape (segments, categories); beyond fifty categories the rarest are one."""
+def _tabulate(values: NDArray[Any], codes: Codes) -> NDArray[np.int64]:
+    """Count customers, shape (segments, categories); beyond fifty categories the rarest become one."""
     categories, counts = np.unique(values, return_inverse=True)
     sizes = np.bincount(counts)
     if len(categories) > _MAX_CATEGORIES:
@@ -227,7 +230,7 @@ def _table(values: NDArray[Any], codes: Codes) -> NDArray[np.int64]:
 
 
 def _phi_squared(table: NDArray[np.int64]) -> float:
-    """Chi squared over n, less what chance gives (Bergsma 2013); below 0 where there is less."""
+    """Return chi squared over n, less what chance alone yields (Bergsma 2013); it may be below 0."""
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     n = float(table.sum())
     table = table[np.ix_(rows > 0, columns > 0)]
@@ -245,7 +248,7 @@ def _v(phi_squared: float, table: NDArray[np.int64]) -> float:
 def _exact_p(
     table: NDArray[np.int64], statistic: float, expected: NDArray[np.float64], rng: np.random.Generator
 ) -> float:
-    """The p-value by 999 tables of the same margins, as if the segments were dealt out anew."""
+    """Return the p-value by 999 random tables with the same margins, as if the segments were dealt out again."""
     from scipy.stats import random_table
 
     draws = random_table(table.sum(axis=1), table.sum(axis=0)).rvs(999, random_state=rng)
@@ -254,7 +257,7 @@ def _exact_p(
 
 
 def _interval(resamples: NDArray[np.float64], effect: float) -> tuple[float, float]:
-    """The percentiles, moved to the estimate: a resample repeats customers, which looks like more effect."""
+    """Return the percentiles, centered on the estimate: a resample repeats customers, which raises the effect."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resamples, [tail, 1 - tail]) - float(resamples.mean()) + effect
     return max(float(low), 0.0), min(max(float(high), 0.0), 1.0)

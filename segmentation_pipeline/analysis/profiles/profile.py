@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
 
-# a third of a standard deviation is visible to people; below it a feature does not set a segment apart
+# people see a third of a standard deviation; below it a feature does not set a segment apart
 NOTABLE: Final = 0.33
 WORDS_IN_A_NAME: Final = 3
 
@@ -49,8 +49,8 @@ def profile_segments(
 ) -> dict[int, SegmentProfile]:
     """Profile every segment; `rows` (n, c), `segments` and `distance` (n,) are row by row the same customers.
 
-    Numeric columns give mean, median and z (mean minus everybody's, in standard deviations of everybody); categorical
-    ones the share of each value in the segment and among everybody. One column is read after the other.
+    A number has mean, median and z (mean minus everybody's mean, in standard deviations of everybody), a category the
+    share of each value in the segment and among everybody. One column is read after the other.
     """
     assigned = segments >= 0
     everyone = bool(assigned.all())
@@ -69,7 +69,7 @@ def profile_segments(
     def figures_of(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
         column, values = named
         here = values if everyone else values.loc[assigned]
-        return column, _of_categories(here, groups) if column in categorical else _of_numbers(here, groups)
+        return column, _describe_categories(here, groups) if column in categorical else _describe_numbers(here, groups)
 
     columns = [*numeric, *categorical]
     for column, found in map_in_order(figures_of, ((column, rows[column]) for column in columns)):
@@ -81,19 +81,19 @@ def profile_segments(
             n_customers=int(sizes[segment]),
             share=float(sizes[segment] / max(len(own), 1)),
             radius=float(radii[segment]),
-            figures=each,
-            name=automatic_name({column: each[column] for column in named}),
+            figures=own_figures,
+            name=name_segment({column: own_figures[column] for column in named}),
         )
-        for segment, each in figures.items()
+        for segment, own_figures in figures.items()
     }
 
 
-def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
-    """Mean, median and z of each segment; `values`, shape (m,), and `groups` are of the assigned customers."""
+def _describe_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
+    """Return mean, median and z of each segment; `values`, shape (m,), and `groups` are the assigned customers."""
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     known = drop_nan(numbers)
     everybody = float(known.mean()) if len(known) else np.nan
-    # a constant's rounding error is not a spread
+    # the rounding error of a constant is not a spread
     spread = _deviation(known, everybody) if len(known) and known.max() > known.min() else 0.0
     figures: dict[int, Json] = {}
     for segment, rows in enumerate(groups.rows):
@@ -106,31 +106,31 @@ def _of_numbers(values: pd.Series, groups: Groups) -> dict[int, Json]:
 
 
 def _deviation(numbers: NDArray[np.float64], mean: float) -> float:
-    """The standard deviation of numbers, shape (m,), without a second array of them."""
+    """Return the standard deviation of numbers, shape (m,), without a second array of that size."""
     squares = (np.square(numbers[start : start + BLOCK_ROWS] - mean) for start in range(0, len(numbers), BLOCK_ROWS))
-    return float(np.sqrt(sum(float(each.sum()) for each in squares) / len(numbers)))
+    return float(np.sqrt(sum(float(block.sum()) for block in squares) / len(numbers)))
 
 
-def _of_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
-    """The share of each value in each segment, the largest first, and among everybody."""
-    found_here = read_categories(values)
-    codes, names = found_here.codes, found_here.names
+def _describe_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
+    """Return the share of each value in each segment, the largest first, and among everybody."""
+    categories = read_categories(values)
+    codes, names = categories.codes, categories.names
     counts = np.array([np.bincount(codes[rows], minlength=len(names)) for rows in groups.rows])
     counts = counts.reshape(len(groups.sizes), len(names))
     everybody = counts.sum(axis=0) / max(len(codes), 1)
     found: dict[int, Json] = {}
     for segment in np.flatnonzero(counts.sum(axis=1)):
         shares = counts[segment] / counts[segment].sum()
-        drop_nan = [each for each in np.argsort(-shares, kind="stable") if shares[each]]
+        present = [code for code in np.argsort(-shares, kind="stable") if shares[code]]
         found[int(segment)] = {
-            "shares": {names[each]: float(shares[each]) for each in drop_nan},
-            "everybody": {names[each]: float(everybody[each]) for each in drop_nan},
+            "shares": {names[code]: float(shares[code]) for code in present},
+            "everybody": {names[code]: float(everybody[code]) for code in present},
         }
     return found
 
 
-def automatic_name(figures: Mapping[str, Json]) -> str:
-    """Name a segment by what sets it apart most, for example "high spend, low recency days, mostly web"."""
+def name_segment(figures: Mapping[str, Json]) -> str:
+    """Name a segment by its largest differences from everybody: "high spend, low recency days, mostly web"."""
     words = []
     for column, figure in figures.items():
         plain = column.replace("_", " ")
@@ -148,13 +148,13 @@ def automatic_name(figures: Mapping[str, Json]) -> str:
     return ", ".join(notable[:WORDS_IN_A_NAME]) or "average customers"
 
 
-def standard_scores(
+def score_segments(
     profiles: Mapping[int, SegmentProfile], *, features: Sequence[FeatureSpec]
 ) -> dict[int, dict[str, float]]:
-    """How far each segment is from everybody, by feature, in standard deviations of everybody; NaN without a value.
+    """Return how far each segment is from everybody, by feature, in standard deviations of everybody.
 
-    A category has an entry for each value, "country is DE", whose standard deviation is that of a 0/1 column. One of
-    two values says it all, and true is the one that is shown.
+    A category has an entry for each value, "country is DE", with the standard deviation of a 0/1 column. Of two values
+    one says everything, of a boolean "true". NaN: the segment has no value.
     """
     scores: dict[int, dict[str, float]] = {segment: {} for segment in profiles}
     for feature in features:
@@ -176,6 +176,6 @@ def standard_scores(
 
 
 def _lift(share: float, common: float) -> float:
-    """A share less everybody's, in standard deviations of a 0/1 column."""
+    """Return a share less everybody's share, in standard deviations of a 0/1 column."""
     spread = float(np.sqrt(common * (1 - common)))
     return (share - common) / spread if spread > 0 else 0.0

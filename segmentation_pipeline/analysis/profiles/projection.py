@@ -1,4 +1,4 @@
-"""Customers on a plane, for a picture."""
+"""Customers as points on a plane, for a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Points, shape (m, 2), the row each one is, and the share of variance each axis explains, shape (2,)."""
+    """Points, shape (m, 2), the row of each point, shape (m,), and the share of variance by axis, shape (2,)."""
 
     points: NDArray[np.float64]
     rows: NDArray[np.int64]
@@ -21,7 +21,7 @@ class Projection:
 
 
 def project(matrix: NDArray[np.float32], *, max_points: int, seed: int) -> Projection:
-    """Put at most `max_points` random rows of `matrix`, shape (n, D), on its first two principal axes."""
+    """Project at most `max_points` random rows of `matrix`, shape (n, D), onto its first two principal axes."""
     from sklearn.decomposition import PCA
 
     rows = np.arange(len(matrix))
@@ -29,7 +29,7 @@ def project(matrix: NDArray[np.float32], *, max_points: int, seed: int) -> Proje
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_points, replace=False))
     sample = np.asarray(matrix[rows], dtype=np.float64)
     points, explained = np.zeros((len(sample), 2)), np.zeros(2)
-    if np.ptp(sample, axis=0).any():  # customers who are all the same have no axes
+    if np.ptp(sample, axis=0).any():  # equal customers have no axes
         n_axes = min(2, *sample.shape)
         pca = PCA(n_components=n_axes, random_state=seed).fit(sample)
         points[:, :n_axes] = pca.transform(sample)

@@ -1,4 +1,4 @@
-"""The segmentation as a few plain rules: a shallow decision tree that imitates it, and how often it is right."""
+"""The segmentation as a few plain rules: a shallow decision tree imitates it, and its hits are counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segmentation_pipeline.analysis.arrays.rows import iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import Categories, read_categories
 from segmentation_pipeline.analysis.features.kinds import kind_of
-from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
+from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, describe_cuts, shorten_limit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.spec import FeatureSpec
 
-# three questions are what a person keeps in mind
+# a person keeps three questions in mind
 DEPTH: Final = 3
-# More rows than this move no threshold that people would notice; the rules are counted on everybody all the same.
+# More rows than this move no threshold by an amount that people would notice; the rules are still counted on all rows.
 FIT_ROWS: Final = 20_000
 # A rule for a handful of customers is a coincidence.
 SMALLEST_RULE: Final = 0.005
@@ -36,7 +36,7 @@ LARGEST: Final = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: who meets `condition` is taken for `segment_id`, and the share `right` of them are in it."""
+    """One rule: customers who meet `condition` are taken for `segment_id`; the share `right` of them is in it."""
 
     segment_id: int
     condition: str
@@ -51,10 +51,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Imitation:
-    """The rules in order of segment, the largest first; each customer meets exactly one.
+    """The rules in order of segment, the largest first; each customer meets exactly one of them.
 
-    `fidelity` is the share of customers whom the rules put into their own segment, `by_segment` the same within each
-    segment: 0 where no rule leads to it, which happens to small ones and where there are more than `2 ** DEPTH`.
+    `fidelity` is the share of customers whom the rules put into their own segment, `by_segment` the same share within
+    each segment. It is 0 where no rule leads to a segment, which happens to small segments, and to some where there are
+    more than `2 ** DEPTH`.
     """
 
     rules: tuple[Rule, ...]
@@ -69,7 +70,7 @@ class Imitation:
         return tuple(sorted(set(self.by_segment) - {rule.segment_id for rule in self.rules}))
 
     def to_json(self) -> Json:
-        """Give plain values for the artifact, each rule with its text."""
+        """Return plain values for the artifact, each rule with its text."""
         rules = [asdict(rule) | {"text": rule.text} for rule in self.rules]
         by_segment = {str(segment): share for segment, share in self.by_segment.items()}
         return asdict(self) | {"rules": rules, "by_segment": by_segment}
@@ -85,72 +86,74 @@ def imitate(
 ) -> Imitation:
     """Imitate the segmentation of `rows`, shape (n, c), by a tree of DEPTH on the features in original units.
 
-    `segments`, shape (n,), are segment ids; below 0 a customer is unassigned and left out. A number is asked for as it
-    is, a category by its value ("country is DE"). A null answers as the tree found best, and the rule says so. The tree
-    is fitted on at most `fit_rows` random customers, and counted on all, block by block.
+    `segments`, shape (n,), are segment ids; a customer below 0 is unassigned and left out. A number is compared with a
+    limit, a category with one value ("country is DE"). Nulls go to the side that the tree found best, and the rule says
+    so. The tree is fitted on at most `fit_rows` random customers and counted on all of them, block by block.
     """
     from sklearn.tree import DecisionTreeClassifier
 
     assigned = np.flatnonzero(segments >= 0)
     if not len(assigned):
         return Imitation((), 0.0, {}, 0, 0)
-    questions = [each for feature in features for each in _questions(_take(rows[feature.column], assigned), feature)]
+    questions = [
+        question for feature in features for question in _list_questions(_take(rows[feature.column], assigned), feature)
+    ]
     questions = questions or [Question("", "number")]
     picked = assigned
     if len(assigned) > fit_rows:
         picked = np.sort(np.random.default_rng(seed).choice(assigned, fit_rows, replace=False))
     least = max(1, round(SMALLEST_RULE * len(picked)))
-    # entropy halves the segments where Gini is as content to peel off one, and questions are few
+    # entropy divides the segments into halves where Gini rates splitting off one as highly, and questions are few
     tree = DecisionTreeClassifier(criterion="entropy", max_depth=DEPTH, min_samples_leaf=least, random_state=seed)
-    columns = {each.column: rows[each.column].iloc[picked] for each in features}
-    tree.fit(_answers(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
-    counts = _counts(tree, rows, segments, questions)
-    told = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
+    columns = {feature.column: rows[feature.column].iloc[picked] for feature in features}
+    tree.fit(_answer(columns, questions, n_rows=len(picked), asked=range(len(questions))), segments[picked])
+    counts = _count(tree, rows, segments, questions)
+    predicted = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
     met = np.flatnonzero(counts.any(axis=1))
     ids = np.flatnonzero(counts.any(axis=0))
-    right = {int(each): int(counts[met[told[met] == each], each].sum()) for each in ids}
+    right = {int(segment): int(counts[met[predicted[met] == segment], segment].sum()) for segment in ids}
     return Imitation(
         rules=tuple(
             sorted(
-                (_rule(cuts, leaves, counts, told) for cuts, leaves in _paths(tree.tree_, rows, assigned, questions)),
-                key=lambda each: (each.segment_id, -each.n_customers),
+                (_make_rule(path, counts, predicted) for path in _list_paths(tree.tree_, rows, assigned, questions)),
+                key=lambda rule: (rule.segment_id, -rule.n_customers),
             )
         ),
         fidelity=sum(right.values()) / len(assigned),
-        by_segment={each: right[each] / int(counts[:, each].sum()) for each in right},
+        by_segment={segment: hits / int(counts[:, segment].sum()) for segment, hits in right.items()},
         n_rows=len(assigned),
         n_fitted=len(picked),
     )
 
 
 def _take(values: pd.Series, assigned: NDArray[np.intp]) -> pd.Series:
-    """The values of the assigned customers; no copy where that is everybody."""
+    """Return the values of the assigned customers; not a copy where these are all customers."""
     return values if len(assigned) == len(values) else values.iloc[assigned]
 
 
-def _questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
-    """What the tree may ask of a feature with these `values`, shape (m,), of the assigned customers."""
+def _list_questions(values: pd.Series, feature: FeatureSpec) -> Iterator[Question]:
+    """Yield the questions about a feature with these `values`, shape (m,), of the assigned customers."""
     column = feature.column
     if feature.is_number:
         yield Question(column, "number", has_nulls=bool(values.isna().any()), unit=kind_of(feature).unit)
         return
     names = list(read_categories(values).count())
-    common, otherwise = names[: feature.max_categories], ""
+    common, other_value = names[: feature.max_categories], ""
     if len(names) == 2:
         common = sorted(names, key=lambda name: name == "false")  # "active is true" comes to mind first
-        common, otherwise = common[:1], common[1]
+        common, other_value = common[:1], common[1]
     for name in common:
-        yield Question(column, "value", name, otherwise)
+        yield Question(column, "value", name, other_value)
 
 
-def _answers(
+def _answer(
     columns: Mapping[str, pd.Series] | pd.DataFrame,
     questions: Sequence[Question],
     *,
     n_rows: int,
     asked: Collection[int],
 ) -> NDArray[np.float32]:
-    """Each customer's answers, shape (m, q), to the `asked` ones of q questions: float32, as scikit-learn compares."""
+    """Return the answers to the `asked` ones of q questions, shape (m, q): float32, as scikit-learn compares them."""
     answers = np.zeros((n_rows, len(questions)), dtype=np.float32)
     found: dict[str, Categories] = {}
     for index in asked:
@@ -159,7 +162,7 @@ def _answers(
             continue
         values = columns[question.column]
         if question.kind != "value":
-            answers[:, index] = _numbers(values)
+            answers[:, index] = _to_numbers(values)
             continue
         if question.column not in found:
             found = {question.column: read_categories(values)}
@@ -167,23 +170,23 @@ def _answers(
     return answers
 
 
-def _numbers(values: pd.Series) -> NDArray[np.float32]:
+def _to_numbers(values: pd.Series) -> NDArray[np.float32]:
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.clip(numbers, -LARGEST, LARGEST, out=np.empty(len(numbers), dtype=np.float32), casting="same_kind")
 
 
-def _counts(
+def _count(
     tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int32], questions: Sequence[Question]
 ) -> NDArray[np.int64]:
-    """The assigned customers by the leaf they come to and the segment they are in, shape (nodes, largest id + 1)."""
+    """Count the assigned customers by the leaf they reach and their segment, shape (nodes, largest id + 1)."""
     width = int(segments.max()) + 1
     shape = tree.tree_.node_count, width
-    asked = sorted({int(each) for each in tree.tree_.feature if each >= 0})
+    asked = sorted({int(question) for question in tree.tree_.feature if question >= 0})
 
     def count(placed: tuple[slice, pd.DataFrame]) -> NDArray[np.int64]:
         here, block = placed
         own = segments[here]
-        leaves = tree.apply(_answers(block, questions, n_rows=len(block), asked=asked))[own >= 0]
+        leaves = tree.apply(_answer(block, questions, n_rows=len(block), asked=asked))[own >= 0]
         found: NDArray[np.int64] = np.bincount(
             leaves.astype(np.intp) * width + own[own >= 0], minlength=shape[0] * width
         )
@@ -192,41 +195,48 @@ def _counts(
     return functools.reduce(np.add, map_in_order(count, iter_placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
 
 
-def _paths(
-    tree: Any, rows: Rows, assigned: NDArray[np.intp], questions: Sequence[Question]
-) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
-    """The questions down to each leaf, and the nodes below it; leaves that say the same are one.
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The answers that lead to a node, and the leaves below it, which all predict one segment."""
+
+    cuts: tuple[Cut, ...]
+    leaves: list[int]
+
+
+def _list_paths(tree: Any, rows: Rows, assigned: NDArray[np.intp], questions: Sequence[Question]) -> Iterator[_Path]:
+    """Yield the paths of a tree; neighbouring leaves with the same prediction are one path.
 
     `tree` is scikit-learn's structure of arrays, which has no type.
     """
-    said = tree.value[:, 0, :].argmax(axis=1)
+    predicted = tree.value[:, 0, :].argmax(axis=1)
 
-    def below(node: int) -> list[int]:
+    def list_leaves(node: int) -> list[int]:
         if tree.children_left[node] < 0:
             return [node]
-        return below(tree.children_left[node]) + below(tree.children_right[node])
+        return list_leaves(tree.children_left[node]) + list_leaves(tree.children_right[node])
 
-    def limit_of(node: int, question: Question) -> float:
+    def find_limit(node: int, question: Question) -> float:
         threshold = float(tree.threshold[node])
         if question.kind == "value" or question.column not in rows.columns:
             return threshold
-        return readable(threshold, _numbers(_take(rows[question.column], assigned)))
+        return shorten_limit(threshold, _to_numbers(_take(rows[question.column], assigned)))
 
-    def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[tuple[tuple[Cut, ...], list[int]]]:
-        leaves = below(node)
-        if len({int(said[leaf]) for leaf in leaves}) == 1:
-            yield cuts, leaves
+    def walk(node: int, cuts: tuple[Cut, ...]) -> Iterator[_Path]:
+        leaves = list_leaves(node)
+        if len({int(predicted[leaf]) for leaf in leaves}) == 1:
+            yield _Path(cuts, leaves)
             return
         question = questions[int(tree.feature[node])]
-        limit, nulls_left = limit_of(node, question), bool(tree.missing_go_to_left[node])
+        limit, nulls_left = find_limit(node, question), bool(tree.missing_go_to_left[node])
         yield from walk(tree.children_left[node], (*cuts, Cut(question, limit, above=False, nulls=nulls_left)))
         yield from walk(tree.children_right[node], (*cuts, Cut(question, limit, above=True, nulls=not nulls_left)))
 
     yield from walk(0, ())
 
 
-def _rule(cuts: Sequence[Cut], leaves: Sequence[int], counts: NDArray[np.int64], told: NDArray[np.int64]) -> Rule:
-    """One rule, counted on everybody; `told` is the segment that each node of the tree says."""
-    segment, inside = int(told[leaves[0]]), counts[list(leaves)].sum(axis=0)
+def _make_rule(path: _Path, counts: NDArray[np.int64], predicted: NDArray[np.int64]) -> Rule:
+    """Make one rule, counted on all customers; `predicted` is the segment of each node of the tree."""
+    segment, inside = int(predicted[path.leaves[0]]), counts[path.leaves].sum(axis=0)
     n_customers = int(inside.sum())
-    return Rule(segment, sentence(cuts), n_customers, int(inside[segment]) / n_customers if n_customers else 0.0)
+    right = int(inside[segment]) / n_customers if n_customers else 0.0
+    return Rule(segment, describe_cuts(path.cuts), n_customers, right)

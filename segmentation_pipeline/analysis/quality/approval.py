@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a snapshot would change.
+    """The changes that publishing a snapshot would make.
 
-    `k_before` and `partition_before` are of the parent or, where there is none, of the published version that it would
+    `k_before` and `partition_before` describe the parent or, without one, the published version that the snapshot would
     replace; None where there is neither. Of the `n_shared` customers whom the parent had in a segment, `n_moved` are in
-    another one or in none. `is_first`: nothing was ever published or waited before.
+    another segment or in none. `is_first`: nothing was ever published, and nothing waited, before.
     """
 
     is_first: bool
@@ -31,27 +31,29 @@ class Change:
     n_moved: int
 
 
-def reasons_to_wait(approval: Approval, change: Change, *, max_moved: float | None) -> tuple[str, ...]:
-    """The sentences that say why a person must look before the snapshot is published; none: nobody must.
+def list_reasons_to_wait(approval: Approval, change: Change, *, max_moved: float | None) -> tuple[str, ...]:
+    """Return a sentence for each reason why a person must look before the snapshot is published; empty without one.
 
-    `on_change` lets the first snapshot pass. Without a parent every segment counts as born in the lineage; there only
-    those with a new id are news, the others come from a version or a later month that is known.
+    `on_change` lets the first snapshot pass. Without a parent the lineage calls every segment born. Then only the
+    segments with a new id are a reason; the others come from a version or a later period that is known.
     """
     if approval == "auto" or (approval == "on_change" and change.is_first):
         return ()
-    reasons = [] if change.is_first else [*_k(change), *_segments(change), *_moved(change, max_moved)]
+    reasons = (
+        [] if change.is_first else [*_compare_k(change), *_compare_segments(change), *_compare_moved(change, max_moved)]
+    )
     if approval == "manual":
         return ("publish.approval is manual: every snapshot waits for a person", *reasons)
     return tuple(reasons)
 
 
-def _k(change: Change) -> list[str]:
+def _compare_k(change: Change) -> list[str]:
     if change.k_before is None or change.k == change.k_before:
         return []
     return [f"K is {change.k}; it was {change.k_before} in {change.partition_before}"]
 
 
-def _segments(change: Change) -> list[str]:
+def _compare_segments(change: Change) -> list[str]:
     origins = {
         (event.segment_id, event.event): event.other_segment_id
         for event in change.events
@@ -71,7 +73,7 @@ def _segments(change: Change) -> list[str]:
     return reasons
 
 
-def _moved(change: Change, max_moved: float | None) -> list[str]:
+def _compare_moved(change: Change, max_moved: float | None) -> list[str]:
     if max_moved is None or not change.n_shared or change.n_moved / change.n_shared <= max_moved:
         return []
     share = change.n_moved / change.n_shared

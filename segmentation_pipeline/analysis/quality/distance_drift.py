@@ -1,15 +1,17 @@
-"""Whether today's customers are still near the segments: their distances against those of the fit.
+"""Whether today's customers are still near the segments: their distances, compared with the distances at the fit.
 
-A customer is far who is beyond the 99th percentile of the distances in the segment at the fit, or in no segment at all.
-One in a hundred is expected, and what was in no segment at the fit. A warning needs two things:
+A customer is far if the distance is beyond the 99th percentile of the segment's distances at the fit, or if the
+customer is in no segment. One in a hundred is expected to be far, and as many unassigned as there were at the fit. A
+warning needs two things:
 
-- *It matters*: the share is four percentage points above the expected one, 5 % of the customers where 1 % is expected.
-  Between two fits customers drift by themselves; fewer than that are the outliers any month has.
-- *It is no accident*: three standard errors. The percentile was itself measured on n customers, so the share beyond it
-  is not exactly 1 % but Beta distributed with k = 1 + 0.99 (n - 1) and n + 1 - k (David and Nagaraja, 2003, Order
-  Statistics, section 2.5), in a segment of 20 about 5 %. Its variance comes on top of the binomial one of today's.
+- *It matters*: the share is four percentage points above the expected share, 5 % of the customers where 1 % is
+  expected. Customers drift between two fits; a smaller share than that is the outliers of any period.
+- *It is not an accident*: three standard errors. The percentile itself was measured on n customers, so the share beyond
+  it is not exactly 1 % but Beta distributed with k = 1 + 0.99 (n - 1) and n + 1 - k (David and Nagaraja, 2003, Order
+  Statistics, section 2.5); in a segment of 20 it is about 5 %. Its variance adds to the binomial variance of today's
+  count.
 
-Three standard errors rather than two, because scoring is done daily and a warning every other month helps nobody.
+Three standard errors and not two, because scoring runs daily, and a false warning every other month helps nobody.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ CLEAR: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class DistanceDrift:
-    """How many of today's customers are far from every segment, and how many were to be expected.
+    """The number of today's customers who are far from every segment, and the expected share.
 
-    `z` is the excess in standard errors; `by_segment` the share of far customers in each segment.
+    `z` is the excess in standard errors; `by_segment` is the share of far customers in each segment.
     """
 
     n_customers: int
@@ -70,17 +72,17 @@ class DistanceDrift:
         )
 
 
-def distance_drift(
+def measure_distance_drift(
     labels: NDArray[np.int64],
     distance: NDArray[np.float64],
     reaches: Mapping[int, Reach],
     *,
     n_unassigned_at_fit: int = 0,
 ) -> DistanceDrift:
-    """Compare today's `labels` (segment ids, -1 for none) and `distance`, shape (n,), with the fit's reach per segment.
+    """Compare today's `labels` (segment ids, -1 for none) and `distance`, both (n,), with the reach of each segment.
 
-    `reaches` holds, for each segment, the 99th percentile of the fit's distances and how many customers it is of. A
-    segment without one has no customers to compare with, and its customers are not far.
+    `reaches` holds, for each segment, the 99th percentile of the distances at the fit and the number of customers it
+    was measured on. A segment without a reach has nothing to compare with, and its customers are not far.
     """
     n_far, expected, variance = 0, 0.0, 0.0
     by_segment = {}
@@ -94,7 +96,7 @@ def distance_drift(
         by_segment[segment] = far / max(len(here), 1)
     unassigned = int(np.count_nonzero(labels < 0))
     if unassigned or n_unassigned_at_fit:
-        # Laplace's rule: none at the fit does not mean that there can be none
+        # Laplace's rule: a fit without unassigned customers does not prove that there cannot be any
         n_fit = sum(reach.n_customers for reach in reaches.values()) + n_unassigned_at_fit
         outside = (n_unassigned_at_fit + 1) / (n_fit + 2)
         n_far += unassigned
@@ -110,11 +112,11 @@ def distance_drift(
 
 
 def _share_beyond(n: int) -> tuple[float, float]:
-    """Mean and variance of the share of a population beyond the 99th percentile of `n` of its members."""
+    """Return mean and variance of the share of a population beyond the 99th percentile of `n` of its members."""
     rank = 1 + FAR_QUANTILE * (n - 1)
     return (n + 1 - rank) / (n + 1), rank * (n + 1 - rank) / ((n + 1) ** 2 * (n + 2))
 
 
 def _variance(n: int, share: float, uncertainty: float) -> float:
-    """The variance of a count among `n` whose probability is `share` with the variance `uncertainty`."""
+    """Return the variance of a count among `n` with the probability `share`, itself known with `uncertainty`."""
     return n * share * (1 - share) + n * max(n - 1, 0) * uncertainty

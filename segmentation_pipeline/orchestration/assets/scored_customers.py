@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, distance_drift
+from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, measure_distance_drift
 from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.model import UNASSIGNED, Period
@@ -64,7 +64,9 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             receipt = scoring.write_scores(
                 connection, spec.publish, spec.name, fit.snapshot.snapshot_id, _rows(key, scored)
             )
-        drift = distance_drift(labels.labels, labels.distance, fit.reaches, n_unassigned_at_fit=fit.n_unassigned)
+        drift = measure_distance_drift(
+            labels.labels, labels.distance, fit.reaches, n_unassigned_at_fit=fit.n_unassigned
+        )
         if scored.unknown:
             context.log.warning(f"values that no category of the fit knows: {scored.unknown}")
         return dg.MaterializeResult(

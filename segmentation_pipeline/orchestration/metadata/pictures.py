@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 
 from segmentation_pipeline.analysis.arrays.rows import Rows
-from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, standard_scores
+from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, score_segments
 from segmentation_pipeline.analysis.profiles.rules import Imitation, Rule, imitate
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.reporting.segments import draw_profiles, draw_sizes
@@ -28,7 +28,7 @@ def show_segments(
 ) -> dict[str, Any]:  # whatever Dagster takes as metadata
     """Write the profiles and the rules into the artifact, and give them as metadata, with pictures."""
     rules = imitate(rows, segments, features=features, seed=seed)
-    scores = standard_scores(profiles, features=features)
+    scores = score_segments(profiles, features=features)
     figures = {segment: _profile_to_json(profile, scores[segment]) for segment, profile in profiles.items()}
     AlignedSegments.write_portraits(artifact, rules=rules.to_json(), profiles=figures)
     sizes = {segment: each.n_customers for segment, each in profiles.items()}

@@ -1,4 +1,4 @@
-"""What segment ids are held against: the raw cluster index needs nothing, nearest-centroid matching is here."""
+"""A plain method to compare segment ids with: nearest-centroid matching; the raw cluster index needs no code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# In deviations of the first month's customers. Of 1, 1.5 and 2 the one that keeps most ids in the simulated world; the
-# others give two personas one id less often.
+# In deviations of the first month's customers. Of 1, 1.5 and 2 this one keeps most ids in the simulated world; with the
+# others two personas get the same id less often.
 NEW_BEYOND: Final = 2.0
 
 
@@ -24,10 +24,10 @@ def nearest_centroid_ids(
     columns: Sequence[str],
     new_beyond: float = NEW_BEYOND,
 ) -> list[NDArray[np.int64]]:
-    """Match clusters with those of the month before by their nearest centroid, and give each customer's id.
+    """Match clusters with those of the month before by their nearest centroid; return each customer's id.
 
-    Centroids are means of `columns` in original units over the first month's deviations. Two clusters may get one id:
-    that is how it is done plainly. A cluster farther than `new_beyond` from all the month before gets a fresh one.
+    Centroids are means of `columns` in original units over the first month's deviations. Two clusters may get one id,
+    as the plain method does. A cluster farther than `new_beyond` from all the month before gets a fresh one.
     """
     scale = frames[0][list(columns)].std().to_numpy(dtype=np.float64)
     known_ids, known = np.empty(0, dtype=np.int64), np.empty((0, len(columns)))

@@ -1,4 +1,4 @@
-"""One month through the stages up to the final fit, as the assets wire them, without a database and without Dagster."""
+"""One month through the steps up to the final fit, as the assets call them, without a database and without Dagster."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIT: Final = FitSpec()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthFit:
-    """What `aligned_segments` would get: the encoded rows (n, D), the fit, and each row's cluster."""
+    """The input of `aligned_segments`: the encoded rows (n, D), the fit, and each row's cluster."""
 
     encoding: Encoding
     matrix: NDArray[np.float32]
@@ -95,7 +95,7 @@ def fit_months(world: World, *, seed: int) -> list[MonthFit]:
 def assigned_rows(
     world: World, fits: Sequence[MonthFit], labellings: Mapping[str, Sequence[NDArray[np.int64]]]
 ) -> pd.DataFrame:
-    """What `score_run` reads: the truth with the raw cluster and, for each name, the ids (n,) of each month's rows."""
+    """Return the input of `score_run`: the truth, the raw cluster and, for each name, the ids (n,) of each month."""
     months = [
         pd.DataFrame({"cluster": fit.labels, **{name: ids[month] for name, ids in labellings.items()}})
         for month, fit in enumerate(fits)

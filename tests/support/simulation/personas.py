@@ -1,8 +1,8 @@
-"""The plan of a world: who its personas are, where they are in each month, and what happens to them when.
+"""The plan of a world: its personas, their place in each month, and the events of their lives.
 
 A persona is a point in four latent coordinates: log visits, log basket, log recency, logit of the discount share. A plan
-is drawn again until its personas are apart as far as wanted in every month, neither further nor nearer: measured as
-K-Means will see them, on standardised features.
+is drawn again until its personas are as far apart as wanted in every month, not farther and not nearer, measured as
+K-Means will see them: on standardised features.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ HIGH: Final = np.array([np.log(30.0), np.log(150.0), np.log(45.0), 0.6])
 # standard deviations between customers of one persona, and between the months of one customer (visits are Poisson)
 HABIT: Final = np.array([0.15, 0.20, 0.25, 0.25])
 NOISE: Final = np.array([0.0, 0.20, 0.35, 0.30])
-# about how wide a persona is
+# the approximate width of a persona
 WIDTH: Final = np.array([0.33, 0.28, 0.43, 0.39])
 DRIFT: Final = (0.005, 0.015)
-# The nearest two personas of a world are as far apart as wanted, and not this much farther.
+# The nearest two personas of a world are at least as far apart as wanted, and at most this much farther.
 SLACK: Final = 2.0
 CHANNELS: Final = ("app", "store", "web")
 YEAR: Final = 12
@@ -78,7 +78,7 @@ def draw_plan(rng: np.random.Generator, *, n_months: int, newborn_near_retired: 
     """
     names = [*FIRST_PERSONAS, "season", "newborn", "", ""]
     season, birth, split, merge = _schedule(rng, newborn_near_retired=newborn_near_retired)
-    parent, kept, gone = (int(each) for each in rng.permutation(len(FIRST_PERSONAS))[:3])
+    parent, kept, gone = (int(persona) for persona in rng.permutation(len(FIRST_PERSONAS))[:3])
     names[LEFT], names[RIGHT] = f"{names[parent]}1", f"{names[parent]}2"
 
     months = np.arange(n_months)
@@ -125,18 +125,18 @@ def draw_plan(rng: np.random.Generator, *, n_months: int, newborn_near_retired: 
         path=path,
         channel=rng.integers(len(CHANNELS), size=len(names)),
         share=share,
-        events=tuple(sorted(events, key=lambda each: each.month)),
+        events=tuple(sorted(events, key=lambda event: event.month)),
         december=float(rng.uniform(1.4, 1.8)),
     )
 
 
 def _schedule(rng: np.random.Generator, *, newborn_near_retired: bool) -> tuple[int, int, int, int]:
-    """The first month of the season, and those of the birth, the split and the merge, no two in one step."""
+    """Draw the first month of the season, and the months of birth, split and merge, no two in one step."""
     season = int(rng.integers(2, 9))
     edges = (season, season + 2, season + YEAR, season + YEAR + 2, DECEMBER, DECEMBER + 1)
     free = [month for month in range(3, 22) if month not in edges]
     while True:
-        birth, split, merge = (int(each) for each in rng.choice(free, size=3, replace=False))
+        birth, split, merge = (int(month) for month in rng.choice(free, size=3, replace=False))
         gaps = np.diff(sorted((birth, split, merge)))
         if gaps.min() >= 2 and (not newborn_near_retired or season + 5 <= birth < season + YEAR):
             return season, birth, split, merge
@@ -145,7 +145,10 @@ def _schedule(rng: np.random.Generator, *, newborn_near_retired: bool) -> tuple[
 def _draw_path(
     rng: np.random.Generator, n_months: int, fates: tuple[int, int, int], *, merge: int, apart: float, near_season: bool
 ) -> Points:
-    """Where each persona would be in each month, live or not; `fates` are who splits, who takes in and who is taken."""
+    """Draw the place of each persona in each month, live or not.
+
+    `fates` are the persona that splits, the one that lives on after the merge, and the one that ends in it.
+    """
     parent, kept, gone = fates
     base = np.full((RIGHT + 1, len(LOW)), np.nan)
     base[parent] = rng.uniform(LOW, HIGH)
@@ -165,7 +168,7 @@ def _draw_path(
 
 
 def _place(base: Points, persona: int, draws: Points, *, clear: float) -> None:
-    """Put `persona` where the first of `draws` (n, 4) is apart from all that have a place, the last if none is."""
+    """Put `persona` at the first of `draws` (n, 4) that is apart from all that have a place, else at the last."""
     taken = base[~np.isnan(base[:, 0])]
     nearest = np.linalg.norm((draws[:, None] - taken[None]) / WIDTH, axis=-1).min(axis=1)
     good = (nearest > CLEARANCE * clear) & (draws >= LOW).all(axis=1) & (draws <= HIGH).all(axis=1)
@@ -173,14 +176,14 @@ def _place(base: Points, persona: int, draws: Points, *, clear: float) -> None:
 
 
 def _directions(rng: np.random.Generator, n: int) -> Points:
-    """Random directions (n, 4), each as long as one deviation between customers."""
+    """Draw random directions (n, 4), each as long as one deviation between customers."""
     directions = rng.normal(size=(n, len(LOW)))
     directions *= WIDTH / np.linalg.norm(directions, axis=1, keepdims=True)
     return directions
 
 
 def _features(latent: Points) -> tuple[Points, Points]:
-    """Means (..., 5) of log visits, spend, basket, recency and of the discount, and how they move with each latent."""
+    """Return means (..., 5) of log visits, spend, basket, recency and the discount, and their slopes by latent."""
     visits, basket, recency, discount = np.moveaxis(latent, -1, 0)
     share = 1 / (1 + np.exp(-discount))
     means = np.stack([visits, visits + basket, basket, recency, share], axis=-1)
@@ -192,7 +195,7 @@ def _features(latent: Points) -> tuple[Points, Points]:
 
 
 def separations(latent: Points, live: NDArray[np.bool_]) -> tuple[Points, Points]:
-    """How far apart personas (P, 4) are on features standardised over the live ones: over the deviation, and plainly."""
+    """Return the distances of personas (P, 4) on features standardised over the live ones, in deviations and plain."""
     means, moves = _features(latent)
     spread = np.tile(HABIT**2 + NOISE**2, (len(latent), 1))
     spread[:, 0] += np.exp(-latent[:, 0])
@@ -215,7 +218,7 @@ def _in_bounds(path: Points, live: NDArray[np.bool_]) -> bool:
 
 
 def _apart(path: Points, live: NDArray[np.bool_], kin: set[frozenset[int]], *, least: float) -> bool:
-    """Whether in every month each live persona is apart from all that live or ever lived, and the nearest are near."""
+    """Check that in every month each live persona is apart from all that ever lived, and the nearest pair is near."""
     nearest = float("inf")
     for month in range(path.shape[1]):
         now = live[:, month]
@@ -232,14 +235,14 @@ def _apart(path: Points, live: NDArray[np.bool_], kin: set[frozenset[int]], *, l
 
 
 def _last_seen(path: Points, live: NDArray[np.bool_], month: int) -> Points:
-    """Where each persona is in `month`, or was when it last lived: that is where it is known to be."""
+    """Return the place of each persona in `month`, or in the last month in which it lived."""
     last = np.where(live[:, : month + 1], np.arange(month + 1), -1).max(axis=1)
     seen: Points = path[np.arange(len(path)), last]
     return seen
 
 
 def _nearest(path: Points, live: NDArray[np.bool_], persona: int, month: int) -> int:
-    """Which persona known before `month` is nearest to where `persona` is in it."""
+    """Return the persona, known before `month`, that is nearest to the place of `persona` in it."""
     known = np.flatnonzero(live[:, :month].any(axis=1))
     places = np.concatenate([_last_seen(path, live, month - 1), path[persona, month][None, :]])
     _, distance = separations(places, np.append(live[:, month - 1], False))

@@ -1,4 +1,4 @@
-"""Holds a run against the truth: whether segment ids kept their meaning, and where not.
+"""Compares a run with the truth: whether segment ids kept their meaning, and where they did not.
 
 The home of a persona in a month is the segment that holds most of its customers (`demo.truth` finds it).
 
@@ -6,11 +6,11 @@ The home of a persona in a month is the segment that holds most of its customers
   is the same. In the month of a merge the merged persona may have the home of either parent: both meanings go on in it.
 - A split is right if the children have different homes, one of them that of the parent and the other an id that no
   other persona ever had for its home.
-- A persona that comes back after at least a month without it is right in the home it had when it was last seen.
-- A month is *pure* if each of its segments holds mainly one persona (PURE); two personas at one home in it are a fault
-  of the ids. In other months it may be one of the number of clusters.
+- A persona that comes back after at least a month of absence is right in the home it had when it was last seen.
+- A month is *pure* if each of its segments holds mainly one persona (PURE). There two personas at one home are a fault
+  of the ids; in other months the number of clusters may be the reason.
 - An id is reused if it was without customers for a month or more and comes back with another persona, taken over if
-  another persona has it from one month to the next. The parent of a split, or the two of a merge, are no strangers.
+  another persona has it from one month to the next. The parent of a split, or the two of a merge, count as kin.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PURE: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """A persona (or two of them), a month, and the ids that it is about: what was wanted, then what was found."""
+    """A persona (or two of them), a month, and the ids in question: the wanted ones, then the one that was found."""
 
     month: int
     personas: tuple[str, ...]
@@ -60,7 +60,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What became of the segment ids of a run; every tuple is empty where nothing is wrong."""
+    """The result for the segment ids of a run; every tuple is empty where nothing is wrong."""
 
     segments: Kept
     others: dict[str, Kept]
@@ -98,8 +98,8 @@ def score_run(assigned: pd.DataFrame, events: Sequence[Event] = (), *, baselines
         },
         n_months=len(months),
         impure_months=tuple(month for month in months if month not in pure),
-        shared=tuple(each for each in sharing if each.month in pure),
-        shared_in_impure=tuple(each for each in sharing if each.month not in pure),
+        shared=tuple(offence for offence in sharing if offence.month in pure),
+        shared_in_impure=tuple(offence for offence in sharing if offence.month not in pure),
         returns=returns,
         returned_wrong=returned_wrong,
         splits=len(splits),
@@ -112,8 +112,8 @@ def score_run(assigned: pd.DataFrame, events: Sequence[Event] = (), *, baselines
 def _homes(assigned: pd.DataFrame, column: str) -> Homes:
     frame = assigned.assign(segment_id=assigned[column], cluster=assigned[column])
     return {
-        each.persona: {int(cast("int", home.month)): home.segment_id for home in each.homes}
-        for each in measure_stability(frame).personas
+        persona.persona: {int(cast("int", home.month)): home.segment_id for home in persona.homes}
+        for persona in measure_stability(frame).personas
     }
 
 
@@ -151,7 +151,7 @@ def _sharing(homes: Homes) -> list[Offence]:
             for month in both
             if homes[first][month] == homes[second][month]
         ]
-    return sorted(found, key=lambda each: (each.month, each.personas))
+    return sorted(found, key=lambda offence: (offence.month, offence.personas))
 
 
 def _returns(homes: Homes, months: Sequence[int]) -> tuple[int, tuple[Offence, ...]]:
@@ -169,12 +169,12 @@ def _returns(homes: Homes, months: Sequence[int]) -> tuple[int, tuple[Offence, .
 def _split_wrong(homes: Homes, months: Sequence[int], splits: Iterable[Event]) -> Iterable[Offence]:
     for event in splits:
         month = event.month
-        earlier = [each for each in months if each < month]
+        earlier = [before for before in months if before < month]
         if not earlier:
             continue
         children = [homes[child][month] for child in event.others]
         parent = homes[event.persona][earlier[-1]]
-        used = {homes[each][when] for each in homes for when in earlier if when in homes[each]}
+        used = {at[before] for at in homes.values() for before in earlier if before in at}
         new = [child for child in children if child not in used]
         if not (parent in children and len(new) == 1):
             yield Offence(month, event.others, (parent, *children))
@@ -183,7 +183,7 @@ def _split_wrong(homes: Homes, months: Sequence[int], splits: Iterable[Event]) -
 def _strangers(
     assigned: pd.DataFrame, months: Sequence[int], events: Iterable[Event], pure: set[int]
 ) -> tuple[tuple[Offence, ...], tuple[Offence, ...]]:
-    """The ids that come to a persona that has nothing to do with those that had them; only pure months are looked at."""
+    """Return the ids that go to a persona without kin among their earlier owners; only pure months count."""
     kin = defaultdict(set)
     for event in events:
         if event.kind in {"split", "merge"}:
@@ -193,7 +193,7 @@ def _strangers(
     known = assigned.dropna(subset=["segment_id"])
     present = {(month, int(segment)) for month, segment in set(zip(known["month"], known["segment_id"], strict=True))}
     counts = known[known["month"].isin(pure)].groupby(["month", "segment_id"])["persona"]
-    main = counts.agg(lambda each: each.mode().iloc[0])
+    main = counts.agg(lambda personas: personas.mode().iloc[0])
     owners: dict[int, set[str]] = defaultdict(set)
     last: dict[int, str] = {}
     reused, taken_over = [], []

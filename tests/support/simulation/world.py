@@ -1,7 +1,7 @@
-"""Customers of a shop over two years with the truth known: who is who, and what happened to the personas when.
+"""Customers of a shop over two years with the truth known: each one's persona, and the events of the personas.
 
-Everybody has habits of their own that last, personas overlap, customers come, go and change persona, and each persona
-drifts. `personas.py` says who the personas are and when one is born, splits, merges, or comes for a season.
+Each customer has lasting habits, personas overlap, customers come, go and change persona, and each persona drifts.
+`personas.py` draws the personas, and when one is born, splits, merges, or comes for a season.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEATURES: Final = (
     FeatureSpec(column="basket", kind="numeric", transform="log1p", min=0),
     FeatureSpec(column="recency_days", kind="numeric", transform="log1p", min=0),
     FeatureSpec(column="discount_share", kind="numeric", min=0, max=1),
-    # how long somebody has been here tells nothing of who they are: in the world as in life
+    # how long a customer has been here says nothing about the persona: in the world as in life
     FeatureSpec(column="tenure_days", kind="numeric", transform="log1p", min=0, weight=0.3),
     FeatureSpec(column="channel", kind="categorical"),
 )
@@ -54,13 +54,13 @@ class World:
     december: float
 
     def live(self, month: int) -> tuple[str, ...]:
-        """The personas that have customers in `month`."""
+        """Return the personas that have customers in `month`."""
         return tuple(sorted(self.truth.loc[self.truth["month"] == month, "persona"].unique()))
 
 
 @dataclass(slots=True)
 class _Crowd:
-    """All customers there ever were; row i is customer 100,001 + i."""
+    """All customers of all months; row i is customer 100,001 + i."""
 
     persona: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     active: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
@@ -94,9 +94,9 @@ def simulate(
     """Draw a world; the same arguments give the same one.
 
     `n_customers` are there in the first month outside the season; the newborn persona and the season add theirs.
-    `turnover` is the share of customers that leave each month and are replaced. `december` is the factor of visits and
+    `turnover` is the share of customers who leave each month and are replaced. `december` is the factor of visits and
     spend in that month (None: 1.4 to 1.8, by the seed). From month `pence_from` on spend is in pence.
-    `newborn_near_retired`: while the seasonal persona is away another one is born whose nearest known one it is.
+    `newborn_near_retired`: while the seasonal persona is away, another one is born nearest to it.
     `apart` is the distance of the nearest two personas in deviations: K-Means mistakes some 3 % of the customers at 4,
     some 10 % at 3.
     """
@@ -114,9 +114,10 @@ def simulate(
         else:
             _turn_over(rng, crowd, turnover)
             _change_personas(rng, crowd, plan, month)
-            for event in (each for each in plan.events if each.month == month):
-                _happen(rng, crowd, plan, event, n_customers=n_customers, turnover=turnover, parts=parts)
-        frames.append(_frame(rng, crowd, plan, month, factor if month in decembers else 1.0))
+            for event in plan.events:
+                if event.month == month:
+                    _apply(rng, crowd, plan, event, n_customers=n_customers, turnover=turnover, parts=parts)
+        frames.append(_observe(rng, crowd, plan, month, factor if month in decembers else 1.0))
         if pence_from is not None and month >= pence_from:
             frames[-1]["spend"] = (frames[-1]["spend"] * 100).round()
         who = np.flatnonzero(crowd.active)
@@ -133,7 +134,7 @@ def simulate(
 
 
 def _turn_over(rng: np.random.Generator, crowd: _Crowd, turnover: float) -> None:
-    """Some leave for good, and as many of the same personas come."""
+    """Let some customers leave for good, and as many of the same personas come."""
     leaves = np.flatnonzero(crowd.active & (rng.random(len(crowd.active)) < turnover))
     crowd.active[leaves] = False
     crowd.join(rng, crowd.persona[leaves])
@@ -141,7 +142,7 @@ def _turn_over(rng: np.random.Generator, crowd: _Crowd, turnover: float) -> None
 
 
 def _change_personas(rng: np.random.Generator, crowd: _Crowd, plan: Plan, month: int) -> None:
-    """Some become another of the personas that were there last month and are now; the season keeps its own."""
+    """Change the persona of some customers, to one that is live last month and now; the season keeps its own."""
     choices = np.flatnonzero(plan.live[:, month] & plan.live[:, month - 1])
     choices = choices[choices != SEASON]
     changes = crowd.active & np.isin(crowd.persona, choices) & (rng.random(len(crowd.active)) < CHANGE)
@@ -150,7 +151,7 @@ def _change_personas(rng: np.random.Generator, crowd: _Crowd, plan: Plan, month:
     crowd.persona[changes] = choices[(position + step) % len(choices)]
 
 
-def _happen(
+def _apply(
     rng: np.random.Generator,
     crowd: _Crowd,
     plan: Plan,
@@ -160,7 +161,7 @@ def _happen(
     turnover: float,
     parts: float,
 ) -> None:
-    """Let an event of the plan befall the customers."""
+    """Apply an event of the plan to the customers."""
     if event.kind == "december":
         return
     me = plan.names.index(event.persona)
@@ -183,8 +184,8 @@ def _happen(
         crowd.active &= ~mine
 
 
-def _frame(rng: np.random.Generator, crowd: _Crowd, plan: Plan, month: int, factor: float) -> pd.DataFrame:
-    """What is seen of the active customers in one month."""
+def _observe(rng: np.random.Generator, crowd: _Crowd, plan: Plan, month: int, factor: float) -> pd.DataFrame:
+    """Return the rows of the active customers in one month."""
     who = np.flatnonzero(crowd.active)
     persona = crowd.persona[who]
     latent = plan.path[persona, month] + crowd.habits[who] + rng.normal(size=(len(who), len(NOISE))) * NOISE

@@ -1,9 +1,15 @@
-"""What model, history and place say is combined by what each is worth, and none of them can invent a match."""
+"""Model, history and place are combined by their weights, and none of them can invent a match."""
 
 import numpy as np
 import pytest
 
-from segmentation_pipeline.analysis.identity.evidence import ELSEWHERE, Reference, one_to_one, overlap_of, weigh
+from segmentation_pipeline.analysis.identity.evidence import (
+    ELSEWHERE,
+    Reference,
+    count_overlap,
+    score_pairing,
+    weigh,
+)
 from segmentation_pipeline.model import UNASSIGNED
 
 # two clusters of a hundred, and labels that agree with them under the segment ids 1 and 2
@@ -21,7 +27,7 @@ def test_the_overlap_counts_customers() -> None:
     clusters = np.array([0] * 8 + [1] * 7 + [-1] * 7)
     labels = np.array([5] * 6 + [9] * 2 + [9] * 4 + [UNASSIGNED] * 3 + [5] * 7)
 
-    overlap = overlap_of(clusters, labels, (9, 5), k=2)
+    overlap = count_overlap(clusters, labels, (9, 5), k=2)
 
     assert overlap.segment_ids == (5, 9)
     assert overlap.counts.tolist() == [[6, 2], [0, 4]]
@@ -37,7 +43,7 @@ def test_a_single_witness_is_the_score() -> None:
 
 
 def test_the_history_outweighs_a_model_that_sees_one_segment_only() -> None:
-    """In a December the old model puts everybody into segment 2; the same customers say who is who."""
+    """In a December the old model puts everybody into segment 2; the same customers identify the segments."""
     score = weigh(CLUSTERS, _reference(labels=np.full(200, 2), history=SAME), k=2).score
 
     assert score[0, 0] > score[0, 1]
@@ -48,7 +54,7 @@ def test_the_history_outweighs_a_model_that_sees_one_segment_only() -> None:
 
 
 def test_the_model_outweighs_a_history_in_which_everybody_grew_older() -> None:
-    """Where most of a segment's customers moved on together, the rows say what the segment is."""
+    """Where most of a segment's customers moved on together, the rows identify the segment."""
     # cluster 0: the fresh buyers, all new; cluster 1: the lapsed, most of whom were fresh buyers before
     history = np.concatenate([np.full(100, UNASSIGNED), np.repeat([1, 2], [70, 30])])
 
@@ -59,14 +65,14 @@ def test_the_model_outweighs_a_history_in_which_everybody_grew_older() -> None:
 
 
 def test_new_customers_leave_the_history_without_a_voice() -> None:
-    """A cluster of which the history knows nobody is judged by the model alone."""
+    """A cluster of new customers is judged by the model alone."""
     score = weigh(CLUSTERS, _reference(labels=SAME, history=NOBODY), k=2).score
 
     np.testing.assert_allclose(score, np.eye(2))
 
 
 def test_a_cluster_elsewhere_is_no_match_however_the_nearest_prototype_votes() -> None:
-    """The nearest prototype always finds somebody; the place can say that nobody lives there."""
+    """The nearest prototype always finds a segment; the place can say that there is none."""
     likeness = np.array([[ELSEWHERE / 2, 0.0], [0.0, 0.8]])
 
     score = weigh(CLUSTERS, _reference(labels=SAME, likeness=likeness), k=2).score
@@ -76,7 +82,7 @@ def test_a_cluster_elsewhere_is_no_match_however_the_nearest_prototype_votes() -
 
 
 def test_the_same_customers_elsewhere_are_the_same_segment() -> None:
-    """Where the customers are the same the place has no veto: they may all have moved."""
+    """Where the customers are the same, the place has no veto: all of them may have moved."""
     likeness = np.zeros((2, 2))
 
     score = weigh(CLUSTERS, _reference(labels=SAME, history=SAME, likeness=likeness), k=2).score
@@ -85,7 +91,7 @@ def test_the_same_customers_elsewhere_are_the_same_segment() -> None:
 
 
 def test_a_few_customers_of_old_do_not_vouch_for_a_cluster_of_strangers() -> None:
-    """Three customers who were in the segment do not lift the veto over a hundred who were not."""
+    """Three customers who were in the segment do not lift the veto against a hundred who were not."""
     history = np.where(np.arange(200) < 3, 1, UNASSIGNED)
     likeness = np.array([[0.0, 0.0], [0.0, 0.9]])
 
@@ -107,7 +113,7 @@ def test_the_best_witness_counts_splits_and_mergers() -> None:
 
 
 def test_no_witness_at_all_scores_nothing() -> None:
-    """A snapshot of which nothing can be read, and whose customers are gone, matches nobody."""
+    """A snapshot without a readable model, whose customers are gone, matches no cluster."""
     evidence = weigh(CLUSTERS, _reference(), k=2)
 
     assert not evidence.score.any()
@@ -115,5 +121,5 @@ def test_no_witness_at_all_scores_nothing() -> None:
 
 
 def test_one_to_one_counts_a_cluster_by_its_size() -> None:
-    """The worth of a witness is the mean score of the best pairing, weighted by customers."""
-    assert one_to_one(np.array([[1.0, 0.0], [0.5, 0.0]]), np.array([30, 10])) == 0.75
+    """The weight of a witness is the mean score of the best pairing, weighted by customers."""
+    assert score_pairing(np.array([[1.0, 0.0], [0.5, 0.0]]), np.array([30, 10])) == 0.75

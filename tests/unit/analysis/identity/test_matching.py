@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, Reference
-from segmentation_pipeline.analysis.identity.matching import align, as_segments
+from segmentation_pipeline.analysis.identity.matching import align, apply_alignment
 from segmentation_pipeline.model import UNASSIGNED, Alignment
 
 Pairs = Mapping[tuple[int, int], int]
@@ -25,7 +25,7 @@ def _customers(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _reference(labels: NDArray[np.int64], through: Any = "parent", ids: Sequence[int] = (), **sizes: Any) -> Reference:
-    known = ids or tuple(int(each) for each in np.unique(labels[labels != UNASSIGNED]))
+    known = ids or tuple(int(segment) for segment in np.unique(labels[labels != UNASSIGNED]))
     return Reference(through, labels, tuple(known), **sizes)
 
 
@@ -83,7 +83,7 @@ def test_customers_who_move_do_not_move_the_names() -> None:
 
 
 def test_two_equal_heirs_are_an_ambiguous_match() -> None:
-    """Of a segment cut in half either part could be it: the match is told with no confidence and its rival."""
+    """Either half of a segment cut in two could be the heir: the match has no confidence and names its rival."""
     alignment = _with_parent({(0, 1): 50, (1, 1): 50, (2, 2): 80})
 
     heir = next(match for match in alignment.matches if match.segment_id == 1)
@@ -125,7 +125,7 @@ def test_the_floor_keeps_strangers_apart(shared: int, kept: bool) -> None:
 
 
 def test_a_segment_without_a_cluster_retires() -> None:
-    """A segment whose customers are gone is retired, and merged into nothing."""
+    """A segment whose customers are gone is retired, and not merged."""
     clusters, labels = _customers({(0, 1): 50, (1, 2): 50})
 
     alignment = _align(clusters, [_reference(labels, ids=(1, 2, 3), sizes={1: 50, 2: 50, 3: 30})])
@@ -147,7 +147,7 @@ def test_a_retired_segment_returns_under_its_id() -> None:
 
 
 def test_a_retired_reference_passes_on_only_the_retired() -> None:
-    """An old snapshot says nothing on segments that are alive: those go through the parent alone."""
+    """An old snapshot has no say on segments that are alive: these are matched through the parent alone."""
     clusters, labels = _customers({(0, UNASSIGNED): 50, (1, 2): 50})
     old = np.where(clusters == 0, 2, 6)
 
@@ -199,7 +199,7 @@ def test_a_merger_keeps_the_larger_id() -> None:
 
 
 def test_a_segment_that_scatters_is_merged_into_nothing() -> None:
-    """A retired segment whose customers went everywhere, none more than half, has not merged."""
+    """A retired segment whose customers went everywhere, never more than half to one place, has not merged."""
     alignment = _with_parent({(0, 1): 100, (0, 4): 10, (1, 2): 100, (1, 4): 10, (2, 3): 100, (2, 4): 10})
 
     assert (4, "retired", None) in _events(alignment)
@@ -207,7 +207,7 @@ def test_a_segment_that_scatters_is_merged_into_nothing() -> None:
 
 
 def test_customers_who_stay_away_have_not_merged() -> None:
-    """A season's few who are left in another segment are no merger: most of the segment is gone."""
+    """A few customers of a season who are left in another segment are not a merger: most of the segment is gone."""
     clusters, labels = _customers({(0, 1): 100, (0, 2): 10, (1, 3): 50})
 
     alignment = _align(clusters, [_reference(labels, sizes={1: 100, 2: 80, 3: 50})])
@@ -245,7 +245,7 @@ def test_a_late_month_takes_the_ids_of_the_next_one() -> None:
 
 
 def test_the_parent_goes_before_all_others() -> None:
-    """What two references know is what the first of them says."""
+    """Where two references know a cluster, the first one decides."""
     clusters, labels = _customers({(0, 1): 50, (1, 2): 50})
 
     alignment = _align(clusters, [_reference(labels), _reference(3 - labels, "earlier_version")])
@@ -271,10 +271,10 @@ def test_one_cluster_is_one_segment() -> None:
 
 
 def test_the_clusters_of_rows_become_segments() -> None:
-    """Each row gets its cluster's segment; who is unassigned stays so."""
+    """Each row gets its cluster's segment; the unassigned stay so."""
     alignment = _with_parent({(0, 7): 10, (1, 4): 5})
 
-    assert as_segments(np.array([1, -1, 0]), alignment).tolist() == [4, UNASSIGNED, 7]
+    assert apply_alignment(np.array([1, -1, 0]), alignment).tolist() == [4, UNASSIGNED, 7]
 
 
 def test_what_the_parent_does_not_know_but_an_older_month_did_has_returned() -> None:
@@ -295,7 +295,7 @@ def test_what_the_parent_does_not_know_but_an_older_month_did_has_returned() -> 
 
 
 def test_a_replaced_version_may_go_before_the_parent() -> None:
-    """Whoever comes first is asked first, and the lineage is still told against the parent."""
+    """The first reference decides first, and the lineage still compares with the parent."""
     clusters, labels = _customers({(0, 1): 50, (1, 1): 45, (2, 2): 50})
     replaced = np.array([3, 1, 2])[clusters]
 
@@ -314,19 +314,19 @@ def test_the_place_speaks_of_the_clusters_by_their_own_numbers() -> None:
 
     alignment = _align(clusters, [replace(_reference(labels), likeness=likeness)])
 
-    # the third lies elsewhere and nobody's history vouches for it
+    # the third lies elsewhere, and no history confirms it
     assert alignment.segment_of == {0: 4, 1: 7, 2: 100}
 
 
 def test_references_are_not_drawn_once_all_is_known() -> None:
-    """Reading the customers of old snapshots costs: behind the parent they are asked only where somebody is left."""
+    """Reading old snapshots costs time: behind the parent they are drawn only while a cluster has no segment."""
     clusters, labels = _customers({(0, 1): 50, (1, 2): 50})
     asked = []
 
     def references() -> Iterator[Reference]:
-        for each in (_reference(labels), _reference(labels, "later_snapshot"), _reference(labels, "retired")):
-            asked.append(each.through)
-            yield each
+        for reference in (_reference(labels), _reference(labels, "later_snapshot"), _reference(labels, "retired")):
+            asked.append(reference.through)
+            yield reference
 
     _align(clusters, references())  # type: ignore[arg-type]
 
@@ -370,14 +370,14 @@ def test_the_numbers_of_the_clusters_never_matter(
     k, rows, permutation = today
     clusters, parent, other = np.array(rows, dtype=np.int64).T
     clusters[:k] = range(k)
-    parent, other = (np.where(each < 0, UNASSIGNED, each + 1) for each in (parent, other))
+    parent, other = (np.where(labels < 0, UNASSIGNED, labels + 1) for labels in (parent, other))
     renumbered = np.array(permutation)[clusters]
 
     one = _any_alignment(k, clusters, parent, other, through)
     two = _any_alignment(k, renumbered, parent, other, through)
 
-    assert [one.segment_of[each] for each in clusters.tolist()] == [
-        two.segment_of[each] for each in renumbered.tolist()
+    assert [one.segment_of[cluster] for cluster in clusters.tolist()] == [
+        two.segment_of[cluster] for cluster in renumbered.tolist()
     ]
     assert _events(one) == _events(two)
     assert one.next_segment_id == two.next_segment_id
@@ -390,7 +390,7 @@ def test_an_id_is_one_segments_for_ever(today: tuple[int, list[tuple[int, int, i
     k, rows, _ = today
     clusters, parent, other = np.array(rows, dtype=np.int64).T
     clusters[:k] = range(k)
-    parent, other = (np.where(each < 0, UNASSIGNED, each + 1) for each in (parent, other))
+    parent, other = (np.where(labels < 0, UNASSIGNED, labels + 1) for labels in (parent, other))
 
     alignment = _any_alignment(k, clusters, parent, other, through)
 

@@ -1,4 +1,4 @@
-"""What an earlier model, or the history, says of today's customers."""
+"""What an earlier model, or the history, says about today's customers."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,14 @@ import pytest
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 from segmentation_pipeline.analysis.identity.evidence import Reference
-from segmentation_pipeline.analysis.identity.witnesses import Spreads, likeness_by_place, missing_columns, refer
+from segmentation_pipeline.analysis.identity.witnesses import (
+    EarlierCustomers,
+    Spreads,
+    compare_places,
+    consult,
+    find_missing_columns,
+    look_up_segments,
+)
 from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -40,24 +47,32 @@ def _today(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"spend": [150.0, 1.5, 3.0], "country": ["DE", "UK", "UK"]} | columns)
 
 
-def _refer(
-    snapshot: Snapshot, frame: pd.DataFrame, *, ids: tuple[int, ...] = (4, 9), keys: Any = None, **given: Any
+def _consult(
+    snapshot: Snapshot,
+    frame: pd.DataFrame,
+    *,
+    ids: tuple[int, ...] = (4, 9),
+    keys: Any = None,
+    history: pd.Series | None = None,
 ) -> Reference:
-    """What the snapshot says, all rows of today being one cluster."""
-    past = EarlierSnapshot("parent", snapshot, ids, {4: 2, 9: 2})
+    """The snapshot's opinion, where all rows of today are one cluster."""
     customers = pd.Series(range(len(frame)) if keys is None else keys)
-    return refer(past, frame, np.zeros(len(frame), dtype=np.int64), k=1, keys=customers, **given)
+    earlier = EarlierCustomers(
+        EarlierSnapshot("parent", snapshot, ids, {4: 2, 9: 2}),
+        lambda: look_up_segments(history, customers) if history is not None else None,
+    )
+    return consult(earlier, frame, np.zeros(len(frame), dtype=np.int64), k=1)
 
 
 def _labels(snapshot: Snapshot, frame: pd.DataFrame) -> list[int]:
-    labels = _refer(snapshot, frame).labels
+    labels = _consult(snapshot, frame).labels
     assert labels is not None
     return labels.tolist()
 
 
 def test_todays_customers_are_labelled_by_the_saved_model() -> None:
-    """Each row of today gets the segment that the snapshot's own encoding and prototypes give it."""
-    reference = _refer(_snapshot(), _today())
+    """Each row of today gets its segment by the snapshot's own encoding and prototypes."""
+    reference = _consult(_snapshot(), _today())
 
     assert reference.labels is not None
     assert reference.labels.tolist() == [9, 4, 4]
@@ -65,7 +80,7 @@ def test_todays_customers_are_labelled_by_the_saved_model() -> None:
     assert (reference.through, reference.segment_ids, reference.sizes) == ("parent", (4, 9), {4: 2, 9: 2})
 
 
-def test_the_rows_of_then_are_labelled_as_then() -> None:
+def test_the_rows_of_then_are_labelled_as_they_were_then() -> None:
     """One model, one answer: the snapshot's own rows get the labels they had."""
     snapshot = _snapshot()
     matrix = transform(THEN, fit_encoding(THEN, FEATURES)).matrix
@@ -75,9 +90,9 @@ def test_the_rows_of_then_are_labelled_as_then() -> None:
 
 def test_a_retired_segments_snapshot_passes_on_that_segment_only() -> None:
     """The ids a reference may pass on can be named; the labels stay what the model says."""
-    reference = _refer(_snapshot(), _today(), ids=(9,))
+    reference = _consult(_snapshot(), _today(), ids=(9,))
 
-    assert (reference.segment_ids, reference.everyone) == ((9,), (4, 9))
+    assert (reference.segment_ids, reference.all_segment_ids) == ((9,), (4, 9))
     assert reference.labels is not None
     assert reference.labels.tolist() == [9, 4, 4]
 
@@ -115,18 +130,18 @@ def test_columns_the_source_has_lost_are_named() -> None:
     """The columns that the old encoding reads and today's rows lack are named, in its order."""
     snapshot = _snapshot()
 
-    assert missing_columns(snapshot, _today()) == []
-    assert missing_columns(snapshot, _today().drop(columns=["country"])) == ["country"]
-    assert missing_columns(snapshot, pd.DataFrame({"other": [1]})) == ["spend", "country"]
+    assert find_missing_columns(snapshot, _today()) == []
+    assert find_missing_columns(snapshot, _today().drop(columns=["country"])) == ["country"]
+    assert find_missing_columns(snapshot, pd.DataFrame({"other": [1]})) == ["spend", "country"]
 
 
 def test_a_date_where_the_old_encoding_reads_days_is_lacking() -> None:
-    """A column of days then that is no feature today comes as dates, which say nothing without that as_of."""
+    """A column of days then that is not a feature today comes as dates, which mean nothing without that as_of."""
     features = [*FEATURES, FeatureSpec(column="joined", kind="date")]
     snapshot = _snapshot(features, THEN.assign(joined=[1.0, 2.0, 50.0, 60.0]))
 
-    assert missing_columns(snapshot, _today(joined=[55.0, 1.0, 2.0])) == []
-    assert missing_columns(snapshot, _today(joined=pd.to_datetime(["2024-01-01"] * 3))) == ["joined"]
+    assert find_missing_columns(snapshot, _today(joined=[55.0, 1.0, 2.0])) == []
+    assert find_missing_columns(snapshot, _today(joined=pd.to_datetime(["2024-01-01"] * 3))) == ["joined"]
 
 
 @pytest.mark.parametrize(
@@ -139,10 +154,10 @@ def test_a_date_where_the_old_encoding_reads_days_is_lacking() -> None:
 )
 @pytest.mark.parametrize("dtype", ["int64", "int32", "float64"])
 def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any], dtype: str) -> None:
-    """By history each customer is labelled by the own earlier segment, newcomers not at all."""
+    """The history labels each customer with his own earlier segment, and newcomers not at all."""
     history = pd.Series(np.array([4, 9, 9], dtype=dtype), index=pd.Index(known))
 
-    reference = _refer(_snapshot(), _today(), keys=today, history=lambda: history)
+    reference = _consult(_snapshot(), _today(), keys=today, history=history)
 
     assert reference.history is not None
     assert reference.history.tolist() == [9, UNASSIGNED, 4]
@@ -150,10 +165,10 @@ def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any],
 
 
 def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
-    """Without a column of the old encoding neither its model nor the place can say anything."""
+    """Without a column of the old encoding its model and the place have no opinion."""
     history = pd.Series([4, 9], index=[0, 1])
 
-    reference = _refer(_snapshot(), _today().drop(columns=["country"]), history=lambda: history)
+    reference = _consult(_snapshot(), _today().drop(columns=["country"]), history=history)
 
     assert reference.labels is None
     assert reference.likeness is None
@@ -162,8 +177,8 @@ def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
 
 
 def test_an_empty_history_says_nothing() -> None:
-    """Without any earlier assignment nobody has a label."""
-    reference = _refer(_snapshot(), _today(), history=lambda: pd.Series([], dtype="int64"))
+    """Without any earlier assignment no customer has a label."""
+    reference = _consult(_snapshot(), _today(), history=pd.Series([], dtype="int64"))
 
     assert reference.history is not None
     assert reference.history.tolist() == [UNASSIGNED] * 3
@@ -176,7 +191,7 @@ TWO = np.repeat([0, 1], 2000)
 
 
 def _likeness(*centers: tuple[float, float], labels: tuple[int, ...] = (1, 2)) -> Any:
-    return likeness_by_place(_spreads(PLACES, TWO), FittedModel("kmeans", np.array(centers), labels), (1, 2))
+    return compare_places(_spreads(PLACES, TWO), FittedModel("kmeans", np.array(centers), labels), (1, 2))
 
 
 def _spreads(matrix: Any, clusters: Any, *, middle: float = 3.0) -> Spreads:
@@ -202,7 +217,7 @@ def test_the_place_is_measured_along_the_way_between_the_two() -> None:
 
 @pytest.mark.parametrize("middle", [0.0, 1e4])
 def test_the_spread_of_a_cluster_is_that_of_its_rows(middle: float) -> None:
-    """Counted in parts and around any middle, mean and deviation along a direction are those of the rows."""
+    """Added up in parts and around any middle, mean and deviation along a direction are those of the rows."""
     direction = np.array([[0.6, 0.8]])
     spreads = _spreads(PLACES, TWO, middle=middle)
 
@@ -213,15 +228,15 @@ def test_the_spread_of_a_cluster_is_that_of_its_rows(middle: float) -> None:
 
 
 def test_a_segment_of_several_prototypes_has_no_place() -> None:
-    """A ring's prototypes have no center that would say where it is."""
+    """A ring's prototypes have no common center that would say where it lies."""
     assert _likeness((0.0, 0.0), (12.0, 0.0), (5.0, 5.0), labels=(1, 2, 2)) is None
 
 
 def test_a_cluster_of_equals_is_no_point() -> None:
-    """Customers who are all the same still overlap with a segment a twentieth of a standard deviation away."""
+    """Equal customers still overlap with a segment a twentieth of a standard deviation away."""
     model = FittedModel("kmeans", np.array([[0.05]]), (1,))
 
-    likeness = likeness_by_place(_spreads(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64)), model, (1,))
+    likeness = compare_places(_spreads(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64)), model, (1,))
 
     assert likeness is not None
     assert likeness[0, 0] > 0.8

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_pipeline.analysis.profiles.outcomes import holm, outcome_effects
+from segmentation_pipeline.analysis.profiles.outcomes import correct_p_values, measure_outcome_effects
 from segmentation_pipeline.model import OutcomeEffect
 
 
 def _effect(values: Any, segments: Any, seed: int = 0) -> OutcomeEffect:
     frame = pd.DataFrame({"converted": values})
-    return outcome_effects(frame, segments, ["converted"], rng=np.random.default_rng(seed), n_resamples=200)[0]
+    return measure_outcome_effects(frame, segments, ["converted"], rng=np.random.default_rng(seed), n_resamples=200)[0]
 
 
-def test_a_conversion_that_differs_is_told_with_its_interval() -> None:
-    """Segments that convert at 10, 20 and 40 % differ, and the sentence has the effect and how sure it is."""
+def test_a_conversion_that_differs_is_reported_with_its_interval() -> None:
+    """Segments that convert at 10, 20 and 40 % differ; the sentence has the effect, and an interval surrounds it."""
     rng = np.random.default_rng(0)
     segments = rng.integers(1, 4, 3000)
     found = _effect(rng.random(3000) < np.array([0, 0.1, 0.2, 0.4])[segments], segments)
@@ -38,7 +38,7 @@ def test_five_labels_for_the_same_customers_are_indistinguishable() -> None:
     assert found.high < 0.1
 
 
-def test_a_number_is_told_as_the_share_of_variance() -> None:
+def test_a_number_is_reported_as_the_share_of_variance() -> None:
     """Group means of 0, 0.5 and 1 at a deviation of 1 explain 14 % of the variance; the interval holds it."""
     rng = np.random.default_rng(1)
     segments = rng.integers(0, 3, 2000)
@@ -50,7 +50,7 @@ def test_a_number_is_told_as_the_share_of_variance() -> None:
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_the_effect_does_not_depend_on_the_currency(scale: float) -> None:
-    """Spend in cents or in millions gives the same effect."""
+    """Spend in cents and in millions has the same effect."""
     rng = np.random.default_rng(3)
     segments = rng.integers(0, 3, 500)
     spend = rng.normal(size=500) + segments
@@ -61,7 +61,7 @@ def test_chance_alone_is_called_a_difference_in_one_case_of_twenty() -> None:
     """Over many draws without an effect, the p-value is below 0.05 about as often as it says."""
     rng = np.random.default_rng(4)
     found = [
-        outcome_effects(
+        measure_outcome_effects(
             pd.DataFrame({"bought": rng.random(300) < 0.2, "spend": np.exp(rng.normal(size=300))}),
             rng.integers(0, 4, 300),
             ["bought", "spend"],
@@ -71,24 +71,24 @@ def test_chance_alone_is_called_a_difference_in_one_case_of_twenty() -> None:
         for _ in range(150)
     ]
     for position in range(2):
-        assert np.mean([each[position].p_value < 0.05 for each in found]) < 0.11
+        assert np.mean([effects[position].p_value < 0.05 for effects in found]) < 0.11
 
 
 def test_many_outcomes_are_corrected_for_their_number() -> None:
-    """Twenty outcomes of pure chance: Holm's correction leaves none that differs."""
+    """Of twenty outcomes of pure chance, no one differs after Holm's correction."""
     rng = np.random.default_rng(5)
     frame = pd.DataFrame({f"o{i}": rng.random(400) < 0.3 for i in range(20)})
-    found = outcome_effects(frame, rng.integers(0, 4, 400), list(frame), rng=rng, n_resamples=2)
-    assert [each.outcome for each in found] == list(frame)
-    assert not any(each.differ for each in found)
-    assert all(each.p_adjusted >= each.p_value for each in found)
+    found = measure_outcome_effects(frame, rng.integers(0, 4, 400), list(frame), rng=rng, n_resamples=2)
+    assert [effect.outcome for effect in found] == list(frame)
+    assert not any(effect.differ for effect in found)
+    assert all(effect.p_adjusted >= effect.p_value for effect in found)
 
 
 def test_holm_multiplies_the_smallest_most_and_never_reorders() -> None:
     """The example of the textbook, with an outcome that could not be compared."""
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert correct_p_values([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert correct_p_values([0.9, 0.8]) == [1.0, 1.0]
+    assert correct_p_values([]) == []
 
 
 def test_nulls_and_unassigned_customers_are_left_out_and_counted() -> None:
@@ -118,7 +118,7 @@ def test_nulls_and_unassigned_customers_are_left_out_and_counted() -> None:
     ],
 )
 def test_what_cannot_be_compared_says_why(values: list[Any], segments: list[int], why: str) -> None:
-    """Nothing to compare is no error and no difference, but a sentence."""
+    """Nothing to compare is not an error and not a difference; a sentence says why."""
     found = _effect(values, np.array(segments, dtype=np.int64))
     assert not found.differ
     assert found.effect is found.p_value is found.p_adjusted is None
@@ -147,15 +147,15 @@ def test_each_kind_of_column_has_its_measure(values: pd.Series, measure: str) ->
 
 
 def test_a_perfect_association_is_one() -> None:
-    """Where the segment says the outcome, V is 1 and stays within its scale."""
+    """Where the segment determines the outcome, V is 1 and stays within its scale."""
     segments = np.arange(300) % 3
     found = _effect(pd.Series(segments).map({0: "a", 1: "b", 2: "c"}), segments)
     assert found.effect == pytest.approx(1.0)
     assert found.high <= 1.0
 
 
-def test_a_rare_outcome_is_judged_by_dealing_the_segments_anew() -> None:
-    """Three buyers of two hundred, all in one small segment: too few for chi squared, and no chance."""
+def test_a_rare_outcome_is_judged_by_dealing_the_segments_again() -> None:
+    """Three buyers of two hundred, all in one small segment: too few for chi squared, and not by chance."""
     segments = np.repeat([1, 2], [190, 10])
     bought = np.zeros(200, dtype=bool)
     bought[-3:] = True
@@ -163,9 +163,9 @@ def test_a_rare_outcome_is_judged_by_dealing_the_segments_anew() -> None:
 
 
 def test_a_column_with_a_thousand_texts_is_pooled() -> None:
-    """Free text does not make a table of a thousand columns, nor an effect where there is none."""
+    """Free text makes no table of a thousand columns, and no effect where none exists."""
     rng = np.random.default_rng(8)
-    texts = pd.Series(rng.integers(0, 1000, 3000)).map(lambda each: f"text {each}")
+    texts = pd.Series(rng.integers(0, 1000, 3000)).map(lambda number: f"text {number}")
     assert not _effect(texts, rng.integers(0, 4, 3000)).differ
 
 
@@ -174,6 +174,6 @@ def test_what_does_not_fit_together_is_refused() -> None:
     frame = pd.DataFrame({"a": [1, 2, 3]})
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="2 segments for 3 rows"):
-        outcome_effects(frame, np.array([1, 2]), ["a"], rng=rng)
+        measure_outcome_effects(frame, np.array([1, 2]), ["a"], rng=rng)
     with pytest.raises(ValueError, match="outcomes b are not among the columns"):
-        outcome_effects(frame, np.array([1, 2, 3]), ["b"], rng=rng)
+        measure_outcome_effects(frame, np.array([1, 2, 3]), ["b"], rng=rng)

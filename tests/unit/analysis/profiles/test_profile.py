@@ -8,9 +8,9 @@ import pytest
 
 from segmentation_pipeline.analysis.profiles.profile import (
     SegmentProfile,
-    automatic_name,
+    name_segment,
     profile_segments,
-    standard_scores,
+    score_segments,
 )
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -52,7 +52,7 @@ def test_customers_shares_and_radius() -> None:
     """A profile counts customers, their share of the assigned, and the root mean square distance."""
     profiles = _profiles({"spend": [1.0, 2.0, 3.0, 4.0]}, [1, 1, 5, 5], features=[SPEND], distance=[3, 4, 0, 0])
 
-    assert {segment: (each.n_customers, each.share) for segment, each in profiles.items()} == {1: (2, 0.5), 5: (2, 0.5)}
+    assert {segment: (own.n_customers, own.share) for segment, own in profiles.items()} == {1: (2, 0.5), 5: (2, 0.5)}
     assert profiles[1].radius == pytest.approx(np.sqrt(12.5))
     assert profiles[5].radius == 0.0
 
@@ -82,11 +82,11 @@ def test_outcomes_are_described_and_do_not_name() -> None:
 
 @pytest.mark.parametrize("value", [0.1, 1e9 + 0.1, 0.0, -3.3])
 def test_a_constant_sets_nobody_apart(value: float) -> None:
-    """The rounding error of a constant's mean is no spread: z is 0 and the name is silent about it."""
+    """The rounding error of a constant's mean is not a spread: z is 0 and the name does not mention it."""
     profiles = _profiles({"spend": [value] * 1003}, [1] * 3 + [2] * 1000, features=[SPEND])
 
-    assert [each.figures["spend"]["z"] for each in profiles.values()] == [0.0, 0.0]
-    assert [each.name for each in profiles.values()] == ["average customers"] * 2
+    assert [profile.figures["spend"]["z"] for profile in profiles.values()] == [0.0, 0.0]
+    assert [profile.name for profile in profiles.values()] == ["average customers"] * 2
 
 
 def test_a_segment_without_a_value_is_named_by_the_rest() -> None:
@@ -104,7 +104,7 @@ def test_a_segment_without_a_value_is_named_by_the_rest() -> None:
 
 
 def test_integers_with_nulls_are_numbers() -> None:
-    """A nullable integer outcome, as an artifact gives it, has figures of the values that are there."""
+    """A nullable integer outcome, as an artifact holds it, has figures of its known values."""
     orders = pd.array([1, 3, None, 5], dtype="Int64")
 
     profiles = _profiles({"spend": [1.0] * 4, "orders": orders}, [1, 1, 2, 2], features=[SPEND], outcomes=["orders"])
@@ -112,7 +112,7 @@ def test_integers_with_nulls_are_numbers() -> None:
     assert (profiles[1].figures["orders"]["mean"], profiles[2].figures["orders"]["median"]) == (2.0, 5.0)
 
 
-def test_a_name_says_what_sets_a_segment_apart_most() -> None:
+def test_a_name_has_the_largest_differences_of_a_segment() -> None:
     """The strongest differences come first, three at most, weak ones are left out."""
     figures = {
         "age": {"z": 0.3},
@@ -122,7 +122,7 @@ def test_a_name_says_what_sets_a_segment_apart_most() -> None:
         "returns": {"z": 0.4},
     }
 
-    assert automatic_name(figures) == "high spend, low recency days, high visits"
+    assert name_segment(figures) == "high spend, low recency days, high visits"
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,11 @@ def test_a_name_says_what_sets_a_segment_apart_most() -> None:
         ({}, {}, "average customers"),
     ],
 )
-def test_a_name_tells_a_category_that_stands_out(
+def test_a_name_mentions_a_category_that_stands_out(
     shares: dict[str, float], everybody: dict[str, float], name: str
 ) -> None:
     """A value that is more common than among everybody is named, `mostly` if more than half have it."""
-    assert automatic_name({"channel": {"shares": shares, "everybody": everybody}}) == name
+    assert name_segment({"channel": {"shares": shares, "everybody": everybody}}) == name
 
 
 def test_categories_and_booleans_name_segments() -> None:
@@ -156,13 +156,13 @@ def test_categories_and_booleans_name_segments() -> None:
     assert profiles[2].name == "mostly not active, mostly country DE"
 
 
-def test_nobody_assigned_is_nobody_profiled() -> None:
+def test_without_assigned_customers_there_are_no_profiles() -> None:
     """Without an assigned customer there are no profiles."""
     assert _profiles({"spend": [1.0, 2.0]}, [-1, -1], features=[SPEND]) == {}
 
 
 def test_scores_compare_segments_in_standard_deviations() -> None:
-    """Numbers have their z, each value of a category that of its 0/1 column, and of two values one says it all."""
+    """Numbers have their z, each value of a category the z of its 0/1 column; of two values one says everything."""
     features = [SPEND, COUNTRY, FeatureSpec(column="active", kind="boolean")]
     columns = {
         "spend": [1.0, 1.0, 3.0, 3.0],
@@ -172,18 +172,18 @@ def test_scores_compare_segments_in_standard_deviations() -> None:
     }
     profiles = _profiles(columns, [1, 1, 2, 2], features=features, outcomes=["profit"])
 
-    scores = standard_scores(profiles, features=features)
+    scores = score_segments(profiles, features=features)
 
     assert list(scores[1]) == ["spend", "country is DE", "country is FR", "country is UK", "active"]
     assert (scores[1]["spend"], scores[2]["spend"]) == (-1.0, 1.0)
     assert (scores[1]["active"], scores[2]["active"]) == (1.0, -1.0)
-    # nobody of segment 1 is from FR, of everybody a quarter is
+    # no customer of segment 1 is from FR, a quarter of all customers is
     assert scores[1]["country is FR"] == pytest.approx(-0.25 / np.sqrt(0.25 * 0.75))
     assert scores[1]["country is DE"] == scores[2]["country is DE"] == 0.0
 
 
 def test_a_segment_without_a_value_has_no_score() -> None:
-    """Nulls only are no number: the score is not a number either, and no zero."""
+    """Where all values are null the score is NaN, not zero."""
     age = FeatureSpec(column="age", kind="numeric", missing="median")
     profiles = _profiles({"age": [np.nan, np.nan, 30.0, 40.0]}, [1, 1, 2, 2], features=[age])
-    assert np.isnan(standard_scores(profiles, features=[age])[1]["age"])
+    assert np.isnan(score_segments(profiles, features=[age])[1]["age"])

@@ -13,7 +13,7 @@ def _matrix(n: int = 200, width: int = 4) -> np.ndarray:
 
 
 def test_all_rows_are_on_scikit_learns_principal_axes() -> None:
-    """Few enough rows are all shown, at their first two principal components."""
+    """A small number of rows is shown whole, at their first two principal components."""
     matrix = _matrix()
     pca = PCA(n_components=2).fit(matrix.astype(np.float64))
 
@@ -49,7 +49,7 @@ def test_the_points_are_of_the_rows_that_are_named() -> None:
 
 
 def test_one_feature_lies_on_a_line() -> None:
-    """A single column gives a first axis that explains everything and a second of zeros."""
+    """With a single column the first axis explains everything and the second is zero."""
     projection = project(_matrix(width=1), max_points=1000, seed=0)
 
     assert projection.points.shape == (200, 2)
@@ -60,7 +60,7 @@ def test_one_feature_lies_on_a_line() -> None:
 
 @pytest.mark.parametrize("matrix", [np.full((5, 3), 2.5), np.ones((1, 3)), np.ones((1, 1)), np.zeros((2, 1))])
 def test_customers_who_are_all_the_same_are_one_point(matrix: np.ndarray) -> None:
-    """Rows without any variance, a single one included, lie at the origin and no axis explains anything."""
+    """Rows without variance, a single row too, lie at the origin, and no axis explains anything."""
     projection = project(matrix.astype(np.float32), max_points=10, seed=0)
 
     np.testing.assert_allclose(projection.points, np.zeros((len(matrix), 2)), atol=1e-12)

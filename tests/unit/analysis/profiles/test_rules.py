@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, readable, sentence
+from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, describe_cuts, shorten_limit
 from segmentation_pipeline.analysis.profiles.rules import Imitation, imitate
 from segmentation_pipeline.spec import FeatureSpec
 
@@ -21,7 +21,7 @@ def _imitate(columns: dict[str, Any], segments: Any, *features: FeatureSpec, **o
 
 
 def test_a_rule_is_in_original_units_and_as_short_as_it_may_be() -> None:
-    """A limit between two values is the shortest number that parts them, and the rule counts its customers."""
+    """A limit between two values is the shortest number that divides them, and the rule counts its customers."""
     found = _imitate({"spend": [10.0, 98.7, 131.4, 4000.0]}, [3, 3, 1, 1], SPEND)
 
     assert [rule.text for rule in found.rules] == [
@@ -33,9 +33,9 @@ def test_a_rule_is_in_original_units_and_as_short_as_it_may_be() -> None:
 
 
 def test_categories_are_asked_by_value_in_the_shortest_way() -> None:
-    """The value itself where it is asked for, the values left out where not, and of two values the other one."""
+    """A rule names the value where it is asked for, the excluded values where not, and of two values the other one."""
     channels = ["web", "shop", "app"] * 20
-    three = _imitate({"channel": channels}, [{"web": 1}.get(each, 2) for each in channels], CHANNEL)
+    three = _imitate({"channel": channels}, [{"web": 1}.get(channel, 2) for channel in channels], CHANNEL)
     assert {rule.condition: rule.segment_id for rule in three.rules} == {"channel is web": 1, "channel is not web": 2}
 
     sides = ["left", "right"] * 20
@@ -65,7 +65,7 @@ def test_several_features_make_one_sentence() -> None:
 
 
 def test_what_the_rules_say_is_what_is_counted() -> None:
-    """Rules applied by hand to the frame give the same counts, shares and fidelity, also above the sample's size."""
+    """Rules applied by hand to the frame have the same counts, shares and fidelity, also above the sample's size."""
     rng = np.random.default_rng(2)
     frame = pd.DataFrame({"spend": rng.lognormal(4, 1, 3000), "visits": rng.poisson(4, 3000).astype(float)})
     segments = 1 + (frame["spend"] > 60).to_numpy().astype(int) + 2 * (frame["visits"] + rng.normal(0, 1, 3000) > 4)
@@ -104,20 +104,20 @@ def test_nulls_are_answered_in_words() -> None:
 
 
 def test_dates_are_days_ago() -> None:
-    """A date, which validation made days before as_of, is told as days ago."""
+    """A date, which validation turned into days before as_of, is written as days ago."""
     joined = FeatureSpec(column="joined", kind="date")
     found = _imitate({"joined": [1.0, 5.0, 200.0, 300.0]}, [1, 1, 2, 2], joined)
     assert [rule.condition for rule in found.rules] == ["joined <= 100 days ago", "joined > 100 days ago"]
 
 
 def test_unassigned_customers_are_left_out() -> None:
-    """Whoever has no segment is neither fitted on nor counted."""
+    """Customers without a segment are neither fitted on nor counted."""
     found = _imitate({"spend": [1.0, 2.0, 90.0, 91.0, 5e6, -5e6]}, [1, 1, 2, 2, -1, -1], SPEND)
     assert (found.n_rows, found.fidelity, set(found.by_segment)) == (4, 1.0, {1, 2})
 
 
 def test_a_segment_without_a_rule_is_named() -> None:
-    """Eight leaves cannot tell ten segments apart: the others have fidelity 0 and are listed."""
+    """Eight leaves cannot separate ten segments: the others have fidelity 0 and are listed."""
     spend = np.repeat(np.arange(10.0), 30)
     found = _imitate({"spend": spend}, spend.astype(int) + 1, SPEND)
     assert len(found.rules) == 8
@@ -126,8 +126,8 @@ def test_a_segment_without_a_rule_is_named() -> None:
     assert found.fidelity == pytest.approx(0.8)
 
 
-def test_one_segment_nobody_and_no_feature() -> None:
-    """One segment is everybody, nobody gives no rule, and without features the largest segment is the guess."""
+def test_one_segment_no_customers_and_no_feature() -> None:
+    """One segment is everybody, no customers are no rules, and without features the guess is the largest segment."""
     (one,) = _imitate({"spend": [1.0, 2.0]}, [4, 4], SPEND).rules
     assert one.text == "everybody → segment 4 (100% of 2)"
     assert _imitate({"spend": [1.0]}, [-1], SPEND) == Imitation((), 0.0, {}, 0, 0)
@@ -136,7 +136,7 @@ def test_one_segment_nobody_and_no_feature() -> None:
 
 
 def test_the_same_seed_gives_the_same_rules_in_any_order_of_rows() -> None:
-    """The result is a function of frame and seed, and without a sample the order of rows says nothing."""
+    """The result is a function of frame and seed, and without a sample the order of rows does not matter."""
     rng = np.random.default_rng(5)
     frame = pd.DataFrame({"spend": rng.lognormal(4, 1, 800), "channel": rng.choice(["web", "shop", "app"], 800)})
     segments = 1 + (frame["spend"] > 50).to_numpy() + (frame["channel"] == "web").to_numpy()
@@ -168,16 +168,16 @@ def test_it_is_plain_json() -> None:
         (2.5, [1.0, 2.0], 2.5),
     ],
 )
-def test_a_limit_is_shortened_without_moving_anybody(threshold: float, values: list[float], short: float) -> None:
-    """The short limit lies between the neighbours; one that parts nobody stays."""
-    assert readable(threshold, np.array(values)) == short
+def test_a_limit_is_shortened_without_moving_a_customer(threshold: float, values: list[float], short: float) -> None:
+    """The short limit lies between its neighbours, so that it divides the customers as before."""
+    assert shorten_limit(threshold, np.array(values)) == short
 
 
 def test_large_numbers_are_written_for_people() -> None:
-    """Thousands are set off, cents have two digits, and several values that it is not are listed."""
+    """Thousands are separated, cents have two digits, and several excluded values are listed."""
     spend, country = Question("spend", "number"), [Question("country", "value", name) for name in ("DE", "UK")]
     cuts = [
         Cut(spend, 1234567.5, above=True, nulls=False),
-        *(Cut(each, 0.5, above=False, nulls=False) for each in country),
+        *(Cut(question, 0.5, above=False, nulls=False) for question in country),
     ]
-    assert sentence(cuts) == "spend > 1,234,567.50 and country is not DE or UK"
+    assert describe_cuts(cuts) == "spend > 1,234,567.50 and country is not DE or UK"

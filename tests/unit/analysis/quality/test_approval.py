@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from segmentation_pipeline.analysis.quality.approval import Change, reasons_to_wait
+from segmentation_pipeline.analysis.quality.approval import Change, list_reasons_to_wait
 from segmentation_pipeline.model import Event, LineageEvent
 from segmentation_pipeline.spec import Approval
 
@@ -25,12 +25,12 @@ FIRST = replace(CALM, is_first=True, has_parent=False, events=BORN, k_before=Non
 
 
 def _reasons(approval: Approval = "on_change", *, max_moved: float | None = 0.3, **changes: Any) -> tuple[str, ...]:
-    """The reasons of the calm month with changes."""
-    return reasons_to_wait(approval, replace(CALM, **changes), max_moved=max_moved)
+    """The reasons of the calm period with changes."""
+    return list_reasons_to_wait(approval, replace(CALM, **changes), max_moved=max_moved)
 
 
-def test_a_month_in_which_nothing_changes_waits_for_nobody() -> None:
-    """The same K, the same segments and few movers: published by itself."""
+def test_a_period_without_changes_does_not_wait() -> None:
+    """The same K, the same segments and few movers: published without a person."""
     assert _reasons() == ()
 
 
@@ -54,12 +54,12 @@ def test_a_month_in_which_nothing_changes_waits_for_nobody() -> None:
     ],
 )
 def test_on_change_each_change_is_a_reason(changes: dict[str, Any], reasons: tuple[str, ...]) -> None:
-    """Another K, a birth, a retirement, a return and too many movers each make a person look, and are told."""
+    """Another K, a birth, a retirement, a return and too many movers are each a reason, in a sentence."""
     assert _reasons(**changes) == reasons
 
 
-def test_all_reasons_are_told() -> None:
-    """A month with several changes names each."""
+def test_all_reasons_are_named() -> None:
+    """A period with several changes names each of them."""
     events = (KEPT[0], LineageEvent(2, "retired"), LineageEvent(3, "born"), LineageEvent(4, "born"))
     reasons = _reasons(k=3, n_moved=60, events=events)
     assert len(reasons) == 5
@@ -67,12 +67,12 @@ def test_all_reasons_are_told() -> None:
 
 @pytest.mark.parametrize(("n_moved", "max_moved"), [(30, 0.3), (100, None), (0, 0.0)])
 def test_as_many_movers_as_allowed_are_no_reason(n_moved: int, max_moved: float | None) -> None:
-    """At the limit nobody waits, and without one nobody ever does."""
+    """A share at the limit is no reason, and without a limit no share is."""
     assert _reasons(n_moved=n_moved, max_moved=max_moved) == ()
 
 
 def test_without_a_parent_only_new_ids_are_news() -> None:
-    """A rerun of the first month finds its segments in the version before; what that does not know is a birth."""
+    """A rerun of the first period finds its segments in the earlier version; an unknown one is a birth."""
     known: tuple[LineageEvent, ...] = (LineageEvent(1, "born", evidence=0.9), LineageEvent(2, "born", evidence=0.9))
     alone: dict[str, Any] = {"has_parent": False, "n_shared": 0, "n_moved": 0}
     assert _reasons(events=known, **alone) == ()
@@ -80,15 +80,15 @@ def test_without_a_parent_only_new_ids_are_news() -> None:
 
 
 def test_the_first_snapshot_ever_is_published_on_change_and_waits_under_manual() -> None:
-    """Nothing can change before something was published; `manual` asks all the same, and its births are no news."""
-    assert reasons_to_wait("on_change", FIRST, max_moved=0.3) == ()
-    assert reasons_to_wait("manual", FIRST, max_moved=0.3) == (
+    """Nothing can change before something was published; `manual` waits all the same, and births are not a reason."""
+    assert list_reasons_to_wait("on_change", FIRST, max_moved=0.3) == ()
+    assert list_reasons_to_wait("manual", FIRST, max_moved=0.3) == (
         "publish.approval is manual: every snapshot waits for a person",
     )
 
 
 def test_manual_always_waits_and_names_the_changes() -> None:
-    """Every snapshot waits; what changed is told beside it."""
+    """Every snapshot waits; the changes are named too."""
     assert len(_reasons("manual")) == 1
     assert _reasons("manual", k=3)[1] == "K is 3; it was 2 in 2024-01-01"
 

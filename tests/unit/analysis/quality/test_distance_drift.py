@@ -1,4 +1,4 @@
-"""Today's distances against the fit's: what is expected, what matters, and what is no accident."""
+"""Today's distances compared with those at the fit: what is expected, what matters, and what is not an accident."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, distance_drift
+from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, measure_distance_drift
 from segmentation_pipeline.model import Reach
 
 
@@ -25,26 +25,28 @@ def _customers(n: int, rng: np.random.Generator, *, scale: float = 1.0) -> tuple
 
 
 def test_far_is_beyond_the_fit_s_reach_of_the_own_segment() -> None:
-    """Each customer is held against the own segment; exactly at the limit is not beyond it."""
+    """Each customer is compared with his own segment; a distance exactly at the limit is not beyond it."""
     labels = np.array([1, 1, 1, 2, 2])
-    drift = distance_drift(labels, np.array([1.0, 1.1, 9.0, 9.0, 10.0]), {1: Reach(1000, 1.0), 2: Reach(1000, 9.0)})
+    drift = measure_distance_drift(
+        labels, np.array([1.0, 1.1, 9.0, 9.0, 10.0]), {1: Reach(1000, 1.0), 2: Reach(1000, 9.0)}
+    )
     assert (drift.n_customers, drift.n_far, drift.share) == (5, 3, 0.6)
     assert drift.by_segment == {1: pytest.approx(2 / 3), 2: 0.5}
 
 
 def test_one_in_a_hundred_is_expected_of_a_large_fit() -> None:
     """With many customers at the fit 1 % is expected beyond the percentile, and 5 % tolerated."""
-    drift = distance_drift(np.ones(100, dtype=int), np.zeros(100), {1: Reach(1_000_000, 1.0)})
+    drift = measure_distance_drift(np.ones(100, dtype=int), np.zeros(100), {1: Reach(1_000_000, 1.0)})
     assert drift.expected_share == pytest.approx(0.01, rel=1e-3)
     assert drift.threshold == pytest.approx(0.05, rel=1e-3)
 
 
 @pytest.mark.parametrize("n_fit", [1, 20, 300])
 def test_a_small_fit_s_percentile_is_uncertain(n_fit: int) -> None:
-    """Expected share and its error are those of fresh samples against the percentile of a fit of that size."""
+    """Expected share and its error are those of fresh samples beyond the percentile of a fit of that size."""
     rng = np.random.default_rng(n_fit)
     far = [int((rng.random(500) > np.quantile(rng.random(n_fit), FAR_QUANTILE)).sum()) for _ in range(4_000)]
-    drift = distance_drift(np.ones(500, dtype=int), np.zeros(500), {1: Reach(n_fit, 1.0)})
+    drift = measure_distance_drift(np.ones(500, dtype=int), np.zeros(500), {1: Reach(n_fit, 1.0)})
     expected = drift.expected_share * 500
     # an interpolated percentile lies between two order statistics
     assert np.mean(far) == pytest.approx(expected, rel=0.1)
@@ -52,9 +54,9 @@ def test_a_small_fit_s_percentile_is_uncertain(n_fit: int) -> None:
 
 
 def test_the_fit_s_own_customers_are_no_drift() -> None:
-    """Scoring the rows of the fit again finds about one in a hundred, and says nothing."""
+    """Scoring the rows of the fit again finds about one in a hundred, and does not warn."""
     labels, distance = _customers(3_000, np.random.default_rng(0))
-    drift = distance_drift(labels, distance, _reaches(labels, distance))
+    drift = measure_distance_drift(labels, distance, _reaches(labels, distance))
     assert 0.005 < drift.share < 0.015
     assert not drift.drifted
 
@@ -65,7 +67,7 @@ def test_false_alarms_are_rare_in_small_segments() -> None:
     alarms = 0
     for _ in range(300):
         fit, today = _customers(40, rng), _customers(40, rng)
-        alarms += distance_drift(*today, _reaches(*fit)).drifted
+        alarms += measure_distance_drift(*today, _reaches(*fit)).drifted
     assert alarms <= 9
 
 
@@ -74,7 +76,7 @@ def test_customers_who_moved_away_are_a_warning(scale: float, drifted: bool) -> 
     """Twice as far is a drift; five percent farther is less than what matters."""
     rng = np.random.default_rng(2)
     fit, today = _customers(3_000, rng), _customers(3_000, rng, scale=scale)
-    drift = distance_drift(*today, _reaches(*fit))
+    drift = measure_distance_drift(*today, _reaches(*fit))
     assert drift.drifted is drifted
     assert f"{drift.n_far:,} of 3,000 customers" in drift.message
     assert "1.1% are expected" in drift.message
@@ -84,39 +86,39 @@ def test_a_small_drift_of_many_customers_does_not_matter() -> None:
     """Thirty thousand customers a tenth farther away are beyond chance, and still no reason to refit."""
     rng = np.random.default_rng(3)
     fit, today = _customers(30_000, rng), _customers(30_000, rng, scale=1.1)
-    drift = distance_drift(*today, _reaches(*fit))
+    drift = measure_distance_drift(*today, _reaches(*fit))
     assert drift.z > 5
     assert not drift.drifted
 
 
 def test_a_few_customers_prove_nothing() -> None:
-    """One far customer of five is 20 %, and an accident all the same; five of five are none."""
+    """One far customer of five is 20 %, and may be an accident; five of five are not."""
     reaches = {1: Reach(200, 1.0)}
     labels = np.ones(5, dtype=int)
-    assert not distance_drift(labels, np.array([0.1, 0.1, 0.1, 0.1, 2.0]), {1: Reach(20, 1.0)}).drifted
-    assert distance_drift(labels, np.full(5, 2.0), reaches).drifted
+    assert not measure_distance_drift(labels, np.array([0.1, 0.1, 0.1, 0.1, 2.0]), {1: Reach(20, 1.0)}).drifted
+    assert measure_distance_drift(labels, np.full(5, 2.0), reaches).drifted
 
 
-def test_nobody_s_customers_are_far() -> None:
-    """Unassigned customers count as far, against as many as there were at the fit."""
+def test_unassigned_customers_are_far() -> None:
+    """Unassigned customers count as far, compared with as many as there were at the fit."""
     labels = np.where(np.arange(1_000) < 200, -1, 1)
     distance = np.where(labels < 0, 50.0, 0.5)
     reaches = {1: Reach(900, 1.0)}
-    many = distance_drift(labels, distance, reaches, n_unassigned_at_fit=5)
-    as_before = distance_drift(labels, distance, reaches, n_unassigned_at_fit=225)
+    many = measure_distance_drift(labels, distance, reaches, n_unassigned_at_fit=5)
+    as_before = measure_distance_drift(labels, distance, reaches, n_unassigned_at_fit=225)
     assert (many.n_far, many.drifted) == (200, True)
     assert (as_before.n_far, as_before.drifted) == (200, False)
     assert as_before.expected_share == pytest.approx(0.2 + 0.8 * 0.01, abs=0.002)
 
 
 def test_without_customers_there_is_no_drift() -> None:
-    """No rows give no share and no warning."""
-    drift = distance_drift(np.array([], dtype=int), np.array([]), {1: Reach(10, 1.0)})
+    """Without rows there is no share and no warning."""
+    drift = measure_distance_drift(np.array([], dtype=int), np.array([]), {1: Reach(10, 1.0)})
     assert (drift.share, drift.expected_share, drift.z, drift.drifted) == (0.0, 0.0, 0.0, False)
 
 
 def test_the_share_beyond_an_order_statistic_is_beta_distributed() -> None:
     """The expected share is the mean of the Beta distribution that the docstring names."""
     n = 101  # the 99th percentile is exactly the 100th of 101
-    drift = distance_drift(np.ones(1, dtype=int), np.zeros(1), {1: Reach(n, 1.0)})
+    drift = measure_distance_drift(np.ones(1, dtype=int), np.zeros(1), {1: Reach(n, 1.0)})
     assert drift.expected_share == pytest.approx(1 - stats.beta(100, 2).mean())

@@ -1,4 +1,4 @@
-"""Drift against the parent: stability indices, and where the segments have gone in original units."""
+"""Drift since the parent: stability indices, and the shift of the segments in original units."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_pipeline.analysis.quality.drift import LARGE, describe, drift, stability_index
+from segmentation_pipeline.analysis.quality.drift import LARGE, describe_distributions, measure_drift, stability_index
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [FeatureSpec(column="spend", kind="numeric"), FeatureSpec(column="channel", kind="categorical")]
@@ -22,25 +22,25 @@ def _frame(*, shift: float = 0.0, web: int = 500, seed: int = 0) -> pd.DataFrame
 def _drift(then: pd.DataFrame, now: pd.DataFrame, **given: object):
     sizes = {"sizes_before": {1: 500, 2: 500}, "sizes_now": {1: 500, 2: 500}}
     # through JSON, as it comes back from the database
-    described = json.loads(json.dumps(describe(then, FEATURES)))
+    described = json.loads(json.dumps(describe_distributions(then, FEATURES)))
     features = [feature for feature in FEATURES if feature.column in now.columns]
-    return drift(described, now, features, **{"profiles_before": {}, "profiles_now": {}, **sizes, **given})
+    return measure_drift(described, now, features, **{"profiles_before": {}, "profiles_now": {}, **sizes, **given})
 
 
 def test_the_index_is_the_symmetric_divergence() -> None:
-    """Two bins of 50 and 50 against 90 and 10: 0.4 ln(1.8) + 0.4 ln(5)."""
+    """Two bins of 50 and 50 compared with 90 and 10: 0.4 ln(1.8) + 0.4 ln(5)."""
     assert stability_index([50, 50], [90, 10]) == pytest.approx(0.4 * np.log(1.8) + 0.4 * np.log(5))
 
 
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=12))
 def test_the_same_counts_have_not_drifted(counts: list[int]) -> None:
-    """However the customers lie, the same again is 0; and never a number that JSON cannot hold."""
+    """Equal counts have the index 0, whatever they are; the index is always a number that JSON can hold."""
     assert stability_index(counts, counts) == pytest.approx(0.0)
     assert np.isfinite(stability_index(counts, counts[::-1]))
 
 
 def test_another_sample_of_the_same_customers_is_no_drift() -> None:
-    """Chance moves the index a little, far below what is called small."""
+    """Chance moves the index a little, far below the limit for small."""
     found = _drift(_frame(), _frame(seed=1))
 
     assert all(index < 0.05 for index in found.features.values())
@@ -48,7 +48,7 @@ def test_another_sample_of_the_same_customers_is_no_drift() -> None:
 
 
 def test_a_shifted_feature_is_the_one_that_drifts() -> None:
-    """One standard deviation more of spend is a large drift of spend and none of the channel."""
+    """One standard deviation more of spend is a large drift of spend and no drift of the channel."""
     found = _drift(_frame(), _frame(shift=20))
 
     assert found.features["spend"] > LARGE
@@ -71,16 +71,16 @@ def test_nulls_count_as_a_place_of_their_own() -> None:
 
 
 def test_a_column_that_is_gone_is_left_out() -> None:
-    """What the source no longer has cannot be compared."""
+    """A column that the source no longer has cannot be compared."""
     assert set(_drift(_frame(), _frame().drop(columns=["channel"])).features) == {"spend"}
 
 
 def test_a_column_of_another_kind_is_left_out() -> None:
-    """What was a number and is a category today cannot be compared."""
-    described, now = describe(_frame(), FEATURES), _frame().assign(spend="much")
+    """A number then and a category today cannot be compared."""
+    described, now = describe_distributions(_frame(), FEATURES), _frame().assign(spend="much")
     features = [FeatureSpec(column="spend", kind="categorical"), FEATURES[1]]
 
-    found = drift(described, now, features, sizes_before={}, sizes_now={}, profiles_before={}, profiles_now={})
+    found = measure_drift(described, now, features, sizes_before={}, sizes_now={}, profiles_before={}, profiles_now={})
 
     assert set(found.features) == {"channel"}
 
@@ -91,7 +91,7 @@ def test_segment_shares_drift() -> None:
     assert _drift(_frame(), _frame(), sizes_now={1: 500, 2: 250, 3: 250}).shares > LARGE
 
 
-def test_a_segments_shift_is_told_in_original_units() -> None:
+def test_a_segments_shift_is_in_original_units() -> None:
     """A segment's mean spend of 80 that is 120 now has moved by two standard deviations of everybody."""
     found = _drift(
         _frame(),
