@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.documents import DOCS, Block, read_all_blocks, read_blocks
+from support.documents import DOCS, ROOT, Block, read_all_blocks, read_blocks
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.quality.gates import GateInputs
 from segmentation_pipeline.model import FittedModel, StructureVerdict
 from segmentation_pipeline.spec import Gate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("block", read_all_blocks("python"), ids=str)
@@ -48,3 +56,47 @@ def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bo
     result = _define("max_segment_share")(evidence, Gate(threshold=0.9, severity="warn"))
     assert (result.name, result.passed) == ("max_segment_share", passed)
     assert ("log1p" in result.message) is not passed
+
+
+def _change(text: str, lines: str) -> str:
+    """Replace the lines that are marked with "-" by the ones that follow with "+"."""
+    old: list[str] = []
+    new: list[str] = []
+    for line in [*lines.splitlines(), "-"]:
+        if line.startswith("-") and new:
+            assert text.count("\n".join(old) + "\n") == 1, f"not there once: {old}"
+            text = text.replace("\n".join(old) + "\n", "\n".join(new) + "\n")
+            old, new = [], []
+        (old if line.startswith("-") else new).append(line[1:])
+    return text
+
+
+def test_the_example_kind_is_validated_encoded_and_profiled(tmp_path: Path) -> None:
+    """A copy of the package that is changed as the page says, and nowhere else, takes a column of the new kind."""
+    shutil.copytree(
+        ROOT / "segmentation_pipeline", tmp_path / "segmentation_pipeline", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for block in [block for block in read_blocks(DOCS / "extending.md") if block.file is not None]:
+        file = tmp_path / str(block.file)
+        file.write_text(_change(file.read_text(), block.text) if block.language == "text" else block.text)
+    program = subprocess.run(
+        [sys.executable, ROOT / "tests" / "support" / "text_length.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert program.returncode == 0, program.stderr
+    found = json.loads(program.stdout)
+
+    kinds = ["boolean", "categorical", "date", "numeric", "text_length"]
+    assert found["names"] == [kinds, kinds, kinds]
+    assert found["stored_as"] == "float64"
+    assert (found["lengths"], found["reasons"]) == ([2.0, 4.0, -1.0, 14.0, 16.0], [["note: above 20"]])
+    assert found["columns"] == ["note"]
+    lengths = np.array([2.0, 4.0, 9.0, 14.0, 16.0])
+    assert found["encoded"] == pytest.approx(((lengths - lengths.mean()) / lengths.std()).tolist())
+    assert found["means"] == {"1": 3.0, "2": 15.0}
+    assert found["segment_names"] == {"1": "low note", "2": "high note"}
+    assert found["rules"] == ["(note <= 10 characters or missing)", "note > 10 characters"]
