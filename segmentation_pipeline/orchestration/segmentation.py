@@ -12,7 +12,7 @@ import dagster as dg
 
 from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.model import Period, Snapshot
-from segmentation_pipeline.orchestration.metadata.meanings import asset_description
+from segmentation_pipeline.orchestration.metadata.meanings import describe_asset
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import define_partitions, find_period
 from segmentation_pipeline.orchestration.retries import Step, to_generator, with_user_errors
@@ -77,7 +77,7 @@ class SegmentationContext:
                 partitions_def=define_partitions(self.spec.partitions) if stage.is_partitioned else None,
                 group_name=self.spec.name,
                 kinds=set(stage.kinds),
-                description=asset_description(stage.name, stage.description),
+                description=describe_asset(stage),
                 code_version=self.code_version(stage),
                 owners=list(self.spec.owners) or None,
                 check_specs=list(check_specs) or None,

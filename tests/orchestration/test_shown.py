@@ -9,8 +9,8 @@ import pytest
 from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.orchestration.metadata.columns import LINEAGE, SCHEMA, TABLE_NAME
-from segmentation_pipeline.orchestration.metadata.meanings import EVERYWHERE, MEANINGS
-from segmentation_pipeline.orchestration.stages import CHAIN, SCORED_CUSTOMERS, SEGMENT_REPORT
+from segmentation_pipeline.orchestration.metadata.meanings import EVERYWHERE
+from segmentation_pipeline.orchestration.stages import SCORED_CUSTOMERS, STAGES
 
 if TYPE_CHECKING:
     from support.chain import Chain
@@ -24,6 +24,7 @@ TABLES = (
     "published_segments",
     SCORED_CUSTOMERS.name,
 )
+SHOWN = {stage.name: stage.shows for stage in STAGES}
 SHOWN_APART = {SCHEMA, LINEAGE, "dagster/row_count"}  # the UI has places of its own for these
 
 
@@ -37,7 +38,7 @@ def shown(chain: Chain) -> dict[str, dict[str, dg.MetadataValue]]:
     scored = load_definitions().resolve_job_def("shop_score").execute_in_process(instance=chain.instance)
     assert scored.success
     found = {}
-    for stage in (*CHAIN, SEGMENT_REPORT, SCORED_CUSTOMERS):
+    for stage in STAGES:
         event = chain.instance.get_latest_materialization_event(dg.AssetKey(["shop", stage.name]))
         assert event is not None
         assert event.asset_materialization is not None
@@ -56,7 +57,7 @@ def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
 ) -> None:
     """Each metadata key stands in the asset's description; each table's columns are explained and lead to upstream ones."""
     for stage, metadata in shown.items():
-        unexplained = set(metadata) - SHOWN_APART - set(MEANINGS[stage]) - set(EVERYWHERE)
+        unexplained = set(metadata) - SHOWN_APART - set(SHOWN[stage]) - set(EVERYWHERE)
         assert not unexplained, (stage, unexplained)
         assert metadata["seconds"].value >= 0
     for stage in TABLES:
@@ -119,12 +120,12 @@ def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:
     )
     definitions = load_definitions()
     graph = definitions.resolve_asset_graph()
-    for stage in (*CHAIN, SEGMENT_REPORT, SCORED_CUSTOMERS):
+    for stage in STAGES:
         node = graph.get(dg.AssetKey(["shop", stage.name]))
         assert node.group_name == "shop"
         assert node.kinds
         assert node.owners == ["team:crm", "anna@shop.example"]
-        assert all(f"- `{name}`: " in (node.description or "") for name in MEANINGS[stage.name])
+        assert all(f"- `{name}`: " in (node.description or "") for name in stage.shows)
     assert graph.get(dg.AssetKey(["shop", "published_segments"])).metadata[TABLE_NAME] == "public.target"
 
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}

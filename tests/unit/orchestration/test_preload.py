@@ -13,7 +13,7 @@ from segmentation_pipeline.orchestration.runs import preload as loading
 
 # a module of the standard library that nobody else uses
 MODULE = "colorsys"
-PIPELINE: Any = SimpleNamespace(key=lambda stage: dg.AssetKey(["shop", stage]))
+PIPELINE: Any = SimpleNamespace(key=lambda stage: dg.AssetKey(["shop", stage.name]))
 
 
 @pytest.fixture(autouse=True)
