@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from segmentation_pipeline.errors import DecisionRefusedError, SegmentationError
+from segmentation_pipeline.errors import DecisionRefusedError
 from segmentation_pipeline.lifecycle import decide
 from segmentation_pipeline.lifecycle.decide import ApprovedSnapshot
 from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
@@ -16,6 +16,7 @@ from segmentation_pipeline.orchestration.assets.published_segments import SNAPSH
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.checks.approval import report_decision
 from segmentation_pipeline.orchestration.forms import Decide, Rename, RollBack, describe_decision
+from segmentation_pipeline.orchestration.retries import user_errors
 from segmentation_pipeline.orchestration.runs.execute import RunOutcome, run_partition
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SEGMENT_REPORT
@@ -110,7 +111,7 @@ def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinit
 
     @dg.op(name=f"approve_{name}")
     def approve_op(context: dg.OpExecutionContext, config: Decide) -> None:
-        with _user_errors():
+        with user_errors():
             snapshot_id = _choose_waiting(segmentation, config)
             approved, outcome = approve(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
@@ -123,7 +124,7 @@ def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinit
 
     @dg.op(name=f"decline_{name}")
     def decline_op(context: dg.OpExecutionContext, config: Decide) -> None:
-        with _user_errors():
+        with user_errors():
             snapshot_id = _choose_waiting(segmentation, config)
             declined = decline(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
@@ -132,7 +133,7 @@ def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinit
 
     @dg.op(name=f"rollback_{name}")
     def rollback_op(context: dg.OpExecutionContext, config: RollBack) -> None:
-        with _user_errors():
+        with user_errors():
             snapshot_id = _require_named(segmentation, config)
             receipt = rollback(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
@@ -141,7 +142,7 @@ def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinit
 
     @dg.op(name=f"rename_{name}")
     def rename_op(context: dg.OpExecutionContext, config: Rename) -> None:
-        with _user_errors():
+        with user_errors():
             rename(segmentation, config.segment_id, text=config.name, description=config.description or None)
         context.log.info(f"segment {config.segment_id} is now called {config.name.strip()!r}")
 
@@ -227,12 +228,3 @@ def _begin(segmentation: SegmentationContext) -> Iterator[Connection]:
     schema.migrate(variable)
     with transaction(variable) as connection:
         yield connection
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Re-raise an error of this package as a failure that shows its message alone."""
-    try:
-        yield
-    except SegmentationError as error:
-        raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error

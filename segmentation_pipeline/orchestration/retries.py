@@ -1,10 +1,9 @@
-"""How a step shows its errors to people, and tries again what may pass."""
+"""How a step shows its errors to people, and how it is tried again after an error that may pass."""
 
-import functools
-import inspect
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Final
 
 import dagster as dg
 
@@ -12,65 +11,64 @@ from segmentation_pipeline.errors import SegmentationError, TransientDatabaseErr
 from segmentation_pipeline.runtime.memory import measure_memory, release_memory
 
 # a database that restarts is back within seconds
-TRIES = 3
+TRIES: Final = 3
+RETRY_SECONDS: Final = 2.0
+RETRY_FACTOR: Final = 4
+
+StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult
+Step = Callable[..., StepResult]
 
 
-RETRY_SECONDS = 2.0
+def with_user_errors(step: Step) -> Callable[..., Iterator[StepResult]]:
+    """Wrap a step: show this package's errors as their message alone, try again what may pass, note the seconds.
 
+    The wrapper is a generator, because Dagster requires every output of a function that returns, and only the yielded
+    ones of a generator: an optional asset may yield its check alone.
+    """
 
-RETRY_FACTOR = 4
-
-
-Step = Callable[..., dg.MaterializeResult[Any] | dg.AssetCheckResult]
-
-
-def to_generator(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]]:
-    """Make a generator of a step: only what is not yielded is left out."""
-
-    @functools.wraps(step)
-    def yielded(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        yield step(context)
-
-    return yielded
-
-
-def _describe_limit() -> str:
-    """Who allows how much memory, as a sentence."""
-    known = measure_memory()
-    # not capitalize(): it would write the name of a variable in small letters
-    return (
-        f"{known.where[:1].upper()}{known.where[1:]} has {known.limit / 2**30:.1f} GiB. " if known is not None else ""
-    )
-
-
-def with_user_errors(step: Step) -> Step:
-    """Show an error of this package as its message alone, try again what may pass, and note how long the step took."""
-
-    @functools.wraps(step)
-    def told(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
+    def run(context: dg.AssetExecutionContext) -> Iterator[StepResult]:
         started = time.monotonic()
         try:
             result = step(context)
         except SegmentationError as error:
-            said, tried = str(error), context.retry_number + 1
+            message, attempt = str(error), context.retry_number + 1
             if isinstance(error, TransientDatabaseError | UnreachableError):
-                if tried < TRIES:
+                if attempt < TRIES:
                     wait = RETRY_SECONDS * RETRY_FACTOR**context.retry_number
-                    context.log.warning(f"{said} Try {tried + 1} of {TRIES} in {wait:g} s.")
+                    context.log.warning(f"{message} Try {attempt + 1} of {TRIES} in {wait:g} s.")
                     raise dg.RetryRequested(max_retries=TRIES - 1, seconds_to_wait=wait) from error
-                said = f"{said} It was tried {TRIES} times."
-            raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
+                message = f"{message} It was tried {TRIES} times."
+            raise _make_failure(error, message) from error
         except MemoryError as error:
-            said = f"out of memory: {error}. {_describe_limit()}Raise the limit, or take fewer customers or features."
-            raise dg.Failure(said, metadata={"error": type(error).__name__}, allow_retries=False) from error
+            advice = "Raise the limit, or take fewer customers or features."
+            raise _make_failure(error, f"out of memory: {error}. {_describe_limit()}{advice}") from error
         finally:
             release_memory()
-        if isinstance(result, dg.AssetCheckResult):
-            return result
-        return result._replace(metadata={**(result.metadata or {}), "seconds": round(time.monotonic() - started, 2)})
+        if isinstance(result, dg.MaterializeResult):
+            seconds = round(time.monotonic() - started, 2)
+            result = result._replace(metadata={**(result.metadata or {}), "seconds": seconds})
+        yield result
 
-    # Dagster reads the signature; a generic return type it takes for several outputs
-    signature = inspect.signature(step).replace(return_annotation=inspect.Signature.empty)
-    told.__signature__ = signature  # type: ignore[attr-defined]
-    told.__annotations__ = {name: each for name, each in step.__annotations__.items() if name != "return"}
-    return told
+    return run
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Show this package's errors as their message alone."""
+    try:
+        yield
+    except SegmentationError as error:
+        raise _make_failure(error, str(error)) from error
+
+
+def _make_failure(error: Exception, message: str) -> dg.Failure:
+    return dg.Failure(message, metadata={"error": type(error).__name__}, allow_retries=False)
+
+
+def _describe_limit() -> str:
+    """Return which limit there is on memory, as a sentence; empty where it is not known."""
+    known = measure_memory()
+    if known is None:
+        return ""
+    # not capitalize(), which would change the name of a variable to small letters
+    return f"{known.where[:1].upper()}{known.where[1:]} has {known.limit / 2**30:.1f} GiB. "

@@ -15,7 +15,7 @@ from segmentation_pipeline.model import Period, Snapshot
 from segmentation_pipeline.orchestration.metadata.meanings import describe_asset
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import define_partitions, find_period
-from segmentation_pipeline.orchestration.retries import Step, to_generator, with_user_errors
+from segmentation_pipeline.orchestration.retries import Step, with_user_errors
 from segmentation_pipeline.orchestration.stages import CHAIN, Stage
 from segmentation_pipeline.runtime.home import make_home
 from segmentation_pipeline.spec import SegmentationSpec
@@ -84,7 +84,7 @@ class SegmentationContext:
                 metadata=metadata,
                 output_required=not stage.is_optional,
                 op_tags={"dagster/priority": str(stage.priority)} if stage.priority else None,
-            )(to_generator(with_user_errors(step)) if stage.is_optional else with_user_errors(step))
+            )(with_user_errors(step))
 
         return wrap
 

@@ -16,8 +16,8 @@ from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.orchestration import retries
-from segmentation_pipeline.orchestration.assets import final_fit
 from segmentation_pipeline.orchestration.stages import CHAIN
+from segmentation_pipeline.steps import fit
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import source as extraction
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
@@ -241,7 +241,7 @@ def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.Monk
     def raise_memory_error(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 9.31 GiB for an array")
 
-    monkeypatch.setattr(final_fit, "fit_model", raise_memory_error)
+    monkeypatch.setattr(fit, "fit_model", raise_memory_error)
 
     outcome = chain.run(MONTHS[0])
 
