@@ -16,9 +16,10 @@ from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 
 from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.orchestration import retries
+from segmentation_pipeline.orchestration.assets import validated_rows
 from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.steps import fit
-from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres import source as extraction
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 
@@ -101,7 +102,7 @@ def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypat
     )
     (chain.defs / "shop" / "defs.yaml").write_text(text)
     monkeypatch.setattr(extraction, "_read", _lose_source(chain))
-    for module, name in ((assignments, "record_rejected"), (snapshots, "record"), (publication, "write_segments")):
+    for module, name in ((validated_rows, "record_rejected"), (snapshots, "record"), (publication, "write_segments")):
         monkeypatch.setattr(module, name, _lose_connection(chain, getattr(module, name), times=1))
 
     outcome = chain.run(MONTHS[0])
