@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, davies_bouldin_score
 
-from segmentation_pipeline.analysis.selection.choice import choose_k, elbow_k, veto
-from segmentation_pipeline.analysis.selection.dip import neighbour_dips
-from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples, simplified_silhouette
+from segmentation_pipeline.analysis.selection.choice import choose_k, explain_veto, find_elbow
+from segmentation_pipeline.analysis.selection.dip import measure_neighbour_dips
+from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
+from segmentation_pipeline.analysis.selection.simplified_silhouette import simplified_silhouette
 from segmentation_pipeline.analysis.selection.structure import gap_statistics
 from segmentation_pipeline.model import SweepCandidate
 
@@ -32,12 +33,12 @@ RECOVERED = 0.8
 POLICIES: dict[str, Policy] = {
     "default": lambda found, one: choose_k(found, inertia_of_one=one).k,
     "simplified silhouette": lambda found, _: max(found, key=lambda candidate: candidate.simplified_silhouette).k,
-    "... with the veto only": lambda found, _: veto_only(found),
+    "... with the veto only": lambda found, _: choose_with_veto(found),
     "silhouette": lambda found, _: choose_k(found, policy="silhouette").k,
     "davies_bouldin": lambda found, _: choose_k(found, policy="davies_bouldin").k,
     "calinski-harabasz": lambda found, _: max(found, key=lambda candidate: candidate.calinski_harabasz).k,
     "elbow": lambda found, one: (
-        elbow_k({candidate.k: candidate.inertia for candidate in found}, inertia_of_one=one) or 1
+        find_elbow({candidate.k: candidate.inertia for candidate in found}, inertia_of_one=one) or 1
     ),
     "always 2": lambda _, __: 2,
 }
@@ -57,12 +58,10 @@ class Labelled:
         return len(np.unique(self.labels[self.labels > 0]))
 
 
-def veto_only(found: list[SweepCandidate]) -> int:
+def choose_with_veto(found: list[SweepCandidate]) -> int:
     """Take the best simplified silhouette of the K without a veto, whichever way that leads."""
-    return max(
-        [candidate for candidate in found if not veto(candidate)] or found,
-        key=lambda candidate: candidate.simplified_silhouette,
-    ).k
+    eligible = [candidate for candidate in found if not explain_veto(candidate)]
+    return max(eligible or found, key=lambda candidate: candidate.simplified_silhouette).k
 
 
 def place(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], float]) -> Points:
@@ -174,7 +173,7 @@ def look(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Sw
                 calinski_harabasz=float(calinski_harabasz_score(matrix, labels)),
                 smallest_share=float(shares.min()),
                 largest_share=float(shares.max()),
-                dip_p_value=neighbour_dips(matrix, centers, labels, rng=rng).p_value,
+                dip_p_value=measure_neighbour_dips(matrix, centers, labels, rng=rng).p_value,
                 gap=gaps[k][0] if gap else None,
                 gap_error=gaps[k][1] if gap else None,
             )

@@ -1,4 +1,4 @@
-"""The silhouette of a fit that the sweep, which is K-Means', has no figures for."""
+"""The silhouette of a fit of another algorithm than the sweep's, which is K-Means and measures only its own fits."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.selection.silhouette import EXACT_ROWS, silhouette_estimate, silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette_estimate import EXACT_ROWS, estimate_silhouette
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Of these the estimate draws its sample.
+# The estimate draws its sample from at most this many rows.
 MOST_ROWS: Final = 200_000
 
 
 def silhouette_score(matrix: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int) -> float:
-    """The mean silhouette of the assigned rows of `matrix`, shape (n, D): exact up to EXACT_ROWS, else estimated."""
+    """Return the mean silhouette of the assigned rows of `matrix`, shape (n, D).
+
+    `labels` (n,) are negative where a row is not assigned. The mean is exact up to EXACT_ROWS rows and estimated above.
+    """
     rng = np.random.default_rng(seed)
     rows, names = matrix, labels
     if not (assigned := labels >= 0).all():
@@ -27,4 +31,4 @@ def silhouette_score(matrix: NDArray[np.float32], labels: NDArray[np.int64], *, 
     rows = np.asarray(rows)
     if len(rows) <= EXACT_ROWS:
         return float(silhouette_samples(rows, [names])[0].mean())
-    return float(silhouette_estimate(rows, names, rng=rng).mean)
+    return float(estimate_silhouette(rows, names, rng=rng).mean)

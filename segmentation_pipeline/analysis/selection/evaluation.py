@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# so many rows show whether two K differ; the paired error is of these
+# this many rows show whether two K differ; the paired error is of these
 SCORED_ROWS: Final = 50_000
 # larger than any squared distance, and still a number when it is multiplied by 0
 NOT_AGAIN: Final = 1e300
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
-    """Evaluate each of `centers`, shape (K, D) with K >= 2, on `matrix`, shape (n, D), which may be memory-mapped."""
+    """Evaluate all of `centers`, shape (K, D) with K >= 2, on `matrix`, shape (n, D), which may be memory-mapped."""
     n_rows = len(matrix)
     picked = np.linspace(0, n_rows - 1, min(n_rows, SCORED_ROWS)).astype(np.int64)
     middle = matrix[picked].mean(axis=0, dtype=np.float64)  # near the rows, which keeps the products small
@@ -55,14 +55,14 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     labels = [np.empty(n_rows, dtype=np.int16) for _ in centers]
     scores = [np.empty(min(n_rows, SCORED_ROWS)) for _ in centers]
     inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
-    own_scores = [np.zeros(len(each)) for each in centers]
+    own_scores = [np.zeros(len(own)) for own in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
     for start, block, norms in iter_centred_blocks(matrix, middle):
         distances = partial_distances(block, anchors)
         here = slice(*np.searchsorted(picked, [start, start + len(block)]))
         members = np.empty(distances.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
-            nearest, best, second = _nearest_two(distances[first:last], members=members[first:last])
+            nearest, best, second = _find_nearest_two(distances[first:last], members=members[first:last])
             cost = np.maximum(best + norms, 0.0)
             a, b = np.sqrt(cost), np.sqrt(np.maximum(second + norms, 0.0))
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
@@ -75,12 +75,12 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
         total_inertia += float(norms.sum())
     evaluations = []
     means = np.zeros(anchors.shape)
-    counts = [np.bincount(each, minlength=len(own)) for each, own in zip(labels, centers, strict=True)]
+    counts = [np.bincount(named, minlength=len(own)) for named, own in zip(labels, centers, strict=True)]
     sizes = np.concatenate(counts)
     means[sizes > 0] = sums[sizes > 0] / sizes[sizes > 0, None]
     center = sums[: edges[1]].sum(axis=0) / n_rows
     total_inertia -= n_rows * float(center @ center)
-    spreads = _mean_distances(matrix, middle, means, sizes, labels, edges)
+    spreads = _measure_spreads(matrix, middle, means, sizes, labels, edges)
     for index, (first, last) in enumerate(itertools.pairwise(edges)):
         count, mean = counts[index], means[first:last]
         # a row alone in its cluster scores 0, else adding clusters would add perfect scores
@@ -104,12 +104,12 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     return evaluations
 
 
-def _nearest_two(
+def _find_nearest_two(
     distances: NDArray[np.float64], *, members: NDArray[np.float64]
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64]]:
-    """The first nearest of K anchors, and what `beyond`, shape (K, b), has of it and of the next; all of shape (b,).
+    """Return the first nearest of K anchors and the `distances`, shape (K, b), of it and of the next; all (b,).
 
-    `members`, shape (K, b), becomes 1 where an anchor is the nearest and 0 elsewhere; `beyond` is used up. No step
+    `members`, shape (K, b), becomes 1 where an anchor is the nearest and 0 elsewhere; `distances` is used up. No step
     branches on a value, which would take longer than all the rest.
     """
     best = distances.min(axis=0)
@@ -121,7 +121,7 @@ def _nearest_two(
     return nearest.astype(np.int16), best, distances.min(axis=0)
 
 
-def _mean_distances(
+def _measure_spreads(
     matrix: NDArray[np.float32],
     middle: NDArray[np.float64],
     means: NDArray[np.float64],
@@ -129,20 +129,20 @@ def _mean_distances(
     labels: Sequence[NDArray[np.int16]],
     edges: Sequence[int],
 ) -> NDArray[np.float64]:
-    """The mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
+    """Return the mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
     for start, block, norms in iter_centred_blocks(matrix, middle):
         distances = partial_distances(block, means)
         rows = np.arange(len(block))
-        for each, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
-            own = each[start : start + len(block)]
+        for assigned, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
+            own = assigned[start : start + len(block)]
             distance = np.sqrt(np.maximum(distances[first:last][own, rows] + norms, 0.0))
             sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
     return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 
 
 def _davies_bouldin(means: NDArray[np.float64], spreads: NDArray[np.float64]) -> float:
-    """Davies and Bouldin 1979 (doi:10.1109/TPAMI.1979.4766909), and 0 where scikit-learn gives 0."""
+    """Davies and Bouldin 1979 (doi:10.1109/TPAMI.1979.4766909), and 0 where scikit-learn returns 0."""
     apart = np.sqrt(np.maximum(((means[:, None] - means[None]) ** 2).sum(axis=2), 0.0))
     if np.allclose(spreads, 0) or np.allclose(apart, 0):
         return 0.0

@@ -1,7 +1,7 @@
 """Would other customers of the same kind, or another start, have given the same clusters?
 
-Two questions for every K. A refit on a bootstrap sample asks the first: how well is each cluster found again (Hennig
-2007, doi:10.1016/j.csda.2006.11.025)? Fits from single starts ask the second: do they end in the same partition? A K
+Two questions for every K. A refit on a bootstrap sample answers the first: how well is each cluster found again (Hennig
+2007, doi:10.1016/j.csda.2006.11.025)? Fits from single starts answer the second: do they end in the same partition? A K
 where they do not has several optima, and which one is published is luck.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.floating[Any]]
 
-Band = Literal["unstable", "doubtful", "stable"]
-
-# Hennig's reading of the mean Jaccard, also in the manual of R's fpc::clusterboot.
+# Hennig's reading of the mean Jaccard, also in the manual of R's fpc::clusterboot: below it a clustering dissolves
+# under resampling.
 UNSTABLE_BELOW: Final = 0.6
-STABLE_ABOVE: Final = 0.75
 MAX_ROWS: Final = 1_500
 _MAX_ITER: Final = 50
 # a refit that still moves by a thousandth of the variance changes no Jaccard that matters
@@ -37,16 +35,19 @@ _TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """How far one K holds: 1 is always the same.
+    """How stable the clusters of one K are: 1 is always the same.
 
-    `jaccard` is the mean over clusters, `weakest` that of the cluster found again worst, `band` the reading of
-    `jaccard`; `agreement` is the mean adjusted Rand index of pairs of single-start fits.
+    `jaccards` (K,) says how well each cluster is found again, as a mean over the samples; `agreement` is the mean
+    adjusted Rand index of pairs of single-start fits.
     """
 
-    jaccard: float
-    band: Band
+    jaccards: tuple[float, ...]
     agreement: float
-    weakest: float
+
+    @property
+    def jaccard(self) -> float:
+        """The mean over the clusters."""
+        return float(np.mean(self.jaccards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class _Sample:
     seeds: NDArray[np.intp]
 
 
-def stability(
+def measure_stability(
     matrix: Matrix,
     ks: Sequence[int],
     *,
@@ -71,16 +72,16 @@ def stability(
 ) -> dict[int, Stability]:
     """Return the stability of K-Means on `matrix`, shape (n, D), for every K of `ks`.
 
-    At most `max_rows` rows are looked at. All K share the `n_bootstraps` samples; the best of the `n_seeds` single
-    starts is also the clustering that the refits, each the better of `n_starts` starts, are held against. A cluster and
-    its refit are compared on the rows that were drawn.
+    At most `max_rows` rows are looked at. All K share the `n_bootstraps` samples. The best of the `n_seeds` single
+    starts is also the clustering with which the refits, each the better of `n_starts` starts, are compared. A cluster
+    and its refit are compared on the rows that were drawn.
 
     Raises:
         ValueError: fewer than one bootstrap or start, fewer than two seeds, or a K that the distinct rows do not allow.
     """
     if n_bootstraps < 1 or n_starts < 1 or n_seeds < 2:
-        found = f"n_bootstraps={n_bootstraps}, n_starts={n_starts}, n_seeds={n_seeds}"
-        raise ValueError(f"{found}: at least 1, 1 and 2 are needed.")
+        given = f"n_bootstraps={n_bootstraps}, n_starts={n_starts}, n_seeds={n_seeds}"
+        raise ValueError(f"{given}: at least 1, 1 and 2 are needed.")
     if len(matrix) > max_rows:
         matrix = matrix[np.sort(rng.choice(len(matrix), size=max_rows, replace=False))]
     points = np.ascontiguousarray(matrix, dtype=np.float64)
@@ -98,35 +99,27 @@ def stability(
         rows = points[index]
         seeds = seed_rows(rows, most, n_starts=n_starts, rng=rng, weights=weights)
         samples.append(_Sample(index, rows, weights, seeds))
-    return {k: _of_one(points, k, singles, samples) for k in ks}
+    return {k: _measure_one(points, k, singles, samples) for k in ks}
 
 
-def band_of(jaccard: float) -> Band:
-    """Read a mean Jaccard as Hennig does: below 0.6 unstable, above 0.75 stable, doubtful between."""
-    if jaccard < UNSTABLE_BELOW:
-        return "unstable"
-    return "stable" if jaccard > STABLE_ABOVE else "doubtful"
-
-
-def _of_one(points: NDArray[np.float64], k: int, seeds: NDArray[np.intp], samples: Sequence[_Sample]) -> Stability:
+def _measure_one(points: NDArray[np.float64], k: int, seeds: NDArray[np.intp], samples: Sequence[_Sample]) -> Stability:
     singles = [_fit(points, k, seeds[start : start + 1]) for start in range(len(seeds))]
-    labels = min(singles, key=lambda each: float(each.inertia_)).labels_
-    pairs = combinations([each.labels_ for each in singles], 2)
+    labels = min(singles, key=lambda fit: float(fit.inertia_)).labels_
+    pairs = combinations([fit.labels_ for fit in singles], 2)
     agreement = float(np.mean([adjusted_rand_index(one, other, k) for one, other in pairs]))
     scores = np.full((len(samples), k), np.nan)
     for position, sample in enumerate(samples):
         refit = _fit(sample.points, k, sample.seeds, weights=sample.weights)
-        scores[position] = _best_jaccards(labels[sample.rows], refit.labels_, k)
+        scores[position] = _find_best_jaccards(labels[sample.rows], refit.labels_, k)
     # a cluster of a few rows is missing from some samples, which say nothing about it
     seen = ~np.isnan(scores)
-    per_cluster = np.where(seen, scores, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    jaccard = float(per_cluster.mean())
-    return Stability(jaccard, band_of(jaccard), agreement, float(per_cluster.min()))
+    jaccards = np.where(seen, scores, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    return Stability(tuple(jaccards.tolist()), agreement)
 
 
-def _best_jaccards(labels: NDArray[np.int32], refitted: NDArray[np.int32], k: int) -> NDArray[np.float64]:
-    """Per cluster, shape (K,): the Jaccard index with the refitted cluster most like it; nan for one without rows."""
-    counts = _in_both(labels, refitted, k)
+def _find_best_jaccards(labels: NDArray[np.int32], refitted: NDArray[np.int32], k: int) -> NDArray[np.float64]:
+    """Return each cluster's Jaccard index with the refitted cluster most like it, shape (K,); nan for an empty one."""
+    counts = _count_in_both(labels, refitted, k)
     sizes = counts.sum(axis=1)
     union = sizes[:, None] + counts.sum(axis=0)[None, :] - counts
     best: NDArray[np.float64] = np.divide(counts, union, out=np.zeros((k, k)), where=union > 0).max(axis=1)
@@ -134,12 +127,12 @@ def _best_jaccards(labels: NDArray[np.int32], refitted: NDArray[np.int32], k: in
 
 
 def adjusted_rand_index(labels: NDArray[np.integer[Any]], others: NDArray[np.integer[Any]], k: int) -> float:
-    """How far two partitions of the same n rows into at most `k` clusters agree; 1 is the same, 0 chance.
+    """Return how far two partitions of the same n rows into at most `k` clusters agree; 1 is the same, 0 chance.
 
-    Hubert and Arabie 1985, doi:10.1007/BF01908075. scikit-learn's looks so long at the labels that it took a fifth of
-    the time of `stability`.
+    Hubert and Arabie 1985, doi:10.1007/BF01908075. scikit-learn's inspects the labels at such length that it took a
+    fifth of the time of `measure_stability`.
     """
-    counts = _in_both(labels, others, k)
+    counts = _count_in_both(labels, others, k)
     together = float((counts * (counts - 1)).sum())
     one, other = (float((sizes * (sizes - 1)).sum()) for sizes in (counts.sum(axis=1), counts.sum(axis=0)))
     n_pairs = len(labels) * (len(labels) - 1)
@@ -147,8 +140,8 @@ def adjusted_rand_index(labels: NDArray[np.integer[Any]], others: NDArray[np.int
     return (together - expected) / (most - expected) if most != expected else 1.0
 
 
-def _in_both(labels: NDArray[np.integer[Any]], others: NDArray[np.integer[Any]], k: int) -> NDArray[np.intp]:
-    """How many rows have one label in the one partition and one in the other, shape (K, K)."""
+def _count_in_both(labels: NDArray[np.integer[Any]], others: NDArray[np.integer[Any]], k: int) -> NDArray[np.intp]:
+    """Return how many rows have label i in the one partition and j in the other, shape (K, K)."""
     return np.bincount(labels.astype(np.intp) * k + others, minlength=k * k).reshape(k, k)
 
 

@@ -1,4 +1,4 @@
-"""What the clusters say: outliers, overlap, sizes, the inertia curve, the parent, and how the fit ended."""
+"""Findings about the clusters: outliers, overlap, sizes, the inertia curve, the parent, and how the fit ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAR: Final = 3.0
 FENCE: Final = 3.0
 # The centroid moves by a quarter of the cluster's radius when the far-out customers leave.
 PULLED: Final = 0.25
-# Kaufman and Rousseeuw 1990: below it no substantial structure has been found.
+# Kaufman and Rousseeuw 1990: below it no substantial structure has been sample.
 NO_SUBSTANCE: Final = 0.25
 # The curve of uniform noise is straight on logarithmic axes; a drop is sharp when the slope halves behind it.
 SHARP: Final = 2.0
@@ -36,42 +36,37 @@ SHARP: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """A sample of a partition: `points` (n, D), `labels` (n,) in 0..K-1, `centers` (K, D), column `names`."""
+    """A sample of clustered rows: `points` (n, D), `labels` (n,) in 0..K-1, `centers` (K, D), column `names` (D,)."""
 
     points: Points
     labels: Labels
     centers: Points
     names: Sequence[str]
 
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """Shape (K,)."""
-        return np.bincount(self.labels, minlength=len(self.centers)) / max(len(self.labels), 1)
-
-    def radius(self, cluster: int) -> float:
-        """The root mean square distance of a cluster's rows to its centroid."""
+    def measure_radius(self, cluster: int) -> float:
+        """Return the root mean square distance of a cluster's rows to its centroid."""
         rows = self.points[self.labels == cluster]
         return float(np.sqrt(np.square(rows - self.centers[cluster]).sum(axis=1).mean())) if len(rows) else 0.0
 
 
-def judge_outliers(found: Clusters, shares: NDArray[np.float64]) -> list[Finding]:
-    """Outliers that own a cluster, by its share of all rows, `shares` (K,), or pull a centroid."""
-    findings = [_owned(found, shares), _pulled(found, shares)]
-    return [each for each in findings if each is not None]
+def judge_outliers(sample: Clusters, shares: NDArray[np.float64]) -> list[Finding]:
+    """Report outliers that own a cluster, by its share of all rows, `shares` (K,), or that pull a centroid."""
+    findings = [_find_owned_cluster(sample, shares), _find_pulled_centroid(sample, shares)]
+    return [finding for finding in findings if finding is not None]
 
 
-def _owned(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
-    apart = np.sqrt(np.square(found.centers[:, None] - found.centers[None]).sum(axis=2))
+def _find_owned_cluster(sample: Clusters, shares: NDArray[np.float64]) -> Finding | None:
+    apart = np.sqrt(np.square(sample.centers[:, None] - sample.centers[None]).sum(axis=2))
     np.fill_diagonal(apart, np.inf)
     alone = []
     for cluster in np.flatnonzero((shares > 0) & (shares < SMALL)).tolist():
         neighbour = int(np.where(shares >= SMALL, apart[cluster], np.inf).argmin())
-        if apart[cluster, neighbour] > FAR * found.radius(neighbour):
+        if apart[cluster, neighbour] > FAR * sample.measure_radius(neighbour):
             alone.append(cluster)
     if not alone:
         return None
-    worst = min(alone, key=lambda each: float(shares[each]))
-    column = found.names[int(np.abs(found.centers[worst] - found.points.mean(axis=0)).argmax())]
+    worst = min(alone, key=lambda cluster: float(shares[cluster]))
+    column = sample.names[int(np.abs(sample.centers[worst] - sample.points.mean(axis=0)).argmax())]
     return Finding(
         name="outlier_cluster",
         seen=f"{len(alone)} of {len(shares)} clusters are far from all others and hold {shares[alone].sum():.2%} of "
@@ -85,10 +80,10 @@ def _owned(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     )
 
 
-def _pulled(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
+def _find_pulled_centroid(sample: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     worst: tuple[float, int, NDArray[np.bool_]] | None = None
     for cluster in np.flatnonzero(shares >= SMALL).tolist():
-        rows = found.points[found.labels == cluster]
+        rows = sample.points[sample.labels == cluster]
         if len(rows) < 10:
             continue
         middle = np.median(rows, axis=0)
@@ -104,8 +99,8 @@ def _pulled(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     if worst is None:
         return None
     pull, cluster, far = worst
-    rows = found.points[found.labels == cluster]
-    column = found.names[int(np.abs(rows[far].mean(axis=0) - rows[~far].mean(axis=0)).argmax())]
+    rows = sample.points[sample.labels == cluster]
+    column = sample.names[int(np.abs(rows[far].mean(axis=0) - rows[~far].mean(axis=0)).argmax())]
     return Finding(
         name="outlier_pull",
         seen=f"{far.mean():.1%} of cluster {cluster} is far out in {column} and moves its centroid by {pull:.0%} of "
@@ -119,17 +114,17 @@ def _pulled(found: Clusters, shares: NDArray[np.float64]) -> Finding | None:
     )
 
 
-def judge_overlap(found: Clusters) -> list[Finding]:
-    """Clusters that run into each other: a mean silhouette below 0.25, with the worst pair."""
-    if len(np.unique(found.labels)) < 2:
+def judge_overlap(sample: Clusters) -> list[Finding]:
+    """Report clusters that run into each other: a mean silhouette below 0.25, with the worst pair."""
+    if len(np.unique(sample.labels)) < 2:
         return []
-    silhouettes = silhouette_samples(found.points, [found.labels])[0]
+    silhouettes = silhouette_samples(sample.points, [sample.labels])[0]
     mean = float(silhouettes.mean())
     if mean >= NO_SUBSTANCE:
         return []
-    means = [float(silhouettes[found.labels == each].mean()) for each in np.unique(found.labels)]
-    worst = int(np.unique(found.labels)[int(np.argmin(means))])
-    other = np.square(found.centers - found.centers[worst]).sum(axis=1)
+    means = [float(silhouettes[sample.labels == cluster].mean()) for cluster in np.unique(sample.labels)]
+    worst = int(np.unique(sample.labels)[int(np.argmin(means))])
+    other = np.square(sample.centers - sample.centers[worst]).sum(axis=1)
     other[worst] = np.inf
     return [
         Finding(
@@ -137,7 +132,7 @@ def judge_overlap(found: Clusters) -> list[Finding]:
             seen=f"the mean silhouette is {mean:.2f}, lowest in cluster {worst} ({min(means):.2f}), whose neighbour is "
             f"cluster {int(other.argmin())}; {np.mean(silhouettes < 0):.0%} of customers are nearer to another cluster",
             means="Clusters run into each other: customers at the borders change segment easily",
-            action="Lower `sweep.k_max`, or replace features that do not tell the groups apart",
+            action="Lower `sweep.k_max`, or replace features that do not separate the groups",
             value=mean,
             severity="info",
         )
@@ -145,7 +140,7 @@ def judge_overlap(found: Clusters) -> list[Finding]:
 
 
 def judge_sizes(shares: NDArray[np.float64]) -> list[Finding]:
-    """Very unequal sizes, from the shares of all rows, shape (K,)."""
+    """Report very unequal sizes, from the shares of all rows, shape (K,)."""
     smallest, largest = float(shares.min()), float(shares.max())
     if len(shares) < 2 or (smallest >= SMALL and largest <= LARGE):
         return []
@@ -162,7 +157,7 @@ def judge_sizes(shares: NDArray[np.float64]) -> list[Finding]:
 
 
 def judge_inertias(inertias: Mapping[int, float]) -> list[Finding]:
-    """Whether the inertia drops sharply at some K, from K -> inertia with K = 1 where it is known."""
+    """Report an inertia that drops sharply at no K, from K -> inertia with K = 1 where it is known."""
     ks = [k for k in sorted(inertias) if inertias[k] > 0]
     if len(ks) < 4:
         return []
@@ -176,7 +171,7 @@ def judge_inertias(inertias: Mapping[int, float]) -> list[Finding]:
             name="no_inertia_drop",
             seen=f"the inertia falls evenly from K = {ks[0]} to {ks[-1]}; the sharpest bend, at "
             f"K = {ks[sharpest + 1]}, is {ratios[sharpest]:.1f} (a clear one is {SHARP:g} or more)",
-            means="No number of clusters stands out, and an elbow read off this curve is in the eye of the reader",
+            means="No number of clusters stands out, and an elbow read off this curve depends on the reader",
             action="Widen `sweep.k_max`, or fix `fit.k` at what the business can handle",
             value=float(ratios[sharpest]),
             severity="info",
@@ -185,7 +180,7 @@ def judge_inertias(inertias: Mapping[int, float]) -> list[Finding]:
 
 
 def judge_parent(centers: Points, parent_centers: Points | None) -> list[Finding]:
-    """Centroids that are the parent's to the last digit, in whatever order."""
+    """Report centroids that are the parent's to the last digit, in whatever order."""
     if parent_centers is None or parent_centers.shape != centers.shape:
         return []
     gaps = np.sqrt(np.square(centers[:, None] - parent_centers[None]).sum(axis=2)).min(axis=1)
@@ -204,7 +199,7 @@ def judge_parent(centers: Points, parent_centers: Points | None) -> list[Finding
 
 
 def judge_fit(n_iter: int, *, converged: bool) -> list[Finding]:
-    """How the fit ended."""
+    """Report a fit that was stopped early, or that ended where it began."""
     if not converged:
         return [
             Finding(
@@ -231,7 +226,7 @@ def judge_fit(n_iter: int, *, converged: bool) -> list[Finding]:
 
 
 def judge_distinct(n_distinct: int, k: int) -> list[Finding]:
-    """Fewer distinct rows than clusters."""
+    """Report fewer distinct rows than clusters."""
     if n_distinct >= k:
         return []
     return [

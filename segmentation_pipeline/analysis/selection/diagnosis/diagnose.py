@@ -1,4 +1,4 @@
-"""What is wrong with this clustering, and what to change in the YAML: findings, most of them from a sample."""
+"""What is wrong with a clustering, and what to change in its YAML: findings, most of them from a sample."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from segmentation_pipeline.analysis.clustering.algorithms.kmeans import KMEANS
 from segmentation_pipeline.analysis.clustering.distinct_rows import count_distinct_rows
 from segmentation_pipeline.analysis.selection.diagnosis import clusters
 from segmentation_pipeline.analysis.selection.diagnosis.features import judge_columns
-from segmentation_pipeline.analysis.selection.diagnosis.shapes import (
-    SCORE_LIMIT,
-    judge_shapes,
-)
-from segmentation_pipeline.analysis.selection.dip import steps_between
+from segmentation_pipeline.analysis.selection.diagnosis.shapes import SCORE_LIMIT, judge_shapes
+from segmentation_pipeline.analysis.selection.dip import find_steps
 from segmentation_pipeline.model import Finding
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Encoding
 
 MAX_ROWS: Final = 2_000
-# Fewer rows than this have no shape; and where 0/1 columns hold most of the variance, dense groups are categories.
+# Fewer rows than this have no shape.
 _SHAPE_ROWS: Final = 50
 
 
@@ -51,7 +48,7 @@ def diagnose(
     itself unless given). Sizes and distinct rows are those of all rows; the rest looks at `max_rows` of them.
 
     Raises:
-        ValueError: lengths that do not go together.
+        ValueError: lengths that do not fit together.
     """
     if len(labels) != len(matrix) or matrix.shape[1] != len(encoding.names) or centers.shape[1] != matrix.shape[1]:
         raise ValueError(
@@ -68,25 +65,29 @@ def diagnose(
     sample = clusters.Clusters(points, labels[rows], anchors, encoding.names)
     shares = np.bincount(labels, minlength=len(centers)) / max(len(labels), 1)
     with limit_threads(len(points)):
-        if encoding.pca is None:  # a principal component is no feature that anybody could change
+        if encoding.pca is None:  # a principal component is not a feature that anybody could change
             findings += judge_columns(points, encoding)
         findings += clusters.judge_outliers(sample, shares)
         findings += clusters.judge_overlap(sample)
         findings += clusters.judge_sizes(shares)
-        findings += _shape(points, labels[rows], anchors, rng)
+        findings += _judge_shape(points, labels[rows], anchors, rng)
     findings += clusters.judge_inertias(inertias)
     findings += clusters.judge_parent(anchors, None if parent_centers is None else np.asarray(parent_centers))
     findings += clusters.judge_fit(n_iter, converged=converged)
-    return tuple(sorted(findings, key=lambda each: each.severity != "warn"))
+    return tuple(sorted(findings, key=lambda finding: finding.severity != "warn"))
 
 
-def _shape(
+def _judge_shape(
     points: NDArray[np.float64],
     labels: NDArray[np.integer[Any]],
     centers: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> list[Finding]:
-    steps = steps_between(points)
+    """Report groups of a shape that K-Means cuts through, with the algorithm that does not.
+
+    Where 0/1 columns hold most of the variance, dense groups are categories and no shapes are looked for.
+    """
+    steps = find_steps(points)
     variance, measured = points.var(axis=0), list(steps)
     enough = len(points) >= _SHAPE_ROWS and len(points) > 2 * len(centers)
     if not enough or len(centers) < 2 or points.shape[1] < 2 or variance[measured].sum() <= variance.sum() / 2:
@@ -97,7 +98,7 @@ def _shape(
     seen = f"shape score {shapes.score:.2f} (above {SCORE_LIMIT:g} K-Means is doubtful)"
     if shapes.n_dense > 1:
         seen += (
-            f"; there are {shapes.n_dense} dense groups, and of what tells them apart K-Means makes up "
+            f"; there are {shapes.n_dense} dense groups, and of what distinguishes them K-Means makes up "
             f"{shapes.cut:.0%} and loses {shapes.mixed:.0%}"
         )
     kmeans, other = shapes.cut_links[KMEANS.name], shapes.cut_links[shapes.better]

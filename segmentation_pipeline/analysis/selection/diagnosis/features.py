@@ -1,4 +1,4 @@
-"""What the features alone say: one that drowns the others, copies, constants, too many of them, a single one."""
+"""Findings about the features alone: one that drowns the others, copies, constants, too many, a single one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]
 
-# Of the part that equal features would leave over; 85 % of all distance for two features, 73 % for ten.
+# As a share of what equal features would leave over; 85 % of all distance for two features, 73 % for ten.
 DOMINATES: Final = 0.7
 # Nine tenths of the variance of one feature are in the other.
 NEAR_DUPLICATE: Final = 0.95
@@ -28,17 +28,23 @@ _PAIRWISE_ROWS: Final = 1_000
 
 def judge_columns(points: Points, encoding: Encoding) -> list[Finding]:
     """Judge the columns of `points`, shape (n, D), by the features they come from."""
-    features = _feature_of_column(encoding)
-    found = [_constant(points, features), _dominant(points, features, encoding), _duplicates(points, encoding)]
-    found += [_concentrated(points), _single(points, encoding)]
-    return [each for each in found if each is not None]
+    features = _map_columns(encoding)
+    findings = [
+        _find_constants(points, features),
+        _find_dominant(points, features, encoding),
+        _find_duplicates(points, encoding),
+        _find_concentration(points),
+        _find_single(points, encoding),
+    ]
+    return [finding for finding in findings if finding is not None]
 
 
-def _feature_of_column(encoding: Encoding) -> NDArray[np.intp]:
-    return np.repeat(np.arange(len(encoding.features)), [len(each.names) for each in encoding.features])
+def _map_columns(encoding: Encoding) -> NDArray[np.intp]:
+    """Return the position of the feature that each column comes from, shape (D,)."""
+    return np.repeat(np.arange(len(encoding.features)), [len(feature.names) for feature in encoding.features])
 
 
-def _constant(points: Points, features: NDArray[np.intp]) -> Finding | None:
+def _find_constants(points: Points, features: NDArray[np.intp]) -> Finding | None:
     still = np.ptp(points, axis=0) == 0
     columns = np.flatnonzero(still)
     # of a categorical feature one category may be missing in a sample; all of them together cannot be
@@ -48,14 +54,14 @@ def _constant(points: Points, features: NDArray[np.intp]) -> Finding | None:
     return Finding(
         name="constant_feature",
         seen=f"{len(whole)} of {features.max() + 1} features have the same value for every customer",
-        means="They tell nobody from anybody",
+        means="They do not distinguish any customers",
         action="Take them out of `features`, or check that the query fills them",
         value=float(len(columns)),
         severity="warn",
     )
 
 
-def _dominant(points: Points, features: NDArray[np.intp], encoding: Encoding) -> Finding | None:
+def _find_dominant(points: Points, features: NDArray[np.intp], encoding: Encoding) -> Finding | None:
     n_features = len(encoding.features)
     variance = np.bincount(features, weights=points.var(axis=0), minlength=n_features)
     if n_features < 2 or variance.sum() == 0:
@@ -80,8 +86,10 @@ def _dominant(points: Points, features: NDArray[np.intp], encoding: Encoding) ->
     )
 
 
-def _duplicates(points: Points, encoding: Encoding) -> Finding | None:
-    numeric = [(position, name) for position, name in _numeric_columns(encoding) if np.ptp(points[:, position]) > 0]
+def _find_duplicates(points: Points, encoding: Encoding) -> Finding | None:
+    numeric = [
+        (position, name) for position, name in _list_numeric_columns(encoding) if np.ptp(points[:, position]) > 0
+    ]
     if len(numeric) < 2:
         return None
     columns = [position for position, _ in numeric]
@@ -103,17 +111,20 @@ def _duplicates(points: Points, encoding: Encoding) -> Finding | None:
     )
 
 
-def _numeric_columns(encoding: Encoding) -> list[tuple[int, str]]:
-    found, position = [], 0
+def _list_numeric_columns(encoding: Encoding) -> list[tuple[int, str]]:
+    columns, position = [], 0
     for feature in encoding.features:
         if is_amount(feature.kind):
-            found.append((position, feature.column))
+            columns.append((position, feature.column))
         position += len(feature.names)
-    return found
+    return columns
 
 
-def _concentrated(points: Points) -> Finding | None:
-    """Beyer, Goldstein, Ramakrishnan and Shaft 1999, doi:10.1007/3-540-49257-7_15."""
+def _find_concentration(points: Points) -> Finding | None:
+    """Report distances that are all alike.
+
+    Beyer, Goldstein, Ramakrishnan and Shaft 1999, doi:10.1007/3-540-49257-7_15.
+    """
     from scipy.spatial.distance import pdist, squareform
 
     if points.shape[1] < 3 or len(points) < 10:
@@ -137,7 +148,7 @@ def _concentrated(points: Points) -> Finding | None:
     )
 
 
-def _single(points: Points, encoding: Encoding) -> Finding | None:
+def _find_single(points: Points, encoding: Encoding) -> Finding | None:
     if len(encoding.features) != 1 or not is_amount(encoding.features[0].kind) or points.shape[1] != 1:
         return None
     column = encoding.features[0].column

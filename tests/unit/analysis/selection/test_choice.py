@@ -1,15 +1,24 @@
 """Which K is chosen from given evidence, and the dip test that vetoes."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from segmentation_pipeline.analysis.selection.choice import choose_k, elbow_k
-from segmentation_pipeline.analysis.selection.dip import dip_p_value, neighbour_dips, steps_between
+from segmentation_pipeline.analysis.selection.choice import choose_k, find_elbow
+from segmentation_pipeline.analysis.selection.dip import (
+    UNIMODAL_P,
+    dip_p_value,
+    find_steps,
+    measure_neighbour_dips,
+)
 from segmentation_pipeline.model import SweepCandidate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _candidate(k: int, simplified: float, *, dip: float | None = 0.3, **others: Any) -> SweepCandidate:
@@ -35,8 +44,8 @@ def _bells(*centers: float, sizes: tuple[int, ...], seed: int = 0) -> tuple[NDAr
 
 
 def _p_value(matrix: NDArray[np.float64], labels: NDArray[np.int64], **others: Any) -> float:
-    centers = np.array([matrix[labels == each].mean(axis=0) for each in range(labels.max() + 1)])
-    return neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), **others).p_value
+    centers = np.array([matrix[labels == cluster].mean(axis=0) for cluster in range(labels.max() + 1)])
+    return measure_neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), **others).p_value
 
 
 def test_the_best_simplified_silhouette_wins_and_says_so() -> None:
@@ -54,7 +63,7 @@ def test_a_veto_leads_to_a_smaller_k() -> None:
 
 
 def test_a_veto_never_leads_to_a_larger_k() -> None:
-    """A coarse split without a valley is no evidence for a finer one: it is kept, and the reason says so."""
+    """A coarse split without a valley is not evidence for a finer one: it is kept, and the reason says so."""
     choice = choose_k([_candidate(2, 0.30, dip=0.99), _candidate(7, 0.2, dip=0.4)])
     assert choice.k == 2
     assert "K = 2 cuts through one group" in choice.reason
@@ -72,8 +81,8 @@ def test_nested_groups_with_proven_valleys_are_taken_when_as_good() -> None:
 def test_a_larger_k_with_valleys_that_is_worse_is_mentioned() -> None:
     """Two close personas and a far one: the finer K is worth a clause."""
     choice = choose_k([_candidate(2, 0.70), _candidate(3, 0.69, dip=None), _candidate(4, 0.55, dip=0.0)])
-    assert (choice.k, choice.nested_k) == (2, 4)
-    assert "K = 4 also has a valley between all neighbours: segments may nest" in choice.disagreements
+    assert choice.k == 2
+    assert "; K = 4 also has a valley between all neighbours: segments may nest" in choice.reason
 
 
 def test_the_parents_k_is_kept_unless_another_is_clearly_better() -> None:
@@ -102,7 +111,7 @@ def test_groups_that_are_plainly_there_are_not_merged_away() -> None:
 
 
 def test_a_gain_within_its_paired_error_keeps_the_parents_k() -> None:
-    """A gain that the same rows do not show consistently is no gain."""
+    """A gain that the same rows do not show consistently does not count."""
     both = [_candidate(4, 0.40), _candidate(5, 0.50)]
     noisy = {4: np.zeros(50), 5: np.random.default_rng(0).normal(0.1, 2.0, 50)}
     steady = {4: np.zeros(50), 5: np.full(50, 0.1)}
@@ -115,10 +124,20 @@ def test_a_vetoed_parents_k_is_given_up() -> None:
     assert choose_k([_candidate(4, 0.50), _candidate(5, 0.51, dip=0.99)], parent_k=5).k == 4
 
 
-def test_an_unstable_choice_is_said_to_be() -> None:
+def test_an_unstable_choice_is_reported() -> None:
     """Stability below Hennig's 0.6 is a clause of the reason."""
     found = [_candidate(3, 0.51), _candidate(5, 0.48, stability=0.52)]
     assert "K = 5 is unstable (0.52)" in choose_k(found).reason
+
+
+@pytest.mark.parametrize(
+    ("stability", "unstable"), [(0.0, True), (0.59, True), (0.6, False), (0.75, False), (0.76, False)]
+)
+def test_the_limit_of_stability_is_hennigs(stability: float, unstable: bool) -> None:
+    """Below 0.6 a clustering dissolves; at 0.6 and above nothing is reported."""
+    reason = choose_k([_candidate(3, 0.51, stability=stability)]).reason
+    assert (f"K = 3 is unstable ({stability:.2f})" in reason) == unstable
+    assert ("unstable" in reason) == unstable
 
 
 def test_the_other_policies_follow_their_own_figure() -> None:
@@ -136,10 +155,10 @@ def test_the_other_policies_follow_their_own_figure() -> None:
 
 
 def test_the_elbow_is_named_and_never_followed() -> None:
-    """The inertia's corner is told where it disagrees, and K = 1 can make K = 2 the corner."""
+    """The inertia's corner is reported where it disagrees, and K = 1 can make K = 2 the corner."""
     inertias = {2: 20.0, 3: 18.0, 4: 16.0, 5: 14.0}
-    assert elbow_k(inertias, inertia_of_one=100.0) == 2
-    assert elbow_k({2: 5.0, 3: 4.0}) is None
+    assert find_elbow(inertias, inertia_of_one=100.0) == 2
+    assert find_elbow({2: 5.0, 3: 4.0}) is None
     found = [_candidate(k, 0.3 + k / 100, inertia=inertia) for k, inertia in inertias.items()]
     assert "the elbow would have said 2" in choose_k(found, inertia_of_one=100.0).reason
 
@@ -192,31 +211,32 @@ def test_a_category_in_numbers_is_not_smeared() -> None:
     assert _p_value(binary, np.repeat([0, 1], 100)) < 0.01
 
 
-def test_dip_evidence_names_its_worst_pair() -> None:
+def test_dip_evidence_holds_its_worst_pair() -> None:
     """The pair without a valley is the one that is reported, from either side."""
     matrix, labels = _bells(0.0, 0.5, 20.0, sizes=(200, 200, 200))
     centers = np.array([[0.0], [0.5], [20.0]])
-    found = neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), max_rows=150)
-    assert set(found.pair) == {0, 1}
-    assert found.over_split
+    found = measure_neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), max_rows=150)
+    worst = int(found.p_values.argmax())
+    assert {worst, int(found.neighbours[worst])} == {0, 1}
+    assert found.p_value >= UNIMODAL_P
 
 
-def test_too_few_rows_say_nothing() -> None:
-    """Pairs of a handful of rows, empty clusters included, give no evidence either way."""
+def test_too_few_rows_are_not_evidence() -> None:
+    """Pairs of a handful of rows, empty clusters included, are not evidence either way."""
     matrix = np.array([[0.0], [1.0], [5.0]])
     centers = np.array([[0.5], [5.0], [9.0]])
-    found = neighbour_dips(matrix, centers, np.array([0, 0, 1]), rng=np.random.default_rng(0))
+    found = measure_neighbour_dips(matrix, centers, np.array([0, 0, 1]), rng=np.random.default_rng(0))
     assert found.p_values.tolist() == [0.5, 0.5, 0.5]
     with pytest.raises(ValueError, match="1 centroids"):
-        neighbour_dips(matrix, centers[:1], np.zeros(3, dtype=np.int64), rng=np.random.default_rng(0))
+        measure_neighbour_dips(matrix, centers[:1], np.zeros(3, dtype=np.int64), rng=np.random.default_rng(0))
 
 
 def test_the_steps_of_rows_serve_every_partition_of_them() -> None:
     """Looked up once or for each partition, the evidence is the same."""
     matrix, labels = _bells(0.0, 3.0, sizes=(200, 150))
     matrix, centers = matrix.round(1), np.array([[0.0], [3.0]])
-    steps = steps_between(matrix)
-    given = neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), steps=steps)
-    anew = neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0))
-    assert given.p_values.tolist() == anew.p_values.tolist()
+    steps = find_steps(matrix)
+    given = measure_neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0), steps=steps)
+    again = measure_neighbour_dips(matrix, centers, labels, rng=np.random.default_rng(0))
+    assert given.p_values.tolist() == again.p_values.tolist()
     assert list(steps) == [0]

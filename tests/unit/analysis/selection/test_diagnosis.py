@@ -1,5 +1,7 @@
 """The diagnosis: each finding where it belongs, none where it does not, and shapes K-Means cuts through."""
 
+from __future__ import annotations
+
 import gzip
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ Points = NDArray[np.float64]
 
 def _encoding(n_columns: int, **others: Any) -> Encoding:
     fitted = {"center": 1.0, "scale": 2.0} | others
-    return Encoding(tuple(FeatureEncoding(f"f{each}", "numeric", 1.0, **fitted) for each in range(n_columns)))
+    return Encoding(tuple(FeatureEncoding(f"f{column}", "numeric", 1.0, **fitted) for column in range(n_columns)))
 
 
 def _diagnose(points: Points, k: int, encoding: Encoding | None = None, **others: Any) -> dict[str, Finding]:
@@ -36,13 +38,13 @@ def _diagnose(points: Points, k: int, encoding: Encoding | None = None, **others
         "rng": np.random.default_rng(0),
     }
     found = diagnose(points, **(options | others))
-    assert [each.severity for each in found] == sorted((each.severity for each in found), reverse=True)
-    for each in found:
-        assert each.seen
-        assert each.means
-        assert each.action
-        assert each.message.endswith(".")
-    return {each.name: each for each in found}
+    assert [finding.severity for finding in found] == sorted((finding.severity for finding in found), reverse=True)
+    for finding in found:
+        assert finding.seen
+        assert finding.means
+        assert finding.action
+        assert finding.message.endswith(".")
+    return {finding.name: finding for finding in found}
 
 
 def _groups(k: int = 3, d: int = 3, *, apart: float = 8.0, n: int = 300, seed: int = 0) -> Points:
@@ -71,7 +73,7 @@ def _moons(rng: np.random.Generator, n: int = 600) -> tuple[Points, NDArray[np.i
 
 
 def test_groups_that_suit_k_means_have_no_finding() -> None:
-    """Three plain groups on like scales: nothing to say."""
+    """Three plain groups on like scales have no finding."""
     points = _groups()
     inertias = {k: float(KMeans(k, n_init=3, random_state=0).fit(points).inertia_) for k in range(1, 8)}
     assert _diagnose(points, 3, inertias=inertias) == {}
@@ -169,12 +171,12 @@ def test_a_single_numeric_feature_recommends_quantiles() -> None:
 
 
 @pytest.mark.parametrize("d", [2, 5, 12])
-def test_an_even_inertia_curve_is_told(d: int) -> None:
+def test_an_even_inertia_curve_is_reported(d: int) -> None:
     """Uniform noise has no corner in its curve, groups have."""
     noise = np.random.default_rng(0).uniform(size=(600, d))
     curves = [
-        {k: float(KMeans(k, n_init=3, random_state=0).fit(each).inertia_) for k in range(1, 11)}
-        for each in (noise, _groups(4, 4))
+        {k: float(KMeans(k, n_init=3, random_state=0).fit(points).inertia_) for k in range(1, 11)}
+        for points in (noise, _groups(4, 4))
     ]
     assert "no_inertia_drop" in _diagnose(noise, 3, inertias=curves[0])
     assert "no_inertia_drop" not in _diagnose(_groups(4, 4), 4, inertias=curves[1])
@@ -188,7 +190,7 @@ def test_distances_that_concentrate_are_found() -> None:
 
 
 def test_centroids_of_the_parent_are_found_in_any_order() -> None:
-    """The same rows as last month give the same centroids, numbered otherwise."""
+    """The same rows as last month have the same centroids, numbered otherwise."""
     points = _groups()
     centers = KMeans(3, n_init=3, random_state=0).fit(points).cluster_centers_
     assert "same_as_parent" in _diagnose(points, 3, parent_centers=centers[::-1])
@@ -199,7 +201,7 @@ def test_centroids_of_the_parent_are_found_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("n_iter", "converged", "name"), [(300, False, "not_converged"), (1, True, "converged_at_once")]
 )
-def test_how_the_fit_ended_is_told(n_iter: int, converged: bool, name: str) -> None:
+def test_how_the_fit_ended_is_reported(n_iter: int, converged: bool, name: str) -> None:
     """A fit that did not end, or ended where it began: more starts, then fewer clusters."""
     assert [*_diagnose(_groups(), 3, n_iter=n_iter, converged=converged)] == [name]
 
@@ -230,7 +232,7 @@ def test_structureless_customers_are_not_for_another_algorithm(d: int) -> None:
 
 
 def test_counted_orders_are_not_chains() -> None:
-    """The steps of a count, one order or two, are no valleys: log1p of it is still one cloud."""
+    """The steps of a count, one order or two, are not valleys: log1p of it is still one cloud."""
     rng = np.random.default_rng(0)
     counts = np.log1p(rng.poisson(np.exp(rng.normal(1.5, 0.8, 800))) + 1)
     assert "shape" not in _diagnose(_standard(np.column_stack([counts, rng.normal(size=800)])), 3)

@@ -13,7 +13,7 @@ from segmentation_pipeline.analysis.clustering.algorithms.kmeans import fit_kmea
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.selection import evaluation
 from segmentation_pipeline.analysis.selection.evaluation import evaluate_fits
-from segmentation_pipeline.analysis.selection.silhouette import simplified_silhouette
+from segmentation_pipeline.analysis.selection.simplified_silhouette import simplified_silhouette
 
 RNG = np.random.default_rng(3)
 MATRIX = (RNG.normal(size=(900, 5)) + np.repeat(RNG.normal(size=(6, 5)) * 4, 150, axis=0) + 100).astype(np.float32)
@@ -50,8 +50,8 @@ def test_of_many_rows_a_part_is_scored_for_every_k_alike(monkeypatch: pytest.Mon
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(6, 40))
 @settings(max_examples=40, deadline=None)
-def test_few_distinct_rows_give_finite_figures(seed: int, k: int, n: int) -> None:
-    """Ties, clusters of one and clusters without rows give what scikit-learn gives, or a finite number."""
+def test_few_distinct_rows_have_finite_figures(seed: int, k: int, n: int) -> None:
+    """Ties, clusters of one and clusters without rows have scikit-learn's figures, or a finite number."""
     rng = np.random.default_rng(seed)
     matrix = rng.integers(0, 3, size=(n, 2)).astype(np.float32)
     centers = rng.integers(0, 3, size=(k, 2)).astype(np.float64)
@@ -80,7 +80,7 @@ def test_the_inertia_of_one_cluster_is_the_total_variance() -> None:
 
 
 def test_of_two_centers_in_one_place_the_first_has_the_rows() -> None:
-    """And a row that is as near to another center scores 0."""
+    """The first of them has the rows, and a row that is as near to another center scores 0."""
     matrix = np.array([[0.0], [0.0], [4.0]], dtype=np.float32)
 
     (found,) = evaluate_fits(matrix, [np.array([[4.0], [0.0], [0.0]])])

@@ -9,13 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import silhouette_samples as reference
 
-from segmentation_pipeline.analysis.selection.silhouette import (
-    Runs,
-    silhouette_estimate,
-    silhouette_samples,
-    simplified_silhouette,
-    stratified_sample,
-)
+from segmentation_pipeline.analysis.selection.silhouette import Runs, silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette_estimate import draw_stratified, estimate_silhouette
+from segmentation_pipeline.analysis.selection.simplified_silhouette import simplified_silhouette
 
 
 def groups(n: int, d: int, k: int, *, seed: int = 0, spread: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +25,7 @@ def groups(n: int, d: int, k: int, *, seed: int = 0, spread: float = 4.0) -> tup
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), n=st.integers(4, 60), d=st.integers(1, 6))
 def test_equals_scikit_learn(data: st.DataObject, n: int, d: int) -> None:
-    """Any matrix and any labels give scikit-learn's silhouettes, singletons included."""
+    """Any matrix and any labels have scikit-learn's silhouettes, singletons included."""
     cell = st.floats(-100, 100, width=32).map(lambda value: round(value, 2))
     matrix = data.draw(hnp.arrays(np.float64, (n, d), elements=cell))
     labels = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, min(4, n - 2))))
@@ -49,12 +45,12 @@ def test_means_equal_scikit_learn_to_a_millionth(seed: int, n: int, d: int, k: i
 
 
 def test_all_labelings_of_one_pass_are_as_if_alone() -> None:
-    """Several labelings in one pass give what each gives alone, whatever the size of the blocks."""
+    """Several labelings in one pass have the silhouettes of each alone, whatever the size of the blocks."""
     matrix, labels = groups(500, 3, 6)
     labelings = [labels, labels // 2, labels % 2]
     together = silhouette_samples(matrix, labelings, block_rows=17)
-    for each, found in zip(labelings, together, strict=True):
-        np.testing.assert_allclose(found, silhouette_samples(matrix, [each])[0], atol=1e-6)
+    for alone, found in zip(labelings, together, strict=True):
+        np.testing.assert_allclose(found, silhouette_samples(matrix, [alone])[0], atol=1e-6)
 
 
 def test_labels_may_be_any_integers() -> None:
@@ -66,7 +62,7 @@ def test_labels_may_be_any_integers() -> None:
 
 
 def test_tight_groups_far_from_each_other_keep_their_precision() -> None:
-    """Groups a millionth as wide as they are apart are told apart inside, where float32 alone would round."""
+    """Groups a millionth as wide as they are apart are kept apart inside, where float32 alone would round."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 50)
     offsets = np.array([[0.0, 0.0], [1e-4, 0.0], [500.0, 500.0], [500.0, 500.0002]])
@@ -122,14 +118,14 @@ def test_what_has_no_silhouette_is_refused(matrix: np.ndarray, labels: np.ndarra
     seed=st.integers(0, 1000),
 )
 def test_the_sample_keeps_its_floors_and_its_weights(sizes: list[int], size: int, floor: int, seed: int) -> None:
-    """No row comes twice, every cluster has its floor, and the weights give back the sizes of the clusters."""
+    """No row comes twice, every cluster has its floor, and the weights add up to the sizes of the clusters."""
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    sample = stratified_sample(labels, size=size, floor=floor, rng=np.random.default_rng(seed))
+    sample = draw_stratified(labels, size=size, floor=floor, rng=np.random.default_rng(seed))
     drawn = labels[sample.indices]
     assert len(np.unique(sample.indices)) == len(sample.indices)
     np.testing.assert_allclose(np.bincount(drawn, weights=sample.weights, minlength=len(sizes)), sizes)
     assert (np.bincount(drawn, minlength=len(sizes)) >= np.minimum(sizes, min(floor, sum(sizes)))).all()
-    assert len(drawn) <= max(size, sum(min(floor, each) for each in sizes))
+    assert len(drawn) <= max(size, sum(min(floor, n_rows) for n_rows in sizes))
 
 
 def test_the_estimate_is_right_within_its_error() -> None:
@@ -137,10 +133,10 @@ def test_the_estimate_is_right_within_its_error() -> None:
     matrix, labels = groups(4000, 4, 6, spread=2.0)
     exact = silhouette_samples(matrix, [labels])[0].mean()
     found = [
-        silhouette_estimate(matrix, labels, size=500, floor=40, rng=np.random.default_rng(seed)) for seed in range(40)
+        estimate_silhouette(matrix, labels, size=500, floor=40, rng=np.random.default_rng(seed)) for seed in range(40)
     ]
-    means = np.array([each.mean for each in found])
-    errors = np.array([each.standard_error for each in found])
+    means = np.array([estimate.mean for estimate in found])
+    errors = np.array([estimate.standard_error for estimate in found])
     assert means.mean() == pytest.approx(exact, abs=0.01)
     assert 0.7 < errors.mean() / means.std() < 1.4
     assert (np.abs(means - exact) < 2 * errors).mean() > 0.8
@@ -149,9 +145,9 @@ def test_the_estimate_is_right_within_its_error() -> None:
 def test_an_estimate_on_all_rows_is_exact() -> None:
     """With a sample as large as the data the mean is exact and its error 0."""
     matrix, labels = groups(200, 3, 3)
-    found = silhouette_estimate(matrix, labels, size=200, rng=np.random.default_rng(0))
+    found = estimate_silhouette(matrix, labels, size=200, rng=np.random.default_rng(0))
     assert found.mean == pytest.approx(float(reference(matrix, labels).mean()), abs=1e-6)
-    assert (found.standard_error, found.n_sampled) == (0, 200)
+    assert (found.standard_error, len(found.indices)) == (0, 200)
 
 
 @settings(max_examples=30, deadline=None)
@@ -159,7 +155,7 @@ def test_an_estimate_on_all_rows_is_exact() -> None:
 def test_the_simplified_silhouette_is_its_definition(seed: int, k: int, block_rows: int) -> None:
     """It compares the own centroid with the nearest other one, in blocks or not."""
     matrix, labels = groups(120, 3, k, seed=seed)
-    centers = np.array([matrix[labels == each].mean(axis=0) for each in range(k)])
+    centers = np.array([matrix[labels == cluster].mean(axis=0) for cluster in range(k)])
     distances = np.linalg.norm(matrix[:, None] - centers, axis=2)
     a = distances[np.arange(120), labels]
     distances[np.arange(120), labels] = np.inf
@@ -169,7 +165,7 @@ def test_the_simplified_silhouette_is_its_definition(seed: int, k: int, block_ro
 
 
 def test_a_tie_between_centroids_scores_zero() -> None:
-    """Centroids that coincide with each other, or with the row as well, give 0 and not NaN."""
+    """Centroids that coincide with each other, or with the row as well, score 0 and not NaN."""
     found = simplified_silhouette(np.array([[1.0], [1.0], [0.0], [0.0]]), np.zeros((2, 1)), np.array([0, 0, 1, 1]))
     assert found.tolist() == [0, 0, 0, 0]
 
@@ -187,14 +183,14 @@ def test_the_simplified_silhouette_refuses_what_it_cannot_compare() -> None:
     st.integers(1, 12),
     st.integers(0, 2**32 - 1),
 )
-def test_segments_add_up_as_one_hot_columns_do(codes: list[int], width: int, seed: int) -> None:
-    """Whatever segments are empty, and wherever a strip of columns begins and ends."""
+def test_runs_add_up_as_one_hot_columns_do(codes: list[int], width: int, seed: int) -> None:
+    """The sums are those of one-hot columns whatever runs are empty, and wherever a strip of columns begins and ends."""
     ascending = np.sort(np.array(codes, dtype=np.intp))
     strip = np.random.default_rng(seed).random((3, len(ascending)))
-    segments = Runs.of(ascending, 8)
+    runs = Runs.of(ascending, 8)
     found = np.zeros((3, 8))
 
     for left in range(0, len(ascending), width):
-        segments.add(strip[:, left : left + width], left, into=found)
+        runs.add(strip[:, left : left + width], left, into=found)
 
     np.testing.assert_allclose(found, strip @ np.eye(8)[ascending])

@@ -1,18 +1,34 @@
 """Structure or none: noise and one group are refused, groups are not."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from segmentation_pipeline.analysis.selection.structure import Structure, gap_statistics, judge_structure
+from segmentation_pipeline.analysis.selection.structure import gap_statistics, judge_structure, measure_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from segmentation_pipeline.analysis.selection.structure import StructureEvidence
+    from segmentation_pipeline.model import StructureVerdict
 
 
-def _judge(matrix: NDArray[np.floating[Any]], seed: int = 0, **others: Any) -> Structure:
-    options: dict[str, Any] = {"ks": (2, 3, 5, 8), "draws": 8, "max_rows": 400} | others
-    standardised = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
-    return judge_structure(standardised, rng=np.random.default_rng(seed), **options)
+OPTIONS: dict[str, Any] = {"ks": (2, 3, 5, 8), "draws": 8, "max_rows": 400}
+
+
+def _standardise(matrix: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    return (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+
+
+def _judge(matrix: NDArray[np.floating[Any]], seed: int = 0) -> StructureVerdict:
+    return judge_structure(_standardise(matrix), rng=np.random.default_rng(seed), **OPTIONS)
+
+
+def _measure(matrix: NDArray[np.floating[Any]], seed: int = 0) -> StructureEvidence:
+    return measure_structure(_standardise(matrix), rng=np.random.default_rng(seed), **OPTIONS)
 
 
 def _groups(k: int, d: int, *, apart: float, n: int = 600, seed: int = 0) -> NDArray[np.float64]:
@@ -33,7 +49,7 @@ def test_uniform_noise_has_no_structure(d: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("d", [2, 5, 20])
 def test_one_gaussian_has_no_structure_however_elongated(d: int, seed: int) -> None:
-    """Cutting one long group across gives a good silhouette, which one Gaussian of that shape gives too."""
+    """Cutting one long group across makes a good silhouette, and so does one Gaussian of that shape."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(800, d))
     assert _judge(points, seed).verdict == "none"
@@ -54,13 +70,14 @@ def test_noise_of_any_width_has_no_structure_as_it_ships(d: int, seed: int) -> N
 @pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 5), (5, 12)])
 def test_groups_with_valleys_are_structure(k: int, d: int) -> None:
     """Groups well apart beat every null and show their valleys on rows that were held out."""
-    found = _judge(_groups(k, d, apart=7.0))
-    assert found.verdict == "structure"
-    assert found.k == k
-    assert found.dip_p_value is not None
-    assert found.dip_p_value <= 0.05
-    assert found.z == min(each.z for each in found.nulls) > 3
-    assert len(found.nulls) == 3
+    verdict, evidence = _judge(_groups(k, d, apart=7.0)), _measure(_groups(k, d, apart=7.0))
+    assert verdict.verdict == "structure"
+    assert verdict.score == evidence.score
+    assert evidence.k == k
+    assert evidence.dip_p_value is not None
+    assert evidence.dip_p_value <= 0.05
+    assert verdict.z == min(null.z for null in evidence.nulls) > 3
+    assert len(evidence.nulls) == 3
 
 
 def test_skewed_data_without_a_valley_is_doubtful() -> None:
@@ -71,16 +88,17 @@ def test_skewed_data_without_a_valley_is_doubtful() -> None:
 
 
 def test_the_verdict_repeats_with_its_seed_and_ignores_scale() -> None:
-    """The same generator gives the same numbers, and units do not matter."""
+    """The same generator leads to the same numbers, and units do not matter."""
     points = _groups(3, 3, apart=6.0)
     assert _judge(points) == _judge(points)
+    assert _measure(points) == _measure(points)
     assert _judge(points * 1000 + 5).verdict == _judge(points).verdict
 
 
 def test_duplicates_do_not_trouble_the_judge() -> None:
     """Few distinct rows are fitted without warnings, with the K that they allow."""
     points = np.repeat([[0.0, 0.0], [0.1, 0.2], [8.0, 8.0], [8.1, 8.3]], 40, axis=0)
-    assert _judge(points).k in (2, 3)
+    assert _measure(points).k in (2, 3)
 
 
 def test_what_cannot_be_split_is_an_error() -> None:

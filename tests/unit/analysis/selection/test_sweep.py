@@ -1,21 +1,26 @@
 """Trying a range of K: the figures are scikit-learn's, the choice is sound, a seed repeats it."""
 
+from __future__ import annotations
+
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn import metrics
 
 from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.selection import candidate_silhouettes
 from segmentation_pipeline.analysis.selection import sweep as sweep_module
-from segmentation_pipeline.analysis.selection.silhouette import silhouette_estimate
+from segmentation_pipeline.analysis.selection.silhouette_estimate import estimate_silhouette
 from segmentation_pipeline.analysis.selection.sweep import NOT_JUDGED, Sweep, run_sweep
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import SweepResult
 from segmentation_pipeline.spec import FitSpec, SweepSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _blobs(n: int = 100, seed: int = 0) -> NDArray[np.float32]:
@@ -32,7 +37,7 @@ def _sweep(matrix: NDArray[np.float32], *, seed: int = 7, fit: dict[str, Any] | 
 @pytest.mark.parametrize("policy", ["default", "silhouette", "davies_bouldin"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_three_groups_are_three(policy: str, seed: int) -> None:
-    """Every policy finds the three groups that are plainly there, and gives its reason."""
+    """Every policy finds the three groups that are plainly there, and states its reason."""
     result = _sweep(_blobs(seed=seed), policy=policy, seed=seed).result
 
     assert result.k == 3
@@ -74,7 +79,7 @@ def test_inertia_falls_with_k() -> None:
     assert inertias == sorted(inertias, reverse=True)
 
 
-def test_the_same_seed_gives_the_same_sweep() -> None:
+def test_the_same_seed_repeats_the_sweep() -> None:
     """The seed repeats every figure and every center, and is recorded."""
     matrix = _blobs()
 
@@ -109,7 +114,7 @@ def test_as_many_clusters_as_customers_are_not_tried() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
-    """With its place: no fit would say so, and no distance to it means anything."""
+    """The error names its place: no fit would report it, and no distance to it means anything."""
     matrix = _blobs()
     matrix[41, 2] = value
 
@@ -144,7 +149,7 @@ def test_a_sweep_survives_json() -> None:
 def test_many_rows_are_fitted_on_a_sample_and_judged_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limits a sample is fitted, the figures are of all rows, and the groups are still found."""
     monkeypatch.setattr(sweep_module, "FIT_ROWS", 90)
-    monkeypatch.setattr(sweep_module, "EXACT_ROWS", 90)
+    monkeypatch.setattr(candidate_silhouettes, "EXACT_ROWS", 90)
     matrix = _blobs()
 
     swept = _sweep(matrix)
@@ -159,7 +164,7 @@ def test_many_rows_are_fitted_on_a_sample_and_judged_on_all(monkeypatch: pytest.
 
 
 def test_what_does_not_choose_k_can_be_left_out() -> None:
-    """Without `judge` the fits are the same, and stability and structure say that nobody looked."""
+    """Without `judge` the fits are the same, and stability and structure say that they were not looked at."""
     matrix = _blobs()
     sweep, fit = SweepSpec(k_max=5), FitSpec()
 
@@ -167,8 +172,8 @@ def test_what_does_not_choose_k_can_be_left_out() -> None:
 
     assert quick.result.k == whole.result.k
     assert all(np.array_equal(quick.fit_of(k).centers, whole.fit_of(k).centers) for k in range(2, 6))
-    assert all(each.stability is not None for each in whole.result.candidates)
-    assert all(each.stability is None for each in quick.result.candidates)
+    assert all(candidate.stability is not None for candidate in whole.result.candidates)
+    assert all(candidate.stability is None for candidate in quick.result.candidates)
     assert whole.result.structure.verdict == "structure"
     assert quick.result.structure == NOT_JUDGED
 
@@ -179,9 +184,9 @@ def test_the_silhouettes_that_are_shown_are_the_candidates_own(
 ) -> None:
     """The sample's values are those of the chosen K's rows, stratified, and its weights add up to each cluster."""
     if n_judged is not None:  # as on large data: the silhouettes are an estimate
-        monkeypatch.setattr(sweep_module, "EXACT_ROWS", n_judged)
-        monkeypatch.setattr(sweep_module, "silhouette_estimate", partial(silhouette_estimate, size=n_judged))
-    monkeypatch.setattr(sweep_module, "SHOWN_ROWS", 200)
+        monkeypatch.setattr(candidate_silhouettes, "EXACT_ROWS", n_judged)
+        monkeypatch.setattr(candidate_silhouettes, "estimate_silhouette", partial(estimate_silhouette, size=n_judged))
+    monkeypatch.setattr(candidate_silhouettes, "SHOWN_ROWS", 200)
     matrix = np.concatenate([_blobs(400), _blobs(20, seed=1)[:20] + 9]).astype(np.float32)
 
     swept = _sweep(matrix, fit={"k": 4})
