@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support.algorithms import numeric_encoding
 from support.documents import DOCS, ROOT, Block, read_all_blocks, read_blocks
 
+from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.quality.gates import GateInputs
 from segmentation_pipeline.model import FittedModel, StructureVerdict
@@ -20,6 +22,36 @@ from segmentation_pipeline.spec import Gate
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+ALGORITHM_TESTS = "tests/unit/analysis/clustering/algorithms"
+# what a run does with an algorithm: read its name, check the memory, fit, save, label other rows
+RUN = """
+import json
+import numpy as np
+from support.algorithms import numeric_encoding
+from segmentation_pipeline.analysis.clustering.algorithms.fit import fit_model
+from segmentation_pipeline.analysis.clustering.algorithms.registry import ALGORITHMS
+from segmentation_pipeline.analysis.clustering.algorithms.resolve import resolve_algorithm
+from segmentation_pipeline.analysis.clustering.labelling import assign
+from segmentation_pipeline.analysis.selection.assigned_silhouette import silhouette_score
+from segmentation_pipeline.model import FittedModel, Memory
+from segmentation_pipeline.spec import FitSpec
+
+spec = FitSpec(algorithm="bisecting")
+resolved = resolve_algorithm(spec.algorithm, n_rows=120, n_columns=2, memory=Memory("this machine", 2**32, 2**31))
+rng = np.random.default_rng(2)
+fitted, scored = ((np.array([[0, 0], [9, 0], [0, 9]])[np.arange(120) % 3] + rng.normal(0, 1, (120, 2))).astype("f4") for _ in "ab")
+fit = fit_model(fitted, algorithm=resolved.algorithm, k=3, n_init=10, seed=1, encoding=numeric_encoding(2))
+model = FittedModel.from_json(json.loads(json.dumps(fit.model.to_json())))
+labels = assign(scored, model).labels
+print(json.dumps({
+    "algorithm": model.algorithm,
+    "needed": resolved.needed_bytes - resolve_algorithm("quantile", n_rows=120, n_columns=2).needed_bytes,
+    "silhouette": silhouette_score(scored, labels, seed=1),
+    "pairs": len(set(zip((np.arange(120) % 3).tolist(), labels.tolist()))),
+    "round": ALGORITHMS[model.algorithm].round_clusters,
+}))
+"""
 
 
 @pytest.mark.parametrize("block", read_all_blocks("python"), ids=str)
@@ -40,10 +72,90 @@ def test_the_example_algorithm_finds_groups_and_labels_from_json() -> None:
     rng = np.random.default_rng(2)
     truth = np.repeat([0, 1, 2], 40)
     matrix = (np.array([[0, 0], [9, 0], [0, 9]])[truth] + rng.normal(0, 1, (120, 2))).astype(np.float32)
-    fitted = _define("bisecting")(matrix, 3, seed=1)
+    request = FitRequest(k=3, n_init=10, seed=1, encoding=numeric_encoding(2))
+    fitted = _define("fit_bisections")(matrix, request)
     labels = assign(matrix, fitted.model).labels
     assert len({(one, other) for one, other in zip(truth.tolist(), labels.tolist(), strict=True)}) == 3
     assert (assign(matrix, FittedModel.from_json(fitted.model.to_json())).labels == labels).all()
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package and of the tests over all algorithms, with the algorithm added as the page says."""
+    copy = tmp_path_factory.mktemp("extended")
+    _extend(copy, "An algorithm")
+    for folder in ("tests/support", ALGORITHM_TESTS):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
+
+
+def _list_files(heading: str) -> list[Block]:
+    """The blocks of a section that stand for files."""
+    text = (DOCS / "extending.md").read_text()
+    first = text[: text.index(f"## {heading}\n")].count("\n") + 1
+    last = first + text[text.index(f"## {heading}\n") + 1 :].partition("\n## ")[0].count("\n") + 1
+    return [
+        block for block in read_blocks(DOCS / "extending.md") if block.file is not None and first < block.line < last
+    ]
+
+
+def _extend(copy: Path, heading: str) -> None:
+    """Copy the package and change it as a section of the page says.
+
+    A diff has hunks between lines of `@@`; what a hunk changes stands in the file once.
+    """
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "segmentation_pipeline", copy / "segmentation_pipeline", ignore=ignored)
+    for block in _list_files(heading):
+        path = copy / str(block.file)
+        if block.language != "diff":
+            assert not path.exists()
+            path.write_text(block.text)
+            continue
+        text = path.read_text()
+        for hunk in block.text.split("@@\n"):
+            lines = hunk.splitlines(keepends=True)
+            before, after = ("".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
+            assert text.count(before) == 1, f"{block.file}: {before!r} is not there once"
+            text = text.replace(before, after)
+        path.write_text(text)
+
+
+def _run_python(copy: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), str(copy / "tests")])}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_algorithm_is_added_in_three_places() -> None:
+    """The page adds its algorithm in three files: its own, the registry and the spec."""
+    assert [str(block.file) for block in _list_files("An algorithm")] == [
+        "segmentation_pipeline/analysis/clustering/algorithms/bisecting.py",
+        "segmentation_pipeline/analysis/clustering/algorithms/registry.py",
+        "segmentation_pipeline/spec/fit.py",
+    ]
+
+
+def test_the_added_algorithm_is_fitted_and_scores(extended: Path) -> None:
+    """Named in a spec, the added algorithm is fitted, saved, and labels the rows of another draw."""
+    ran = json.loads(_run_python(extended, "-c", RUN))
+
+    assert ran.pop("silhouette") > 0.6
+    assert ran == {"algorithm": "bisecting", "needed": 120 * 2 * 4, "pairs": 3, "round": True}
+
+
+@pytest.mark.slow
+def test_the_tests_over_all_algorithms_take_the_added_one(extended: Path) -> None:
+    """With the three changes of the page alone, the added algorithm passes what every algorithm passes."""
+    ran = _run_python(
+        extended, "-m", "pytest", "-q", "-p", "no:cacheprovider", ALGORITHM_TESTS, "-k", "bisecting or the_spec_and_the"
+    )
+    assert " passed" in ran
+    assert "failed" not in ran
 
 
 @pytest.mark.parametrize(("sizes", "passed"), [({1: 50, 2: 50}, True), ({1: 95, 2: 5}, False)])
@@ -58,27 +170,9 @@ def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bo
     assert ("log1p" in result.message) is not passed
 
 
-def _change(text: str, lines: str) -> str:
-    """Replace the lines that are marked with "-" by the ones that follow with "+"."""
-    old: list[str] = []
-    new: list[str] = []
-    for line in [*lines.splitlines(), "-"]:
-        if line.startswith("-") and new:
-            assert text.count("\n".join(old) + "\n") == 1, f"not there once: {old}"
-            text = text.replace("\n".join(old) + "\n", "\n".join(new) + "\n")
-            old, new = [], []
-        (old if line.startswith("-") else new).append(line[1:])
-    return text
-
-
 def test_the_example_kind_is_validated_encoded_and_profiled(tmp_path: Path) -> None:
     """A copy of the package that is changed as the page says, and nowhere else, takes a column of the new kind."""
-    shutil.copytree(
-        ROOT / "segmentation_pipeline", tmp_path / "segmentation_pipeline", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for block in [block for block in read_blocks(DOCS / "extending.md") if block.file is not None]:
-        file = tmp_path / str(block.file)
-        file.write_text(_change(file.read_text(), block.text) if block.language == "text" else block.text)
+    _extend(tmp_path, "A column kind")
     program = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "text_length.py"],
         capture_output=True,

@@ -12,7 +12,7 @@ DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
 # what a block may be; `text` is for what is not run
-LANGUAGES = {"console", "python", "sql", "text", "yaml"}
+LANGUAGES = {"console", "diff", "python", "sql", "text", "yaml"}
 _FILE = re.compile(r"<!-- file: (\S+) -->")
 
 
