@@ -26,7 +26,7 @@ RNG = np.random.default_rng(1)
 SPEND = RNG.lognormal(3, 1.2, N)
 
 
-def _plans(columns: dict[str, Any], **known: Any) -> dict[str, ColumnPlan]:
+def _plan(columns: dict[str, Any], **known: Any) -> dict[str, ColumnPlan]:
     frame = pd.DataFrame({"customer_id": range(N), "spend": SPEND} | columns)
     return {plan.column: plan for plan in plan_columns(frame, key="customer_id", as_of=AS_OF, **known)}
 
@@ -51,8 +51,8 @@ def _cycle(values: Sequence[Any]) -> list[Any]:
     ],
 )  # fmt: skip
 def test_a_usable_column_becomes_a_feature(column: str, values: Any, feature: FeatureSpec, why: str) -> None:
-    """Each kind of column becomes the feature that suits it, with the reason; and the chain takes it."""
-    plan = _plans({column: values})[column]
+    """Each kind of column becomes the feature that suits it, with the reason; it can be validated and encoded."""
+    plan = _plan({column: values})[column]
 
     assert plan.feature == feature
     assert why in plan.why
@@ -87,7 +87,7 @@ def test_a_usable_column_becomes_a_feature(column: str, values: Any, feature: Fe
 )  # fmt: skip
 def test_a_column_that_says_nothing_is_left_out(column: str, values: Any, known: dict[str, Any], why: str) -> None:
     """Ids, unique text, constants, nulls and the like are left out with the reason."""
-    plan = _plans({column: list(values)}, **known)[column]
+    plan = _plan({column: list(values)}, **known)[column]
 
     assert (plan.role, plan.feature) == ("left out", None)
     assert why in plan.why
@@ -97,20 +97,20 @@ def test_a_column_that_says_nothing_is_left_out(column: str, values: Any, known:
     "column", ["Churn", "converted", "is_cancelled", "ConversionValue", "churned_at", "has_responded"]
 )
 def test_what_the_business_wants_is_an_outcome(column: str) -> None:
-    """A column that is called like an outcome is never clustered on."""
-    assert _plans({column: _cycle(["Yes", "No"])})[column].role == "outcome"
+    """A column with the name of an outcome is never clustered on."""
+    assert _plan({column: _cycle(["Yes", "No"])})[column].role == "outcome"
 
 
 def test_the_server_s_estimate_counts_where_the_rows_are_a_sample() -> None:
     """A column with more values in the whole table than in the sample is judged by the whole table."""
     columns = {"city": _cycle([f"c{i}" for i in range(40)])}
 
-    assert _plans(columns)["city"].role == "feature"
-    assert _plans(columns, n_distinct={"city": 4000})["city"].why.startswith("4,000 different texts")
+    assert _plan(columns)["city"].role == "feature"
+    assert _plan(columns, n_distinct={"city": 4000})["city"].why.startswith("4,000 different texts")
 
 
 def test_a_table_without_a_feature_is_refused_with_every_reason() -> None:
-    """Where nothing is left the message says why, column by column."""
+    """Where no column is left, the message has the reason for each of them."""
     frame = pd.DataFrame({"id": range(N), "country": "DE", "email": [f"a{i}@b.c" for i in range(N)]})
     with pytest.raises(UnusableDataError, match="country: constant; email: says who a customer is, not how"):
         plan_columns(frame, key="id", as_of=AS_OF)

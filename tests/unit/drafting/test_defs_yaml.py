@@ -24,8 +24,8 @@ def _read(draft: Draft) -> SegmentationSpec:
     return SegmentationSpec(**said["attributes"])
 
 
-def test_a_draft_without_a_look_at_the_table_leaves_the_features_to_auto() -> None:
-    """Nothing is known of the columns, so nothing is said of them, and the spec accepts it."""
+def test_a_draft_without_columns_leaves_the_features_to_auto() -> None:
+    """Where the columns are unknown, the features are `auto`, and the spec accepts it."""
     spec = _read(DRAFT)
 
     assert (spec.features, spec.outcomes, spec.source.table, spec.source.key) == ("auto", [], "public.customers", "id")
@@ -95,13 +95,13 @@ def test_any_column_name_comes_back_as_it_is(name: str) -> None:
     )
     spec = _read(replace(DRAFT, key=f"{name}4", target_key=f"{name}4", columns=columns))
 
-    assert [each.column for each in spec.features] == [name]
+    assert [feature.column for feature in spec.features] == [name]
     assert (spec.outcomes, spec.source.key) == ([f"{name}3"], f"{name}4")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
 def test_any_text_survives(name: str) -> None:
-    """Whatever PostgreSQL may call a column, the YAML gives it back."""
+    """Any name that PostgreSQL allows for a column comes back from the YAML."""
     columns = (ColumnPlan(name, "feature", name, FeatureSpec(column=name, kind="boolean")),)
 
     assert _read(replace(DRAFT, key="customer", columns=columns)).features[0].column == name

@@ -14,8 +14,8 @@ from segmentation_pipeline.errors import SpecError
 from segmentation_pipeline.spec import FeatureSpec
 
 
-def _inferred(values: Any) -> FeatureSpec | str:
-    """The feature a single column becomes, or the reason why it becomes none."""
+def _infer(values: Any) -> FeatureSpec | str:
+    """Return the feature that a single column becomes, or the reason why it becomes none."""
     frame = pd.DataFrame({"id": range(len(values)), "other": range(len(values)), "x": values})
     inferred = infer_features(frame, key="id")
     found = [feature for feature in inferred.features if feature.column == "x"]
@@ -44,7 +44,7 @@ def _inferred(values: Any) -> FeatureSpec | str:
 )
 def test_a_column_becomes_the_feature_its_values_suggest(values: Any, expected: dict[str, Any]) -> None:
     """Numbers, skewed numbers, booleans and texts become features of their kind, nulls included."""
-    assert _inferred(values) == FeatureSpec(column="x", **expected)
+    assert _infer(values) == FeatureSpec(column="x", **expected)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_column_becomes_the_feature_its_values_suggest(values: Any, expected: 
         ([f"text {number}" for number in range(MAX_CATEGORIES + 1)], "51 different texts, more than 50"),
     ],
 )
-def test_a_column_nobody_can_cluster_on_is_left_out_with_the_reason(values: Any, reason: str) -> None:
-    """Nulls, constants, dates and texts with too many values are left out, and it is said why."""
-    left_out = _inferred(values)
+def test_a_column_that_cannot_be_a_feature_is_left_out_with_the_reason(values: Any, reason: str) -> None:
+    """Nulls, constants, dates and texts with too many values are left out, with the reason."""
+    left_out = _infer(values)
 
     assert isinstance(left_out, str)
     assert reason in left_out
@@ -74,14 +74,14 @@ def test_a_column_nobody_can_cluster_on_is_left_out_with_the_reason(values: Any,
 
 def test_fifty_texts_are_categories() -> None:
     """A text column with exactly as many values as allowed is still a categorical feature."""
-    feature = _inferred([f"text {number}" for number in range(MAX_CATEGORIES)])
+    feature = _infer([f"text {number}" for number in range(MAX_CATEGORIES)])
 
     assert isinstance(feature, FeatureSpec)
     assert feature.kind == "categorical"
 
 
-def test_the_key_outcomes_and_excluded_columns_are_no_features() -> None:
-    """The key is passed over in silence; what the spec names is left out with that reason."""
+def test_the_key_outcomes_and_excluded_columns_are_not_features() -> None:
+    """The key is not reported; what the spec names is left out with that reason."""
     frame = pd.DataFrame({"id": [1, 2], "spend": [1.0, 2.0], "converted": [True, False], "email": ["a", "b"]})
 
     inferred = infer_features(frame, key="id", ignore=["converted", "email"])
@@ -98,7 +98,7 @@ def test_features_come_in_the_order_of_the_columns() -> None:
 
 
 def test_no_usable_column_is_refused_with_every_reason() -> None:
-    """A table without a usable column is refused, and each column's reason is told."""
+    """A table without a usable column is refused, with each column's reason."""
     frame = pd.DataFrame({"id": [1, 2], "country": ["UK", "UK"], "spend": [None, None], "email": ["a", "b"]})
 
     with pytest.raises(SpecError) as refused:
@@ -111,7 +111,7 @@ def test_no_usable_column_is_refused_with_every_reason() -> None:
 
 
 def test_a_table_of_keys_alone_is_refused() -> None:
-    """A table that has only its key says so."""
+    """A table that has only its key is refused with these words."""
     with pytest.raises(SpecError, match="there is only the key"):
         infer_features(pd.DataFrame({"id": [1, 2]}), key="id")
 
@@ -140,7 +140,7 @@ def test_the_features_found_reject_no_row_for_what_they_were_inferred_from() -> 
 AS_OF = datetime(2024, 4, 1, tzinfo=UTC)
 
 
-def _dated(values: Any) -> FeatureSpec | str:
+def _infer_dated(values: Any) -> FeatureSpec | str:
     frame = pd.DataFrame({"id": range(len(values)), "other": range(len(values)), "x": values})
     inferred = infer_features(frame, key="id", as_of=AS_OF)
     found = [feature for feature in inferred.features if feature.column == "x"]
@@ -157,14 +157,14 @@ def _dated(values: Any) -> FeatureSpec | str:
     ],
 )
 def test_dates_become_days_before_as_of(values: Any, expected: dict[str, Any]) -> None:
-    """With an as_of, dates are features like numbers; a null, mostly a date that has not come yet, is marked."""
-    assert _dated(values) == FeatureSpec(column="x", kind="date", **expected)
+    """With an as_of, dates are features like numbers; a null, mostly a date that has not come yet, has an indicator."""
+    assert _infer_dated(values) == FeatureSpec(column="x", kind="date", **expected)
 
 
 def test_dates_after_as_of_are_left_out() -> None:
-    """A column that knows what was not known then is left out, with how many dates say so."""
-    assert _dated([date(2024, 1, 1), date(2024, 4, 2)]) == "1 of 2 dates are after as_of, 2024-04-01"
-    assert _dated([date(2024, 1, 1), date(2024, 1, 1)]) == "constant"
+    """A column with dates after as_of is left out, with the number of such dates."""
+    assert _infer_dated([date(2024, 1, 1), date(2024, 4, 2)]) == "1 of 2 dates are after as_of, 2024-04-01"
+    assert _infer_dated([date(2024, 1, 1), date(2024, 1, 1)]) == "constant"
 
 
 @pytest.mark.parametrize(
@@ -176,19 +176,19 @@ def test_dates_after_as_of_are_left_out() -> None:
     ],
 )
 def test_a_hundred_numbers_are_winsorized(values: Any, transform: str) -> None:
-    """Where a percentile means something, the extremes of every number are pulled in."""
-    assert _inferred(values) == FeatureSpec(column="x", kind="numeric", transform=transform, outliers="winsorize")
-    few = _inferred(values[:99])
+    """With enough values for a percentile, the extremes of every number are pulled in."""
+    assert _infer(values) == FeatureSpec(column="x", kind="numeric", transform=transform, outliers="winsorize")
+    few = _infer(values[:99])
     assert isinstance(few, FeatureSpec)
     assert few.outliers == "none"
 
 
 def test_a_number_that_is_nearly_always_the_same_is_left_out() -> None:
-    """Where 98 % are the same, winsorizing leaves a constant: the column says nothing, and that is said."""
-    assert _inferred(np.append(np.zeros(995), np.arange(5.0) + 1)) == "nearly constant: 99.5% of the values are 0"
+    """Where 98 % are the same, winsorizing leaves a constant, so the column is left out."""
+    assert _infer(np.append(np.zeros(995), np.arange(5.0) + 1)) == "nearly constant: 99.5% of the values are 0"
 
 
-def test_customers_far_out_own_no_cluster() -> None:
+def test_customers_far_out_do_not_have_a_cluster_of_their_own() -> None:
     """Money with returns and two extreme customers: no cluster of K-Means is below 1 % of the customers."""
     from segmentation_pipeline.analysis.clustering.algorithms.kmeans import fit_kmeans
     from segmentation_pipeline.analysis.clustering.labelling import assign

@@ -26,7 +26,7 @@ OWN_PLACES = ("analysis/features/kinds/", "spec/features.py")
 OTHER_MEANINGS = ("storage/warehouse/postgres/types.py", "analysis/features/dates.py")
 
 
-def forgotten(literal: Collection[str], options: Collection[str], records: Collection[str]) -> list[str]:
+def find_forgotten(literal: Collection[str], options: Collection[str], records: Collection[str]) -> list[str]:
     """Name the places in which a kind is missing."""
     places = {
         "ColumnKind in spec/features.py": literal,
@@ -37,7 +37,7 @@ def forgotten(literal: Collection[str], options: Collection[str], records: Colle
     return [f"{name} is missing in {place}" for name in every for place, there in places.items() if name not in there]
 
 
-def named_kinds(source: str) -> set[str]:
+def find_named_kinds(source: str) -> set[str]:
     """Name the kinds that stand as literals in a module, beside its docstrings."""
     tree = ast.parse(source)
     texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -48,22 +48,24 @@ def named_kinds(source: str) -> set[str]:
 def test_every_kind_is_complete() -> None:
     """The literal of the spec, its options and the records name the same kinds, each once."""
     records = [kind.name for kind in KINDS]
-    assert forgotten(NAMES, KIND_OPTIONS, records) == []
+    assert find_forgotten(NAMES, KIND_OPTIONS, records) == []
     assert len(records) == len(set(records))
 
 
 def test_the_place_that_was_forgotten_is_named() -> None:
     """A kind that has a name and no record, or a record and no options, is reported with the place."""
-    assert forgotten({"a", "b"}, {"a", "b"}, {"a"}) == ["b is missing in KINDS in analysis/features/kinds/__init__.py"]
-    assert forgotten({"a", "b"}, {"a"}, {"a", "b"}) == ["b is missing in KIND_OPTIONS in spec/features.py"]
-    assert forgotten({"a"}, {"a", "b"}, {"a", "b"}) == ["b is missing in ColumnKind in spec/features.py"]
+    assert find_forgotten({"a", "b"}, {"a", "b"}, {"a"}) == [
+        "b is missing in KINDS in analysis/features/kinds/__init__.py"
+    ]
+    assert find_forgotten({"a", "b"}, {"a"}, {"a", "b"}) == ["b is missing in KIND_OPTIONS in spec/features.py"]
+    assert find_forgotten({"a"}, {"a", "b"}, {"a", "b"}) == ["b is missing in ColumnKind in spec/features.py"]
 
 
 def test_the_name_of_a_kind_stands_in_its_own_places_alone() -> None:
     """No module compares the name of a kind, or has a table by it: the record and the options say what is true of it."""
     modules = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rglob("*.py")}
     named = {
-        module: named_kinds(source)
+        module: find_named_kinds(source)
         for module, source in modules.items()
         if not module.startswith((*OWN_PLACES, *OTHER_MEANINGS))
     }
@@ -73,8 +75,8 @@ def test_the_name_of_a_kind_stands_in_its_own_places_alone() -> None:
 def test_a_name_is_seen_wherever_it_stands() -> None:
     """Comparisons, sets, tables and arguments are seen, docstrings are not."""
     source = '"""date"""\nif kind == "numeric" or kind in {"boolean"}:\n    f(kind="date", table={"categorical": 1})'
-    assert named_kinds(source) == NAMES
-    assert named_kinds('"""date"""\nx = "days"') == set()
+    assert find_named_kinds(source) == NAMES
+    assert find_named_kinds('"""date"""\nx = "days"') == set()
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
