@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from operator import add
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,10 @@ import pyarrow as pa
 from segmentation_pipeline.analysis.features.inference import InferredFeatures, infer_features
 from segmentation_pipeline.analysis.features.validation import find_repeated_keys, require_columns, validate
 from segmentation_pipeline.engines.base import Mapped
+from segmentation_pipeline.errors import UnusableDataError
+from segmentation_pipeline.storage.artifacts.datasets import ValidatedRows
 from segmentation_pipeline.storage.artifacts.rows import with_types
+from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.engines.base import Blocks, Engine, Sink
     from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec
+    from segmentation_pipeline.storage.artifacts.artifact import Artifact
     from segmentation_pipeline.storage.artifacts.rows import ParquetRows
 
 # beside the columns of the source in the dataset of rejected rows
@@ -52,6 +57,52 @@ def usable_schema(schema: pa.Schema, features: Sequence[FeatureSpec]) -> pa.Sche
 def rejected_schema(schema: pa.Schema) -> pa.Schema:
     """Return the columns of the rejected rows: those of the source, and the reasons."""
     return schema.append(pa.field(REASONS, pa.list_(pa.string())))
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRows:
+    """How many rows can be used and how many cannot, how many each reason rejects, and the usable rows' columns."""
+
+    n_usable: int
+    n_rejected: int
+    reasons: Counter[str]
+    schema: pa.Schema
+    data_version: str
+
+    def require_usable(self, name: str) -> None:
+        """Refuse where no row can be used; `name` is the segmentation's.
+
+        Raises:
+            UnusableDataError: all rows were rejected; the message counts the reasons.
+        """
+        if self.n_usable:
+            return
+        counts = ", ".join(f"{reason} ({count:,})" for reason, count in self.reasons.most_common())
+        message = f"all {self.n_rejected:,} rows were rejected: {counts}. Look at segmentation.{name}_rejected."
+        raise UnusableDataError(message)
+
+
+def split_rows(
+    engine: Engine,
+    blocks: Blocks[pd.DataFrame],
+    rows: ParquetRows,
+    *,
+    features: Sequence[FeatureSpec],
+    key: str,
+    as_of: datetime,
+    into: Artifact,
+) -> SplitRows:
+    """Write the usable and the rejected rows of `blocks`, which are those of `rows`, into the two tables of `into`."""
+    schema = usable_schema(rows.schema, features)
+    version = RowsVersion(schema)
+    with (
+        ValidatedRows.writing_rows(into, schema, version) as usable,
+        ValidatedRows.writing_rejected(into, rejected_schema(rows.schema)) as rejected,
+    ):
+        reasons = validate_rows(
+            engine, blocks, keys=rows[key], features=features, as_of=as_of, usable=usable, rejected=rejected
+        )
+    return SplitRows(usable.n_rows, rejected.n_rows, reasons, schema, version.hexdigest)
 
 
 def validate_rows(

@@ -59,7 +59,7 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             )
         release_memory()  # the blocks that the threads worked on
         # while nothing else is held: all of the matrix is mapped for it
-        scatter = _scatter(inputs, recorded)
+        scatter = _draw_customers(inputs, recorded)
         identity = recorded.identity
         with segmentation.writing(context, ALIGNED_SEGMENTS, made_from=[inputs.valid, inputs.fitted]) as artifact:
             columns = AlignedSegments.schema(key, inputs.fitted.labels.schema.field(key).type)
@@ -87,17 +87,8 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         return segmentation.result(
             artifact,
             metadata={
-                "snapshot": recorded.snapshot_id,
-                "status": recorded.status,
-                **_parent(segmentation, recorded.parent),
-                "segments": dg.MetadataValue.md(list_segments(recorded)),
-                **pictures,
+                **_describe(segmentation, recorded, pictures),
                 "customers": embed_picture(scatter, "customers on two principal axes, by segment"),
-                "moved": identity.n_changed,
-                "who_moved": dg.MetadataValue.md(tabulate_transitions(identity.transitions)),
-                "unassigned": int((identity.segments == UNASSIGNED).sum()),
-                "evidence": identity.alignment.evidence,
-                "drift": dg.MetadataValue.md(tabulate_drift(identity.drift)),
                 **describe_segment_columns(segmentation, columns),
             },
             check_results=[
@@ -109,7 +100,25 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
     return step
 
 
-def _parent(
+def _describe(
+    segmentation: SegmentationContext, recorded: RecordedSnapshot, pictures: dict[str, Any]
+) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    identity = recorded.identity
+    return {
+        "snapshot": recorded.snapshot_id,
+        "status": recorded.status,
+        **_describe_parent(segmentation, recorded.parent),
+        "segments": dg.MetadataValue.md(list_segments(recorded)),
+        **pictures,
+        "moved": identity.n_changed,
+        "who_moved": dg.MetadataValue.md(tabulate_transitions(identity.transitions)),
+        "unassigned": int((identity.segments == UNASSIGNED).sum()),
+        "evidence": identity.alignment.evidence,
+        "drift": dg.MetadataValue.md(tabulate_drift(identity.drift)),
+    }
+
+
+def _describe_parent(
     segmentation: SegmentationContext, parent: Snapshot | None
 ) -> dict[str, Any]:  # whatever Dagster takes as metadata
     """Name the parent, with the page of its period and the run that made it."""
@@ -123,7 +132,7 @@ def _parent(
     }
 
 
-def _scatter(inputs: AlignmentInputs, recorded: RecordedSnapshot) -> bytes:
+def _draw_customers(inputs: AlignmentInputs, recorded: RecordedSnapshot) -> bytes:
     projection = project(inputs.encoded.matrix, max_points=MAX_POINTS, seed=inputs.summary.seed)
     return draw_scatter(
         projection.points, recorded.identity.segments[projection.rows], projection.explained, names=recorded.names

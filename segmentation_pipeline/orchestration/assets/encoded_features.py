@@ -39,18 +39,16 @@ def encoded_features(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             context.log.warning(f"a feature has scale: none; {column} alone makes {share:.0%} of the distances")
         if counts.unknown:
             context.log.warning(f"values that no category knows: {dict(counts.unknown)}")
-        return segmentation.result(
-            artifact,
-            metadata={
-                **_metadata(encoding, counts, planned),
-                **describe_encoded_columns(segmentation, encoding, str(key_type)),
-            },
-        )
+        shown = {
+            **_describe(encoding, counts, planned),
+            **describe_encoded_columns(segmentation, encoding, str(key_type)),
+        }
+        return segmentation.result(artifact, metadata=shown)
 
     return step
 
 
-def _metadata(encoding: Encoding, counts: EncodedCounts, planned: Resolved) -> dict[str, Any]:
+def _describe(encoding: Encoding, counts: EncodedCounts, planned: Resolved) -> dict[str, Any]:
     infrequent = {feature.column: len(feature.infrequent) for feature in encoding.features if feature.infrequent}
     transforms = {feature.column: feature.transform for feature in encoding.features if feature.transform != "none"}
     metadata: dict[str, Any] = {

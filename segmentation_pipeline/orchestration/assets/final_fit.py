@@ -7,7 +7,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.clustering.labelling import block_rows
 from segmentation_pipeline.engines.local.blocks import MatrixBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
-from segmentation_pipeline.model import FittedModel
+from segmentation_pipeline.model import FitSummary, FittedModel
 from segmentation_pipeline.orchestration.metadata.columns import describe_label_columns
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -17,6 +17,8 @@ from segmentation_pipeline.runtime.memory import measure_memory
 from segmentation_pipeline.steps.fit import describe_k, fit_chosen, label_matrix, summarize_fit
 from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.datasets import EncodedFeatures, FinalFit, KSweep
+
+PICTURE = "distances of the customers to the centers of the {k} clusters of this fit"
 
 
 def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
@@ -46,26 +48,26 @@ def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 fit, resolved, sweep=sweep, matrix=matrix, labels=labels, n_init=spec.fit.n_init, notes=notes
             )
             FinalFit.write(artifact, model=model, summary=summary, n_rows=len(matrix), made_from=encoded)
-        return segmentation.result(
-            artifact,
-            metadata={
-                "algorithm": resolved.algorithm,
-                "algorithm_reason": resolved.reason,
-                "k": fit.k,
-                "inertia": fit.inertia,
-                "seed": sweep.seed,
-                "iterations": fit.n_iter,
-                "converged": fit.converged,
-                "won_by": fit.won_by,
-                "fitted_rows": fit.n_fitted,
-                "unassigned": summary.n_unassigned,
-                **({"notes": "; ".join(notes)} if notes else {}),
-                "distances": embed_picture(
-                    draw_distances(FinalFit.read_label_column(artifact, "distance"), labels),
-                    f"distances of the customers to the centers of the {fit.k} clusters of this fit",
-                ),
-                **describe_label_columns(segmentation, schema, encoded.encoding),
-            },
-        )
+        distances = FinalFit.read_label_column(artifact, "distance")
+        shown = _describe(summary, embed_picture(draw_distances(distances, labels), PICTURE.format(k=fit.k)))
+        columns = describe_label_columns(segmentation, schema, encoded.encoding)
+        return segmentation.result(artifact, metadata={**shown, **columns})
 
     return step
+
+
+def _describe(summary: FitSummary, distances: dg.MetadataValue[Any]) -> dict[str, Any]:  # whatever Dagster takes
+    return {
+        "algorithm": summary.algorithm,
+        "algorithm_reason": summary.reason,
+        "k": summary.k,
+        "inertia": summary.inertia,
+        "seed": summary.seed,
+        "iterations": summary.n_iter,
+        "converged": summary.converged,
+        "won_by": summary.won_by,
+        "fitted_rows": summary.n_fitted,
+        "unassigned": summary.n_unassigned,
+        **({"notes": "; ".join(summary.notes)} if summary.notes else {}),
+        "distances": distances,
+    }

@@ -12,7 +12,7 @@ from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import K_SWEEP
 from segmentation_pipeline.reporting.figures import draw_silhouettes, draw_sweep
-from segmentation_pipeline.steps.sweep import sweep_matrix
+from segmentation_pipeline.steps.sweep import DiagnosedSweep, sweep_matrix
 from segmentation_pipeline.storage.artifacts.datasets import EncodedFeatures, KSweep
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
@@ -47,35 +47,36 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 findings=done.findings,
                 made_from=encoded,
             )
-        return segmentation.result(
-            artifact,
-            metadata={
-                "k": sweep.result.k,
-                "reason": sweep.result.reason,
-                "structure": sweep.result.structure.reason,
-                "seed": seed,
-                "silhouette": sweep.result.chosen.silhouette,
-                "diagnosis": dg.MetadataValue.md(_findings_table(done.findings)),
-                "candidates": dg.MetadataValue.md(_candidates_table(sweep.result.candidates)),
-                "inertia_and_silhouette": embed_picture(draw_sweep(sweep.result), "inertia and silhouette for each K"),
-                "silhouettes": embed_picture(
-                    draw_silhouettes(sweep.silhouettes, sweep.result),
-                    f"silhouettes of the customers in the {sweep.result.k} clusters of this fit",
-                ),
-            },
-        )
+        return segmentation.result(artifact, metadata=_describe(done))
 
     return step
 
 
-def _findings_table(findings: tuple[Finding, ...]) -> str:
+def _describe(done: DiagnosedSweep) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    result, sample = done.sweep.result, done.sweep.silhouettes
+    return {
+        "k": result.k,
+        "reason": result.reason,
+        "structure": result.structure.reason,
+        "seed": result.seed,
+        "silhouette": result.chosen.silhouette,
+        "diagnosis": dg.MetadataValue.md(_tabulate_findings(done.findings)),
+        "candidates": dg.MetadataValue.md(_tabulate_candidates(result.candidates)),
+        "inertia_and_silhouette": embed_picture(draw_sweep(result), "inertia and silhouette for each K"),
+        "silhouettes": embed_picture(
+            draw_silhouettes(sample, result), f"silhouettes of the customers in the {result.k} clusters of this fit"
+        ),
+    }
+
+
+def _tabulate_findings(findings: tuple[Finding, ...]) -> str:
     if not findings:
         return "nothing noteworthy"
     rows = [f"| {finding.severity} | {finding.seen} | {finding.means} | {finding.action} |" for finding in findings]
     return "| | what was seen | what it means | what to do |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def _candidates_table(candidates: tuple[SweepCandidate, ...]) -> str:
+def _tabulate_candidates(candidates: tuple[SweepCandidate, ...]) -> str:
     head = (
         "| K | inertia | silhouette | simplified | Davies-Bouldin | smallest | stability | dip p |\n"
         "|---|---|---|---|---|---|---|---|\n"

@@ -7,7 +7,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.errors import NotAcceptedError
 from segmentation_pipeline.lifecycle.decide import describe_waiting, find_undecided
-from segmentation_pipeline.lifecycle.publish import publish
+from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.lifecycle.retention import retain
 from segmentation_pipeline.orchestration.checks.parentage import define_parentage_check, report_parentage
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
@@ -32,7 +32,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
     )
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any] | dg.AssetCheckResult:
         schema.migrate(spec.publish.url_env)
-        aligned = _aligned(context, segmentation)
+        aligned = _find_aligned(context, segmentation)
         snapshot_id = aligned.snapshot_id
         if aligned.run_id == context.run.run_id and _waits(context, segmentation, snapshot_id):
             return report_parentage(segmentation)
@@ -42,17 +42,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
             receipt = publish(connection, spec.publish, spec.name, snapshot_id, batches)
         with segmentation.writing(context, PUBLISHED_SEGMENTS, made_from=[aligned]) as artifact:
             PublishedSegments.write(artifact, receipt=receipt.to_json(), made_from=aligned)
-        if receipt.already_published:
-            context.log.info(f"snapshot {snapshot_id} is published already: 0 rows changed")
-        elif not receipt.became_current:
-            context.log.warning(
-                f"{context.partition_key} is older than what the target shows: history written, target not"
-            )
-        if receipt.not_in_target > 0:
-            context.log.warning(
-                f"{receipt.not_in_target:,} customers are not in {spec.publish.table}, for example "
-                f"{', '.join(receipt.examples_not_in_target)}"
-            )
+        _log(context, receipt, spec.publish.table)
         if receipt.became_current:
             for line in retain(spec, segmentation.store).lines:
                 context.log.info(f"retention: {line}")
@@ -64,8 +54,19 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
     return step
 
 
-def _aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> AlignedSegments:
-    """What to publish: the snapshot that the run names, or the latest of the partition."""
+def _log(context: dg.AssetExecutionContext, receipt: PublicationReceipt, table: str) -> None:
+    """Log what a person who reads the run should know of the publication."""
+    if receipt.already_published:
+        context.log.info(f"snapshot {receipt.snapshot_id} is published already: 0 rows changed")
+    elif not receipt.became_current:
+        context.log.warning(f"{context.partition_key} is older than what the target shows: history written, target not")
+    if receipt.not_in_target > 0:
+        examples = ", ".join(receipt.examples_not_in_target)
+        context.log.warning(f"{receipt.not_in_target:,} customers are not in {table}, for example {examples}")
+
+
+def _find_aligned(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> AlignedSegments:
+    """Open what is to be published: the snapshot that the run names, or the latest of the partition."""
     named = context.run.tags.get(SNAPSHOT_TAG)
     if named is None:
         return segmentation.latest(context, AlignedSegments)

@@ -34,20 +34,13 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
             # a target that cannot take the segments is reported now, not after the fit
             with transaction(spec.publish.url_env) as connection:
                 target.check_target(connection, spec.publish, key_type=extracted.key_type)
+            as_of, version = period.as_of.isoformat(), extracted.data_version
             RawExtract.write(
-                artifact,
-                n_rows=extracted.n_rows,
-                data_version=extracted.data_version,
-                key_type=extracted.key_type,
-                as_of=period.as_of.isoformat(),
+                artifact, n_rows=extracted.n_rows, data_version=version, key_type=extracted.key_type, as_of=as_of
             )
+        shown = {"as_of": as_of} | ({"newest_row": newest.isoformat()} if newest else {})
         return segmentation.result(
-            artifact,
-            metadata={
-                "as_of": period.as_of.isoformat(),
-                **({"newest_row": newest.isoformat()} if newest else {}),
-                **describe_raw_columns(segmentation, extracted.column_types),
-            },
+            artifact, metadata={**shown, **describe_raw_columns(segmentation, extracted.column_types)}
         )
 
     return step

@@ -80,7 +80,9 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
                 "reasons": dg.MetadataValue.json(scored.reason_counts),
                 "unknown_categories": dg.MetadataValue.json(scored.unknown),
                 "missing_values": dg.MetadataValue.json(scored.missing),
-                "far_by_segment": dg.MetadataValue.json({str(each): part for each, part in drift.by_segment.items()}),
+                "far_by_segment": dg.MetadataValue.json(
+                    {str(segment): part for segment, part in drift.by_segment.items()}
+                ),
                 "dagster/row_count": receipt.scored,
                 **describe_target_columns(segmentation, PUBLISHED_SEGMENTS, extracted.key_type),
             },

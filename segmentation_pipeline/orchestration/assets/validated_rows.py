@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.analysis.features.inference import InferredFeatures
 from segmentation_pipeline.engines.local.blocks import RowBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
-from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.orchestration.metadata.columns import describe_valid_columns
 from segmentation_pipeline.orchestration.runs.preload import begin_loading, finish_loading
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -16,7 +16,6 @@ from segmentation_pipeline.steps import validate
 from segmentation_pipeline.steps.preflight import require_memory
 from segmentation_pipeline.storage.artifacts.datasets import RawExtract, ValidatedRows
 from segmentation_pipeline.storage.artifacts.rows import ParquetRows
-from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
 from segmentation_pipeline.storage.registry.tables import ensure_tables
@@ -35,60 +34,43 @@ def validated_rows(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         # not while the rows are extracted, which it would slow down, nor while `auto` loads from the same packages
         begin_loading(context, segmentation)
         # every feature makes at least one column: what cannot fit is reported before the rows are worked on
-        require_memory(
-            spec,
-            n_rows=len(rows),
-            n_columns=len(inferred.features),
-            key=rows.schema.field(key).type,
-            room=measure_memory(),
-        )
-        schema = validate.usable_schema(rows.schema, inferred.features)
-        version = RowsVersion(schema)
+        key_type, width, room = rows.schema.field(key).type, len(inferred.features), measure_memory()
+        require_memory(spec, n_rows=len(rows), n_columns=width, key=key_type, room=room)
         with segmentation.writing(context, VALIDATED_ROWS, made_from=[raw]) as artifact:
-            with (
-                ValidatedRows.writing_rows(artifact, schema, version) as usable,
-                ValidatedRows.writing_rejected(artifact, validate.rejected_schema(rows.schema)) as rejected,
-            ):
-                # pandera keeps settings of a validation where other threads would meet them
-                reasons = validate.validate_rows(
-                    LocalEngine(in_threads=False),
-                    RowBlocks(rows),
-                    keys=rows[key],
-                    features=inferred.features,
-                    as_of=as_of,
-                    usable=usable,
-                    rejected=rejected,
-                )
+            # pandera keeps settings of a validation where other threads would meet them
+            engine = LocalEngine(in_threads=False)
+            split = validate.split_rows(
+                engine, RowBlocks(rows), rows, features=inferred.features, key=key, as_of=as_of, into=artifact
+            )
             _record_rejected(context, segmentation, raw.key_type, ValidatedRows.take_rejected(artifact))
-            if not usable.n_rows:
-                counts = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
-                message = f"all {len(rows):,} rows were rejected: {counts}. Look at segmentation.{spec.name}_rejected."
-                raise UnusableDataError(message)
+            split.require_usable(spec.name)
             ValidatedRows.write(
                 artifact,
                 features=inferred.features,
-                n_rows=usable.n_rows,
-                n_rejected=rejected.n_rows,
-                data_version=version.hexdigest,
+                n_rows=split.n_usable,
+                n_rejected=split.n_rejected,
+                data_version=split.data_version,
             )
         finish_loading()
-        if rejected.n_rows:
-            context.log.warning(f"{rejected.n_rows:,} of {len(rows):,} rows rejected: {dict(reasons)}")
-        return segmentation.result(
-            artifact,
-            metadata={
-                "extracted": len(rows),
-                "rejected": rejected.n_rows,
-                "reasons": dg.MetadataValue.json(dict(reasons.most_common())),
-                "features": [
-                    f"{feature.column} ({feature.kind}, {feature.transform})" for feature in inferred.features
-                ],
-                "left_out": dg.MetadataValue.json(inferred.left_out),
-                **describe_valid_columns(segmentation, schema, inferred.features),
-            },
-        )
+        if split.n_rejected:
+            context.log.warning(f"{split.n_rejected:,} of {len(rows):,} rows rejected: {dict(split.reasons)}")
+        return segmentation.result(artifact, metadata=_describe(segmentation, inferred, split))
 
     return step
+
+
+def _describe(
+    segmentation: SegmentationContext, inferred: InferredFeatures, split: validate.SplitRows
+) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    features = [f"{feature.column} ({feature.kind}, {feature.transform})" for feature in inferred.features]
+    return {
+        "extracted": split.n_usable + split.n_rejected,
+        "rejected": split.n_rejected,
+        "reasons": dg.MetadataValue.json(dict(split.reasons.most_common())),
+        "features": features,
+        "left_out": dg.MetadataValue.json(inferred.left_out),
+        **describe_valid_columns(segmentation, split.schema, inferred.features),
+    }
 
 
 def _record_rejected(
