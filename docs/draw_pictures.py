@@ -1,6 +1,6 @@
-"""The pictures of docs/: python docs/draw_pictures.py docs/pictures.
+"""Draw the pictures of docs/: python docs/draw_pictures.py docs/pictures.
 
-Customers are made up; what is said of them (ids, overlaps, p-values) is computed by the package. The timeline is not.
+The customers are invented. Ids, overlaps and p-values are computed by the package, the timeline is not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segmentation_pipeline.reporting.style import segment_colour
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# colours of text and lines follow the reader's theme; GitHub and browsers tell an image which one it is
+# the colours of text and lines follow the reader's theme, which GitHub and browsers pass on to an image
 STYLE: Final = """\
 <style>
 text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 11px } .soft { fill: #57606a }
@@ -34,7 +34,7 @@ PANEL: Final = 220
 
 @dataclass(frozen=True)
 class Fit:
-    """Two months of the same customers: places in the unit square, and what the second fit calls its clusters."""
+    """Two months of the same customers: places in the unit square, and the cluster numbers of the second fit."""
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
@@ -55,7 +55,7 @@ def _two_months() -> Fit:
 
 
 def same_customers() -> str:
-    """Three panels: March's segments, April's cluster numbers, April's segments."""
+    """Draw three panels: March's segments, April's cluster numbers, April's segments."""
     fit = _two_months()
     clusters = fit.clusters
     alignment = align(
@@ -90,7 +90,7 @@ def same_customers() -> str:
 
 
 def overlap() -> str:
-    """How many of each cluster's customers were in each segment, and the pairs that were matched."""
+    """Draw how many of each cluster's customers were in each segment, and the pairs that were matched."""
     fit = _two_months()
     found = count_overlap(fit.clusters, fit.segments, (1, 2, 3), k=3)
     body = ['<text x="150" y="18">customers who were in</text>']
@@ -113,7 +113,7 @@ def overlap() -> str:
 
 
 def timeline() -> str:
-    """What can happen to a segment: kept, born, retired, returned, split, merged."""
+    """Draw what can happen to a segment: kept, born, retired, returned, split, merged."""
     months = ("Oct", "Nov", "Dec", "Jan", "Feb", "Mar", "Apr", "May")
     left, step, top = 95, 82, 44
     rows = ((1, ((0, 7),)), (2, ((0, 7),)), (3, ((1, 2), (5, 7))), (4, ((3, 6),)), (5, ((4, 7),)))
@@ -147,7 +147,7 @@ def timeline() -> str:
 
 
 def valleys() -> str:
-    """Two neighbouring clusters along the line between their centroids: two groups, and one group cut in two."""
+    """Draw two neighbouring clusters along the line between their centroids: two groups, and one group cut in two."""
     rng = np.random.default_rng(1)
     two = np.concatenate([rng.normal(-1.5, 0.7, 400), rng.normal(1.5, 0.7, 400)])
     one = rng.normal(0, 1.1, 800)

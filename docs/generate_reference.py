@@ -1,4 +1,4 @@
-"""The reference of defs.yaml, from the spec: python docs/generate_reference.py > docs/defs-yaml.md."""
+"""Write the reference of defs.yaml from the spec: python docs/generate_reference.py > docs/defs-yaml.md."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ SECTIONS: Final = (
             "statement_timeout_s": "statement_timeout_s: 600",
             "fresh": "fresh: {column: last_bought_at, within: 36h}",
         },
-        "Give `query` or `table`. In a query `:as_of` is the period's end and `:window_start` its start; both are "
-        "`timestamptz`, and `::casts` stay as they are. A source that uses neither sees today's customers whatever the "
-        "period, and a run of an older period warns of it. The query runs in a read-only transaction.",
+        "Set `query` or `table`. In a query `:as_of` is the period's end and `:window_start` its start; both are "
+        "`timestamptz`, and `::casts` are left alone. A source that uses neither returns today's customers "
+        "whatever the period, and a run of an older period warns about it. The query runs in a read-only transaction.",
     ),
     Section(FreshSpec, "source.fresh", {"column": "column: last_bought_at", "within": "within: 2d"}),
     Section(
@@ -120,7 +120,7 @@ SECTIONS: Final = (
             "timezone": "timezone: Europe/Berlin",
         },
         "A partition is named by its start, `2025-03-01`. Its *as of* is its end, exclusive, `2025-04-01T00:00` in the "
-        "time zone: the customers as they stood when March ended.",
+        "time zone: the customers as they were when March ended.",
     ),
     Section(
         ScheduleSpec,
@@ -153,7 +153,7 @@ SECTIONS: Final = (
             "allowed": "{column: channel, kind: categorical, allowed: [app, shop]}",
         },
         "`features: auto` chooses: numbers (log1p where skewed, yeo-johnson where also negative, winsorized from 100 "
-        "values on), dates, booleans and texts of 2 to 50 values; it says why it left a column out. "
+        "values on), dates, booleans and texts with 2 to 50 values. It says why it left a column out. "
         "`features: {columns: [...], pca: 0.9}` keeps the principal components of that share of variance.\n\n"
         "A category's 0/1 columns are multiplied by ½, so that two customers in different categories are a squared "
         "distance of ½ apart, where two random customers differ by 2 in a standardised number (Huang 1998); `weight` "
@@ -202,36 +202,36 @@ SECTIONS: Final = (
 )
 
 
-def page() -> str:
-    """The whole page."""
+def write_page() -> str:
+    """Return the whole page."""
     lines = [
         "<!-- Written by `python docs/generate_reference.py > docs/defs-yaml.md`; change the spec, not this page. -->",
         "# defs.yaml",
         "",
         (
             "A segmentation is a folder with a `defs.yaml` and, where the query is long, a `.sql` file beside it. The "
-            "folders lie in `segmentation_pipeline/defs/`, or in the folder that `SEGMENTATION_DEFS` names. "
+            "folders are in `segmentation_pipeline/defs/`, or in the folder that `SEGMENTATION_DEFS` names. "
             "`segmentation init` writes a commented one from a table ([tutorial](tutorial.md)), `dg check yaml` checks "
             "it. A field that is not on this page is refused, with the line and the nearest name."
         ),
         "",
-        "The least there can be:",
+        "The shortest one:",
         "",
         f"```yaml\n{MINIMAL}```",
         "",
-        "With most of what there is:",
+        "One with most of the options:",
         "",
         f"```yaml\n{FULL}```",
         "",
-        "Every field, its type, its default, what it means and how it is written:",
+        "The tables show every field with its type, its default, its meaning and an example:",
         "",
     ]
     for section in SECTIONS:
-        lines += _section(section)
+        lines += _write_section(section)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(section: Section) -> Iterator[str]:
+def _write_section(section: Section) -> Iterator[str]:
     yield f"## {section.place or 'attributes'}"
     yield ""
     yield f"{section.model.__doc__}"
@@ -257,7 +257,7 @@ def _default_of(field: FieldInfo) -> str:
     if isinstance(value, Gate):
         return f"`{'none' if value.threshold is None else format(value.threshold, 'g')}`, `{value.severity}`"
     if isinstance(value, Spec):
-        return "see there"
+        return "see its section"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
@@ -277,7 +277,7 @@ def _type_of(field: FieldInfo) -> str:
     return ", ".join([_words(field.annotation), *bounds])
 
 
-def _words(annotation: Any) -> str:  # whatever stands behind a field
+def _words(annotation: Any) -> str:  # any annotation of a field
     if get_args(annotation):
         return _words_of_many(annotation)
     if annotation is Gate:
@@ -288,7 +288,7 @@ def _words(annotation: Any) -> str:  # whatever stands behind a field
     return PLAIN[annotation]
 
 
-def _words_of_many(annotation: Any) -> str:  # as above
+def _words_of_many(annotation: Any) -> str:  # any annotation of a field
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in inner)
@@ -300,4 +300,4 @@ def _words_of_many(annotation: Any) -> str:  # as above
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(write_page(), end="")

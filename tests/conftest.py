@@ -42,7 +42,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres_url: str) -> Callable[[], AbstractContextManager[str]]:
-    """Makes an empty database and gives its URL; it is dropped when the block ends."""
+    """A context manager that creates an empty database and returns its URL; the database is dropped when the block ends."""
 
     @contextmanager
     def make_database() -> Iterator[str]:
@@ -62,7 +62,7 @@ def new_database(postgres_url: str) -> Callable[[], AbstractContextManager[str]]
 def database(
     new_database: Callable[[], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """The URL of an empty database, which is also what the environment names; the home is the test's own."""
+    """The URL of an empty database, which the environment names too; the test has its own home."""
     with new_database() as url:
         monkeypatch.setenv("SEGMENTATION_DATABASE_URL", url)
         monkeypatch.setenv("SEGMENTATION_HOME", str(tmp_path / "home"))

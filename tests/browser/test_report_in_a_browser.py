@@ -43,7 +43,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _render(which: str) -> bytes:
-    """A page of each kind: nothing to compare with, many segments with long names, one that waits, one that failed."""
+    """Render a page: the first one, one with many segments and long names, one that waits, or one that failed."""
     if which == "first":
         return render(make_report(2, months=1), make_run_details(2))
     if which == "many":
@@ -62,7 +62,7 @@ def _render(which: str) -> bytes:
 def test_it_is_accessible_and_stays_at_home(
     which: str, scheme: str, width: int, browser: Browser, axe: str, tmp_path: Path
 ) -> None:
-    """axe-core finds nothing serious, the page is as wide as the screen, and it asks for no file but itself."""
+    """axe-core finds nothing serious, the page is as wide as the screen, and it requests no other file."""
     file = tmp_path / "report.html"
     file.write_bytes(_render(which))
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -34,7 +34,7 @@ RELOAD_MILLISECONDS = 10_000
 
 
 def _prepare(database: str, home: Path, environment: dict[str, str]) -> None:
-    """Two segmentations of one source: `shop`, which has not run, and `asked`, whose first month waits for a person."""
+    """Make two segmentations of one source: `shop`, which has not run, and `asked`, whose first month waits for a person."""
     make_source(database)
     defs = write_defs(home.parent / "defs", extra='owners: ["team:crm"]')
     write_defs(defs, "asked", column="other_id", approval="manual")
@@ -68,7 +68,7 @@ def _launch(page: Page, ui: Ui, months: str, button: re.Pattern[str]) -> None:
 
 
 def _find_metadata(page: Page, key: str) -> Locator:
-    """The row of a metadata key on an asset's page."""
+    """Find the row of a metadata key on an asset's page."""
     return page.get_by_role("row").filter(has=page.get_by_role("cell", name=key, exact=True))
 
 
@@ -85,7 +85,7 @@ def _reload_until_shown(page: Page, address: str, wanted: Locator, *, seconds: f
 
 
 def _open_report(page: Page, ui: Ui, name: str, month: str, *, status: str, look: Callable[[Page, str], None]) -> str:
-    """From the asset's page, once it shows the status, open the file that it names; gives the file's path."""
+    """Open the file that the asset's page names once it shows the status; return the file's path."""
     address = f"{ui.address}/assets/{name}/{SEGMENT_REPORT.name}?view=partitions&partition={month}"
     shown = _find_metadata(page, "status").get_by_text(status, exact=True)
     _reload_until_shown(page, address, shown, seconds=RUN_SECONDS)
@@ -105,7 +105,7 @@ def _look_at_widths(page: Page, name: str, look: Callable[[Page, str], None]) ->
 
 
 def _read_sizes(page: Page) -> list[tuple[int, int]]:
-    """The segments of an open report, and their customers."""
+    """Read the segments of an open report, and their customers."""
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#sizes tbody tr").all()]
     return [(int(segment.split()[0]), int(customers.replace(",", ""))) for segment, customers, _ in rows]
 
@@ -113,7 +113,7 @@ def _read_sizes(page: Page) -> list[tuple[int, int]]:
 def test_the_graph_shows_the_chain_and_nothing_leaves_the_machine(
     ui: Ui, page: Page, look: Callable[[Page, str], None]
 ) -> None:
-    """Every asset of a segmentation is in its group's graph; Dagster's home is ours, telemetry is off, no request goes out."""
+    """Every asset of a segmentation is in its group's graph; Dagster's home is ours, telemetry is off, no request leaves."""
     asked: set[str | None] = set()
     page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
     page.goto(f"{ui.address}{LOCATION}/asset-groups/shop")
@@ -129,7 +129,7 @@ def test_the_graph_shows_the_chain_and_nothing_leaves_the_machine(
 
 
 def test_a_month_is_materialized_from_the_page(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
-    """January launched from the job's page is published; the asset's page says rows, columns, owner, table and parent."""
+    """January, launched from the job's page, is published; the asset's page shows rows, columns, owner, table and parent."""
     _launch(page, ui, MONTHS[0], re.compile("^Launch 1 run"))
     published = f"{ui.address}/assets/shop/published_segments"
     _reload_until_shown(page, published, _find_metadata(page, "changed"), seconds=RUN_SECONDS)
@@ -178,7 +178,7 @@ def test_a_backfill_is_launched_from_the_page(ui: Ui, page: Page, look: Callable
 
 
 def test_a_plot_and_a_check_are_opened(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
-    """The sweep's plot is a picture that loads; a gate shows what it asks, its value and its threshold."""
+    """The sweep's plot is a picture that loads; a gate shows what it checks, its value and its threshold."""
     page.goto(f"{ui.address}/assets/asked/k_sweep")
     _find_metadata(page, "inertia_and_silhouette").get_by_text("[Show Markdown]").click()
     plot = page.get_by_role("dialog").get_by_role("img", name="inertia and silhouette for each K")
@@ -198,7 +198,7 @@ def test_a_plot_and_a_check_are_opened(ui: Ui, page: Page, look: Callable[[Page,
 
 
 def test_a_waiting_snapshot_is_approved_from_the_form(ui: Ui, page: Page, look: Callable[[Page, str], None]) -> None:
-    """The check names the jobs; the form needs a name alone; then the month, its check and its report say published."""
+    """The check names the jobs and the form needs only a name; then the month, its check and its report say published."""
     first = _open_report(page, ui, "asked", MONTHS[0], status="waiting", look=look)
     expect(page.locator(".badge")).to_have_text("waits for a decision")
     expect(page.locator("#notice")).to_contain_text("every snapshot waits for a person")

@@ -41,7 +41,7 @@ from segmentation_pipeline.demo.seeding import seed_shop
 from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url
 seed_shop(resolve_url())
 """
-# As if the daemon had been down for a month: the tick of the first of the month is then made up for at its start.
+# As if the daemon had been down for a month: when it starts, it makes up for the tick of the first of the month.
 MISSED = """
 import time
 import dagster as dg
@@ -53,7 +53,7 @@ with dg.DagsterInstance.get() as instance:
         instance.update_instigator_state(state.with_data(data))
     print(len(states))
 """
-# The process that takes most memory beside the first, which the kernel takes too when the container has no more.
+# Kill the process with the most memory, except the first one, as the kernel does when the container has no more.
 KILL_RUN = """
 import os
 from pathlib import Path
@@ -70,19 +70,19 @@ LAUNCH = """mutation($params: ExecutionParams!) { launchPipelineExecution(execut
 
 @dataclass(frozen=True)
 class Stack:
-    """compose.yaml, started under a name of its own."""
+    """compose.yaml, started under its own name."""
 
     tools: Tools
     settings: Path
     port: int
 
     def compose(self, *words: str, **options: Any) -> str:
-        """A command of docker compose, or of what stands for it."""
+        """Run a command of docker compose, or of its replacement."""
         files = ("-f", str(COMPOSE), "-p", PROJECT, "--env-file", str(self.settings))
         return self.tools.run(*self.tools.compose, *files, "--profile", "batch", *words, **options)
 
     def container(self, service: str) -> str:
-        """The name of a service's container: the two implementations use other separators."""
+        """Return the name of a service's container: the two implementations use different separators."""
         names = self.tools.run(self.tools.engine, "ps", "--all", "--format", "{{.Names}}").split()
         return next(name for name in names if name in {f"{PROJECT}-{service}-1", f"{PROJECT}_{service}_1"})
 
@@ -93,7 +93,7 @@ class Stack:
         )
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """One GraphQL request of the webserver."""
+        """Send one GraphQL request to the webserver."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
@@ -102,16 +102,16 @@ class Stack:
             return json.load(response)["data"]
 
     def runs(self) -> list[dict[str, Any]]:
-        """The runs, newest first."""
+        """Return the runs, newest first."""
         results: list[dict[str, Any]] = self.ask(RUNS)["runsOrError"]["results"]
         return results
 
     def log(self, run_id: str) -> str:
-        """What a run's log says."""
+        """Return the messages of a run's log."""
         return "\n".join(event.get("message") or "" for event in self.ask(LOG, id=run_id)["logsForRun"]["events"])
 
     def launch(self, month: str) -> str:
-        """Launch the chain for a month; returns when its process works."""
+        """Launch the chain for a month; return when its process works."""
         selector = {
             "repositoryLocationName": "segmentation_pipeline",
             "repositoryName": "__repository__",
@@ -124,7 +124,7 @@ class Stack:
         return run_id
 
     def read_end(self, run_id: str) -> str:
-        """How a run ended."""
+        """Wait for the end of a run; return its status."""
 
         def status() -> str:
             return str(next(run["status"] for run in self.runs() if run["runId"] == run_id))
@@ -133,7 +133,7 @@ class Stack:
         return status()
 
     def find_retry(self, run_id: str) -> str:
-        """The run that was started in the place of a killed one."""
+        """Find the run that was started in place of a killed one."""
         _wait_for(lambda: any(run["parentRunId"] == run_id for run in self.runs()), f"a second try of {run_id}")
         return next(str(run["runId"]) for run in self.runs() if run["parentRunId"] == run_id)
 
@@ -206,7 +206,7 @@ def test_a_tick_of_the_schedule_publishes_a_month(stack: Stack) -> None:
 
 
 def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack) -> None:
-    """The health check says so for each; the user is 10001; the root file system is read-only."""
+    """Every role passes its health check, has the user 10001, and cannot write to its root file system."""
     for service in ("code", "daemon", "webserver"):
         stack.run_inside(service, "python", "/opt/dagster/health.py")
         assert stack.run_inside(service, "id", "-u").strip() == "10001"
@@ -223,7 +223,7 @@ def test_each_role_is_healthy_and_can_write_nothing_but_its_volumes(stack: Stack
 
 
 def test_a_run_that_is_killed_ends_as_failed_names_memory_and_is_tried_again(stack: Stack) -> None:
-    """As the kernel kills a run that takes too much."""
+    """A run that is killed as the kernel kills it for its memory is marked as failed, names memory, and is started again."""
     killed = stack.launch("2025-10-01")
     stack.run_inside("code", "python", "-", text=KILL_RUN)
     assert stack.read_end(killed) == "FAILURE"
@@ -232,7 +232,7 @@ def test_a_run_that_is_killed_ends_as_failed_names_memory_and_is_tried_again(sta
 
 
 def test_a_killed_container_comes_back_and_its_run_is_tried_again(stack: Stack) -> None:
-    """The code location dies in the middle of a run: it is started again, and nothing waits for the ghost."""
+    """When the code location dies in the middle of a run, it is started again, and nothing waits for the dead run."""
     killed = stack.launch("2025-11-01")
     before = stack.tools.main_process(stack.container("code"))
     os.kill(before, signal.SIGKILL)
@@ -243,7 +243,7 @@ def test_a_killed_container_comes_back_and_its_run_is_tried_again(stack: Stack) 
 
 
 def test_every_other_container_comes_back_too(stack: Stack) -> None:
-    """Webserver, daemon and database, killed at once."""
+    """Webserver, daemon and database come back after all are killed at once."""
     before = {name: stack.tools.main_process(stack.container(name)) for name in ("webserver", "daemon", "database")}
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
@@ -253,7 +253,7 @@ def test_every_other_container_comes_back_too(stack: Stack) -> None:
 
 
 def test_a_batch_runs_a_month_in_a_container_of_its_own(stack: Stack) -> None:
-    """`docker compose run --rm batch segmentation run`: what it says is the command's own, and so is its exit code."""
+    """`docker compose run --rm batch segmentation run` prints the command's output and ends with its exit code."""
     said = stack.compose(
         "run", "--rm", "batch", "segmentation", "run", "shop", "--partition", "2025-09-01", seconds=SECONDS
     )

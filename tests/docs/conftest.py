@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def published_shop(
     new_database: Callable[[], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The URL of a database in which `shop` has February and March; segment 3 is called as on the pages."""
+    """The URL of a database in which `shop` has February and March; segment 3 has the name that the pages use."""
     from segmentation_pipeline.orchestration.decisions import rename
     from segmentation_pipeline.orchestration.discovery import load_definitions, segmentations
     from segmentation_pipeline.orchestration.runs.execute import run_partition
@@ -40,7 +40,7 @@ def published_shop(
 
 @pytest.fixture
 def connection(published_shop: str) -> Iterator[psycopg.Connection]:
-    """A connection to that database; what a test does is rolled back."""
+    """A connection to that database; the changes of a test are rolled back."""
     with psycopg.connect(published_shop) as opened:
         yield opened
         opened.rollback()

@@ -1,7 +1,7 @@
-"""Every documented `segmentation` command line runs and ends well, in the small shop, in the order of the pages.
+"""Every documented `segmentation` command line runs and succeeds, in the small shop, in the order of the pages.
 
-The number of a snapshot on a page stands for one that the command is for: `approve` and `decline` get one that waits, which
-is made before, `rollback` the first published one.
+The number of a snapshot on a page is replaced by one that fits the command: `approve` and `decline` get one that waits,
+which is made before, and `rollback` gets the first published one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_documented_commands_run(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code 0, no traceback, something said."""
+    """Every command ends with code 0 and prints something."""
     make_shop(database)
     defs = write_shop(tmp_path / "defs")
     monkeypatch.setenv("SEGMENTATION_DEFS", str(defs))

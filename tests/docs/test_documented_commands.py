@@ -1,7 +1,7 @@
 """Every command line on the pages can be typed: it is parsed here, and run in `test_commands_run.py` or the tutorial's test.
 
-A line of a `console` block begins with "$ "; what it may begin with is listed below, and each has its check. In a line of
-text, `segmentation ...` with capitals for what is to be filled in names a command and options that there are.
+A line of a `console` block begins with "$ ". The programs that it may name are listed below, each with its check. In a line
+of text, `segmentation ...` with capitals for the values names a command and options that exist.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _check_dg(arguments: list[str]) -> None:
         assert found is not None, f"dg has no {name}"
         command = found
         if name == "defs":
-            break  # what can be scaffolded is asked of the project's environment
+            break  # the project's environment decides what can be scaffolded
 
 
 def _check_python(arguments: list[str]) -> None:
@@ -78,7 +78,7 @@ CHECKS = {
 def test_command_lines_can_be_typed(where: str, command: str) -> None:
     """The program is known, and takes these arguments."""
     program, *arguments = split_words(command)
-    assert program in CHECKS, f"{where}: nobody checks {program}"
+    assert program in CHECKS, f"{where}: there is no check for {program}"
     CHECKS[program](arguments)
 
 
@@ -86,7 +86,7 @@ def test_command_lines_can_be_typed(where: str, command: str) -> None:
 def test_commands_named_in_a_line_are_there(span: str) -> None:
     """The command exists, has the options, and takes at least as many arguments."""
     if "..." in span:
-        pytest.skip("nothing to look up")
+        pytest.skip("nothing to check")
     name, *rest = re.sub(r"[\[\]]", "", span).split()[1:]
     command = main.commands[name]
     options = {option for parameter in command.params for option in parameter.opts}
@@ -96,21 +96,21 @@ def test_commands_named_in_a_line_are_there(span: str) -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    """One row of the table for each command, and the other way round."""
+    """The table has one row for each command, and no other rows."""
     text = (ROOT / "README.md").read_text()
     (rows,) = [rows for rows in split_tables(text) if rows[0][0].startswith("`segmentation ")]
     assert sorted(row[0].strip("`").split()[1] for row in rows) == sorted(main.commands)
 
 
 def test_every_target_of_make_is_documented() -> None:
-    """In README, CONTRIBUTING or a page; `help`, `install` and the parts of `make test` speak for themselves."""
+    """README, CONTRIBUTING or a page names every target, except `help`, `install` and the parts of `make test`."""
     text = " ".join(page.read_text() for page in PAGES)
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert {target for target in targets if f"make {target}" not in text} <= {"help", "clean"}
 
 
 def test_every_environment_variable_is_documented() -> None:
-    """What the package reads of the environment is in the table of the page about operations, and nothing else is."""
+    """The table of the page about operations has exactly the variables that the package reads."""
     read = {
         name
         for path in SOURCES
@@ -120,8 +120,8 @@ def test_every_environment_variable_is_documented() -> None:
     assert {row[0].strip("`") for row in rows} == read
 
 
-def test_the_table_of_memory_is_what_the_preflight_asks_for() -> None:
-    """The figures of the page are those by which a run is refused."""
+def test_the_table_of_memory_has_the_figures_of_the_preflight() -> None:
+    """The figures of the page are the limits below which a run is refused."""
     from segmentation_pipeline.analysis.clustering.algorithms.resolve import estimate_bytes
 
     (rows,) = [

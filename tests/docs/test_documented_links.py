@@ -26,7 +26,7 @@ def _load_script(name: str) -> ModuleType:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """The file is there, and so is the heading behind the #."""
+    """The file exists, and so does the heading after the #."""
     for link in read_links(page):
         if link.startswith("https://"):
             continue
@@ -39,12 +39,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_say_what_they_are(page: Path) -> None:
-    """No block is left out of the tests because nobody said what language it is in; `text` is what is not run."""
+    """Every block names a known language, so that none is left out of the tests; `text` is not run."""
     assert {block.language for block in read_blocks(page)} <= LANGUAGES
 
 
 def test_the_index_names_every_page_in_a_line() -> None:
-    """One line for each page, and a page for each line."""
+    """The index has one line for each page."""
     index = (DOCS / "README.md").read_text().splitlines()
     for page in DOCS.glob("*.md"):
         if page.name != "README.md":
@@ -52,7 +52,7 @@ def test_the_index_names_every_page_in_a_line() -> None:
 
 
 def test_every_picture_is_what_its_script_draws() -> None:
-    """Each picture of a page is drawn by the script that the page names, and is committed as it is drawn."""
+    """The script that the page names draws each picture, and the committed file is what it draws."""
     drawn = _load_script("draw_pictures").PICTURES
     shown = set()
     for page in PAGES:
@@ -66,7 +66,7 @@ def test_every_picture_is_what_its_script_draws() -> None:
 
 
 def test_pictures_can_be_read_in_the_dark_and_by_a_screen_reader() -> None:
-    """Each has a title, text whose colour follows the reader's theme, and no background of its own."""
+    """Each picture has a title and text whose colour follows the reader's theme, and is small."""
     for path in (DOCS / "pictures").glob("*.svg"):
         text = path.read_text()
         assert "<title>" in text, path.name

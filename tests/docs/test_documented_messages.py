@@ -16,7 +16,7 @@ ELLIPSIS = "…"
 
 
 def _read_texts() -> list[str]:
-    """Every string of the package, with an ellipsis for each value in it."""
+    """Read every string of the package, with an ellipsis for each value in it."""
     nodes = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))]
     formatted = [
         "".join(str(part.value) if isinstance(part, ast.Constant) else ELLIPSIS for part in node.values)
@@ -41,13 +41,13 @@ OPERATIONS = [
 
 @pytest.mark.parametrize("quote", [*GATES, *OPERATIONS])
 def test_quoted_messages_are_the_packages_own(quote: str) -> None:
-    """Every part of the quotation between two ellipses stands in a message, so that a search of the page finds it."""
+    """Every part of a quotation between two ellipses is in a message, so that a reader who searches for it finds the page."""
     parts = [part.strip() for part in quote.split(ELLIPSIS) if part.strip()]
     assert parts
     assert [part for part in parts if not any(part in text for text in TEXTS)] == []
 
 
 def test_the_pages_quote_messages() -> None:
-    """Both pages have quotations that are looked at."""
+    """Both pages have quotations that are checked."""
     assert len(GATES) >= 4
     assert len(OPERATIONS) >= 7

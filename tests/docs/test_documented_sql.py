@@ -23,7 +23,7 @@ PAGE = (DOCS / "database.md").read_text()
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_sql_blocks_run_and_find_something(block: Block, connection: psycopg.Connection) -> None:
-    """As they stand on the page; a query for marketers that finds nobody shows nothing."""
+    """Every block runs as it is on the page and finds rows: a query for marketers without a result would show nothing."""
     text = block.text.replace("DATABASE shop", f'DATABASE "{connection.info.dbname}"')
     # that schema is there already, made by the role that runs the tests
     text = text.replace("CREATE SCHEMA segmentation AUTHORIZATION", "ALTER SCHEMA segmentation OWNER TO")
@@ -36,7 +36,7 @@ def test_sql_blocks_run_and_find_something(block: Block, connection: psycopg.Con
 
 
 def _read_documented_columns() -> dict[str, list[tuple[str, str]]]:
-    """The columns that the page gives of each table and view."""
+    """Read the columns of each table and view from the page."""
     parts = re.split(r"^### segmentation\.(\w+)$", PAGE, flags=re.MULTILINE)
     return {
         name: [(row[0].strip("`"), row[1]) for row in split_tables(text)[0]]
@@ -45,7 +45,7 @@ def _read_documented_columns() -> dict[str, list[tuple[str, str]]]:
 
 
 def test_the_page_has_every_table_with_its_columns(connection: psycopg.Connection) -> None:
-    """Name and type of every column, in order; no table of ours is left out, and none is there that is not ours."""
+    """The page has name and type of every column, in order, for exactly the tables and views of the schema."""
     rows = connection.execute(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) "
         "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
@@ -59,7 +59,7 @@ def test_the_page_has_every_table_with_its_columns(connection: psycopg.Connectio
 
 
 def test_the_values_that_the_page_lists_are_those_the_database_takes(connection: psycopg.Connection) -> None:
-    """The statuses, events, severities, actions and sources of a name, against the tables' own constraints."""
+    """Statuses, events, severities, actions and sources of a name are those of the tables' constraints."""
     checks = " ".join(
         text for (text,) in connection.execute(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
@@ -75,7 +75,7 @@ def test_the_values_that_the_page_lists_are_those_the_database_takes(connection:
 
 
 def test_the_list_of_tables_links_to_each() -> None:
-    """The table at the top of the page leads to every section but the two that only we need."""
+    """The table at the top of the page links to every section except the two that only the package needs."""
     first = PAGE[: PAGE.index("## For marketers")]
     linked = set(re.findall(r"\(#(\w+)\)", first))
     sections = {

@@ -1,4 +1,4 @@
-"""Every YAML block, and every setting that stands in a line of text, is what the spec takes.
+"""The spec accepts every YAML block, and every setting in a line of text.
 
 The rule for a block: with `type:` it is a whole defs.yaml; without, its fields replace those of a least segmentation. In a
 line, `sweep: {k_max: 6}` is such a fragment, `transform: log1p` a field of a feature of some kind, and `sweep.k_max` has to
@@ -35,14 +35,14 @@ def _validate(attributes: dict[str, Any]) -> SegmentationSpec:
 
 
 def _find_model(name: str) -> type[BaseModel] | None:
-    """The model behind a field of a segmentation that is a mapping."""
+    """Find the model of a segmentation's field that is a mapping."""
     model = SegmentationSpec.model_fields[name].annotation
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 @pytest.mark.parametrize("block", read_all_blocks("yaml"), ids=str)
 def test_yaml_blocks_are_segmentations(block: Block) -> None:
-    """A whole file as it stands, a fragment in a least segmentation."""
+    """A whole file is valid as it is, a fragment inside a minimal segmentation."""
     said = yaml.safe_load(block.text)
     assert isinstance(said, dict), f"{block}: neither a defs.yaml nor fields of one"
     if "type" in said:
@@ -54,7 +54,7 @@ def test_yaml_blocks_are_segmentations(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_in_a_line_are_settings(page: Path) -> None:
-    """What is between backticks can be written into a defs.yaml."""
+    """A setting between backticks can be written into a defs.yaml."""
     for span in read_spans(page):
         name, colon, value = span.partition(": ")
         if not colon or "..." in span or "…" in span or not value or not re.fullmatch(r"\w+", name):
@@ -78,7 +78,7 @@ def _is_feature(said: dict[str, Any], kind: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_fields_named_in_a_line_are_fields(page: Path) -> None:
-    """`sweep.k_max` and the like: the part is one of a segmentation, and has that field."""
+    """In `sweep.k_max` and the like, the first part belongs to a segmentation and has that field."""
     for span in read_spans(page):
         part, dot, field = span.partition(":")[0].partition(".")
         if not dot or part not in SegmentationSpec.model_fields or not field.isidentifier():
@@ -89,8 +89,8 @@ def test_fields_named_in_a_line_are_fields(page: Path) -> None:
         assert field in model.model_fields, f"{page.name}: {span}"
 
 
-def test_the_yaml_tests_look_at_something() -> None:
-    """A page with a wrong setting would be found: the ways in which it is looked at refuse it."""
+def test_the_yaml_tests_refuse_mistakes() -> None:
+    """The checks of this file refuse a wrong setting, and the pages have settings to check."""
     with pytest.raises(ValidationError):
         _validate({"sweep": {"k_mx": 3}})
     assert not any(_is_feature({"transform": "log2"}, kind) for kind in KINDS)

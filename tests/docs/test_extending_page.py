@@ -56,7 +56,7 @@ print(json.dumps({
 
 @pytest.mark.parametrize("block", read_all_blocks("python"), ids=str)
 def test_python_blocks_run(block: Block) -> None:
-    """Each by itself, with its own imports."""
+    """Each block runs by itself, with its own imports."""
     exec(compile(block.text, str(block), "exec"), {"__name__": "documented"})
 
 
@@ -68,7 +68,7 @@ def _define(name: str) -> Any:
 
 
 def test_the_example_algorithm_finds_groups_and_labels_from_json() -> None:
-    """Three groups are found, and the model that was saved as JSON gives every row the same label."""
+    """It finds three groups, and the model that was saved as JSON labels every row in the same way."""
     rng = np.random.default_rng(2)
     truth = np.repeat([0, 1, 2], 40)
     matrix = (np.array([[0, 0], [9, 0], [0, 9]])[truth] + rng.normal(0, 1, (120, 2))).astype(np.float32)
@@ -160,7 +160,7 @@ def test_the_tests_over_all_algorithms_take_the_added_one(extended: Path) -> Non
 
 @pytest.mark.parametrize(("sizes", "passed"), [({1: 50, 2: 50}, True), ({1: 95, 2: 5}, False)])
 def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bool) -> None:
-    """Half and half passes; 95 % in one segment does not, and the message says what to do."""
+    """Two equal segments pass; 95 % of the customers in one segment do not, and the message says what to do."""
     evidence = GateInputs(
         n_extracted=100, n_assigned=100, n_unassigned=0, n_rejected=0, segment_sizes=sizes, silhouette=0.5,
         structure=StructureVerdict("structure", 9.0, 0.5, "groups"), parent_partition=None, parent_n_rows=None,

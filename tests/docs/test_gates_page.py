@@ -21,7 +21,7 @@ SOURCES = sorted((Path(segmentation_pipeline.__file__).parent / "analysis" / "se
 
 
 def _collect_findings() -> set[str]:
-    """The name of every finding that the diagnosis makes."""
+    """Collect the name of every finding of the diagnosis."""
     calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     names = [
         keyword.value
@@ -35,28 +35,28 @@ def _collect_findings() -> set[str]:
 
 
 def _split_sections(level: int) -> dict[str, str]:
-    """The sections of a level by their heading."""
+    """Split the page into the sections of a level, by their heading."""
     parts = re.split(rf"^{'#' * level} (.+)$", PAGE, flags=re.MULTILINE)
     # a section ends where one above it begins
     texts = [re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0] for text in parts[2::2]]
     return dict(zip(parts[1::2], texts, strict=True))
 
 
-def test_every_gate_has_a_section_and_no_section_is_of_none() -> None:
-    """In the order in which the gates are evaluated."""
+def test_every_gate_has_a_section() -> None:
+    """The sections of the gates are in the order in which the gates are evaluated, and no section is left over."""
     named = [name for name in _split_sections(2) if re.fullmatch(r"[a-z_]+", name)]
     assert named == list(GATE_NAMES)
 
 
-def test_every_finding_has_a_section_and_no_section_is_of_none() -> None:
-    """The findings that the code makes, by the name under which the UI shows them."""
+def test_every_finding_has_a_section() -> None:
+    """The sections of the findings are named as the UI shows them, and no section is left over."""
     assert set(_split_sections(3)) == _collect_findings()
     assert len(_collect_findings()) >= 15
 
 
 @pytest.mark.parametrize("name", [*GATE_NAMES, *sorted(_collect_findings())])
 def test_each_says_symptom_cause_and_action(name: str) -> None:
-    """At least one row, with something in each cell but, at most, the cause."""
+    """Each section has at least one row with a symptom and an action, and at least one cause."""
     text = _split_sections(2 if name in GATE_NAMES else 3)[name]
     (rows,) = split_tables(text)
     assert "| symptom | cause | action |" in text
@@ -68,7 +68,7 @@ def test_each_says_symptom_cause_and_action(name: str) -> None:
 
 
 def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
-    """Threshold and severity of each gate."""
+    """The table shows threshold and severity of each gate as the spec has them."""
     gates = GatesSpec()
     (rows,) = [rows for rows in split_tables(PAGE) if rows[0][0].startswith("[`counts_add_up`]")]
     told = {re.sub(r"\[`(\w+)`\].*", r"\1", row[0]): row[1] for row in rows}
@@ -80,6 +80,6 @@ def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
 
 
 def test_the_checks_beside_the_gates_are_named() -> None:
-    """Every check of an asset that is no gate."""
+    """The page names every check of an asset that is not a gate."""
     checks = {row[0].strip("`") for row in split_tables(_split_sections(2)["Checks beside the gates"])[0]}
     assert checks == {APPROVAL, PARENTAGE, DRIFT_CHECK}

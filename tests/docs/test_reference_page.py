@@ -1,4 +1,4 @@
-"""docs/defs-yaml.md is what its generator prints, and the generator knows everything that a defs.yaml may say."""
+"""docs/defs-yaml.md is what its generator prints, and the generator knows every field of a defs.yaml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = [
 
 
 def _place_example(place: str, said: Any) -> dict[str, Any]:
-    """The least segmentation with the example in its place."""
+    """Return the minimal segmentation with the example in its place."""
     least: dict[str, Any] = LEAST[""]
     if place == "":
         return least | said
@@ -48,7 +48,7 @@ def _place_example(place: str, said: Any) -> dict[str, Any]:
 
 def test_the_page_is_what_the_generator_prints() -> None:
     """A change of the spec that is not in the page fails here."""
-    assert (DOCS / "defs-yaml.md").read_text() == generator.page(), "run `make docs`"
+    assert (DOCS / "defs-yaml.md").read_text() == generator.write_page(), "run `make docs`"
 
 
 def test_every_part_of_the_spec_is_on_the_page_with_every_field_described() -> None:
@@ -64,7 +64,7 @@ def test_every_part_of_the_spec_is_on_the_page_with_every_field_described() -> N
 
 @pytest.mark.parametrize(("place", "name", "example"), EXAMPLES, ids=[f"{place}.{name}" for place, name, _ in EXAMPLES])
 def test_the_example_of_a_field_is_valid_and_uses_the_field(place: str, name: str, example: str) -> None:
-    """It can be written into a defs.yaml, and says something about that field."""
+    """The example can be written into a defs.yaml and sets that field."""
     said = yaml.safe_load(example)
     assert name in said
     SegmentationSpec.model_validate(_place_example(place, said))

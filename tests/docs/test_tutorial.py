@@ -1,7 +1,7 @@
-"""The tutorial, typed word by word into one shell: its commands, its files, its queries, and what it says they print.
+"""The tutorial, typed word by word into a shell: its commands, files and queries, and the output that it shows.
 
-What installs or needs a browser (`make`, `source`) is left out. A block behind `<!-- file: ... -->` is written to that file.
-The SQL runs when it is reached.
+Commands that install something or need a browser (`make`, `source`) are left out. A block after `<!-- file: ... -->` is
+written to that file. The SQL runs in its place between the commands.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ELSEWHERE = {"make", "source"}
 
 
 def _write_script(block: Block) -> str:
-    """The block as a shell would be given it, a line before each command saying which one it is."""
+    """Write the shell script of a block; each command is printed before it runs."""
     if block.file is not None:
         return f"mkdir -p {Path(block.file).parent}\ncat > {block.file} <<'END'\n{block.text}END\n"
     typed = [command for command in block.commands if split_words(command)[0] not in ELSEWHERE]
@@ -30,7 +30,7 @@ def _write_script(block: Block) -> str:
 
 @pytest.mark.slow
 def test_the_tutorial_works_as_it_is_written(database: str, tmp_path: Path) -> None:
-    """Every command ends well, prints what the page shows, and every query finds something."""
+    """Every command succeeds and prints what the page shows, and every query finds something."""
     shutil.copytree(ROOT / "docs" / "tutorial", tmp_path / "docs" / "tutorial")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment.pop("SEGMENTATION_DEFS", None)

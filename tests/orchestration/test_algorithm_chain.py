@@ -29,7 +29,7 @@ def _group_segments(chain: Chain, *, without: tuple[int, ...] = ()) -> dict[int,
 
 
 def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
-    """The far customer is NULL everywhere and counted, the counts add up, and a rerun keeps every id."""
+    """The far customer is NULL everywhere and is counted, the counts add up, and a rerun keeps every id."""
     write_defs(chain.defs, features=NUMBERS, extra="fit: {algorithm: hdbscan, k: 5}")
     chain.execute("UPDATE facts SET visits = 5000, spend = 0 WHERE customer_id = %s", FAR)
     chain.execute("UPDATE facts SET spend = -5 WHERE customer_id = 7")
@@ -91,7 +91,7 @@ def test_prototypes_of_numbers_and_categories(chain: Chain) -> None:
 
 
 def test_quantiles_of_several_features_are_refused(chain: Chain) -> None:
-    """The run fails with the features by name, and leaves no snapshot."""
+    """The run fails, names the features, and leaves no snapshot."""
     write_defs(chain.defs, extra="fit: {algorithm: quantile, k: 3}")
 
     outcome = chain.run(MONTHS[0])

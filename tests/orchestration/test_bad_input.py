@@ -22,7 +22,7 @@ FRONT = ("raw_extract", "validated_rows", "encoded_features")
 
 @dataclass(frozen=True)
 class Case:
-    """A source and what becomes of it: what is refused with these words, or how many rows are used and rejected."""
+    """A source and the expected result: the words of the refusal, or how many rows are used and rejected."""
 
     query: str
     refused: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Case:
 
 
 def add_rows(*rows: str, columns: str = "id, x, c") -> str:
-    """The good source with more rows."""
+    """Return the query of the good source with more rows."""
     return f"SELECT * FROM ({GOOD}) g UNION ALL SELECT id, x::float8, c FROM (VALUES {', '.join(rows)}) v ({columns})"
 
 
@@ -158,7 +158,7 @@ def run_front(chain: Chain, query: str, *, features: Any, key: str = "id", month
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_bad_rows_are_refused_or_rejected_with_a_reason(chain: Chain, case: Case) -> None:
-    """Whatever a source holds, the run is refused in plain words, or each row is used or rejected with its reasons."""
+    """Whatever a source contains, the run is refused in plain words, or every row is used or rejected with its reasons."""
     outcome = run_front(chain, case.query, features=case.features, key=case.key)
     said = "\n".join(outcome.problems)
     assert outcome.success == (not case.refused), said

@@ -27,7 +27,7 @@ def _group_segments(chain: Chain, column: str = "segment_id") -> dict[int, set[i
 
 
 def test_months_keep_their_ids_and_have_the_month_before_as_parent(chain: Chain) -> None:
-    """Three months in a row: each group has one segment id, the same in every month."""
+    """In three months in a row each group has one segment id, the same in every month."""
     before = None
     for month in MONTHS[:3]:
         assert chain.run(month).success
@@ -72,7 +72,7 @@ def test_a_month_run_again_is_a_second_version_with_the_same_ids(chain: Chain) -
 
 
 def test_the_first_month_run_again_keeps_the_ids_born_in_it(chain: Chain) -> None:
-    """Ids born in a replaced version are found again although there is no parent (rule 8)."""
+    """Ids that were born in a replaced version are found again although there is no parent (rule 8)."""
     chain.run(MONTHS[0])
     before = _group_segments(chain)
     chain.run(MONTHS[0])
@@ -80,8 +80,8 @@ def test_the_first_month_run_again_keeps_the_ids_born_in_it(chain: Chain) -> Non
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(4,)]
 
 
-def test_a_month_whose_gate_fails_is_not_published_and_is_nobodys_parent(chain: Chain) -> None:
-    """The spoilt month changes nothing, not even by hand, and the next month's parent is the last good one."""
+def test_a_month_whose_gate_fails_is_not_published_and_is_no_parent(chain: Chain) -> None:
+    """The spoilt month changes nothing, not even when published by hand, and the next month's parent is the last good one."""
     drop_most_rows(chain.url, MONTHS[1])
     chain.run(MONTHS[0])
     target = chain.rows("SELECT * FROM target ORDER BY 1")
@@ -119,7 +119,7 @@ def test_a_failed_rerun_leaves_the_published_version(chain: Chain) -> None:
 
 
 def test_an_older_month_writes_history_and_not_the_target(chain: Chain) -> None:
-    """A month run late has its own history, gets the ids of the later one, and leaves the target alone (rules 6, 9)."""
+    """A month that is run late has its own history, the ids of the later one, and does not change the target (rules 6, 9)."""
     chain.run(MONTHS[2])
     target = chain.rows("SELECT * FROM target ORDER BY 1")
     assert chain.run(MONTHS[0]).success
@@ -171,7 +171,7 @@ def test_retention_keeps_the_newest_periods(chain: Chain) -> None:
 
 
 def test_two_segmentations_live_side_by_side(chain: Chain) -> None:
-    """A second folder makes a second segmentation with its own snapshots, ids and column."""
+    """A second folder is a second segmentation with its own snapshots, ids and column."""
     write_defs(chain.defs, "vip", features="auto", column="other_id")
     assert chain.run(MONTHS[0]).success
     assert chain.run(MONTHS[0], name="vip").success
@@ -181,7 +181,7 @@ def test_two_segmentations_live_side_by_side(chain: Chain) -> None:
 
 
 def test_a_source_without_usable_rows_fails_before_any_fit(chain: Chain) -> None:
-    """No rows at all: a clear message, and no snapshot."""
+    """A source without rows ends with a clear message and without a snapshot."""
     chain.execute("DELETE FROM facts WHERE month = %s", MONTHS[0])
     outcome = chain.run(MONTHS[0])
     assert not outcome.success
@@ -193,7 +193,7 @@ def test_a_source_without_usable_rows_fails_before_any_fit(chain: Chain) -> None
     assert chain.rows("SELECT count(*) FROM segmentation.snapshot") == [(0,)]
 
 
-def test_a_target_that_lacks_its_column_is_told_before_the_work(chain: Chain) -> None:
+def test_a_target_that_lacks_its_column_is_reported_before_the_work(chain: Chain) -> None:
     """The first asset fails with the ALTER TABLE to run."""
     chain.execute("ALTER TABLE target DROP COLUMN segment_id")
     outcome = chain.run(MONTHS[0])
@@ -203,7 +203,7 @@ def test_a_target_that_lacks_its_column_is_told_before_the_work(chain: Chain) ->
 
 
 def test_a_feature_that_disappears_falls_back_to_the_customers_own_history(chain: Chain) -> None:
-    """Without the parent's columns the ids are carried by the customers' previous segments."""
+    """Without the parent's columns the ids follow from the customers' previous segments."""
     chain.run(MONTHS[0])
     before = _group_segments(chain)
     text = (chain.defs / "shop" / "defs.yaml").read_text()
@@ -217,8 +217,8 @@ def test_a_feature_that_disappears_falls_back_to_the_customers_own_history(chain
     assert "visits" in evidence[0][0]
 
 
-def test_the_saved_model_gives_the_written_labels_again(chain: Chain) -> None:
-    """Encoding and model as stored in the database label the validated rows exactly as the history has them."""
+def test_the_saved_model_reproduces_the_written_labels(chain: Chain) -> None:
+    """The encoding and the model that are stored in the database label the validated rows exactly as the history does."""
     import numpy as np
 
     from segmentation_pipeline.analysis.clustering.labelling import assign

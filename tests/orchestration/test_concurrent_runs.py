@@ -1,4 +1,4 @@
-"""Several processes at once on one segmentation: one waits for the other, all end, and the books are right."""
+"""Several processes at once on one segmentation: one waits for the other, all end, and the database is consistent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BOOKS = """SELECT s.partition, s.version, s.status, p.partition, p.version FROM 
 
 @pytest.fixture
 def gate(chain: Chain) -> Iterator[psycopg.Connection]:
-    """January and February are published; while the connection is open, nobody else gets the segmentation's lock."""
+    """A connection that holds the segmentation's lock until it commits; January and February are published."""
     job = load_definitions().resolve_job_def("shop")
     for month in (JANUARY, FEBRUARY):
         outcome = run(job, month)
@@ -55,7 +55,7 @@ def gate(chain: Chain) -> Iterator[psycopg.Connection]:
 
 
 def _run_at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefinition, str]) -> list[bool]:
-    """Start a process for each job, let them all queue up for the lock, then open it; gives how each ended."""
+    """Start a process for each job, let all of them wait for the lock, then release it. Return whether each succeeded."""
     pids = [start(job, month) for job, month in jobs]
     wait_for_backends(chain, count=len(jobs), waiting=True)
     gate.commit()
@@ -63,7 +63,7 @@ def _run_at_once(chain: Chain, gate: psycopg.Connection, *jobs: tuple[dg.JobDefi
 
 
 def _check_books(chain: Chain) -> None:
-    """Each month is published once, the latest is current, and the target is what its history says."""
+    """Assert that each month is published once, the latest is current, and the target agrees with its history."""
     published = "SELECT snapshot_id, partition FROM segmentation.snapshot WHERE status = 'published' ORDER BY as_of"
     found = chain.rows(published)
     assert [month for _, month in found] == [JANUARY, FEBRUARY, MARCH]
@@ -74,12 +74,12 @@ def _check_books(chain: Chain) -> None:
     )
     assert len(history) == N_CUSTOMERS
     assert dict(chain.rows("SELECT user_id, segment_id FROM target")) == dict(history)
-    # who was born in March has one id, whoever saw it first
+    # the segment that was born in March has one id, whichever process saw it first
     assert chain.rows("SELECT next_segment_id FROM segmentation.segmentation") == [(5,)]
 
 
 def test_two_processes_publish_the_same_snapshot(chain: Chain, gate: psycopg.Connection) -> None:
-    """Both wait for the lock and both succeed: the second finds it done."""
+    """Both wait for the lock and both succeed: the second has nothing left to do."""
     gate.rollback()
     assert not run(make_alignment_job(), MARCH).problems
     gate.execute("SELECT FROM segmentation.segmentation FOR UPDATE")
@@ -89,7 +89,7 @@ def test_two_processes_publish_the_same_snapshot(chain: Chain, gate: psycopg.Con
 
 
 def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psycopg.Connection) -> None:
-    """Two versions are aligned one after the other; whichever is published, the books are right."""
+    """Two versions are aligned one after the other; whichever is published, the database is consistent."""
     ended = _run_at_once(chain, gate, (make_two_stage_job(), MARCH), (make_two_stage_job(), MARCH))
     assert any(ended)
     books = chain.rows(BOOKS)[2:]
@@ -102,7 +102,7 @@ def test_two_processes_align_and_publish_the_same_month(chain: Chain, gate: psyc
 
 
 def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connection) -> None:
-    """March and a new version of February at once: March waits, and is built on the version that is published."""
+    """When March and a new version of February run at once, March waits and is built on the version that is published."""
     february = start(make_two_stage_job(), FEBRUARY)
     wait_for_backends(chain, count=1, waiting=True)
     march = start(make_two_stage_job(), MARCH)
@@ -118,7 +118,7 @@ def test_a_month_and_the_rerun_of_its_parent(chain: Chain, gate: psycopg.Connect
 
 
 def test_two_months_through_the_whole_chain(chain: Chain) -> None:
-    """February and March at once after January: March waits for February, so each is built on the month before it."""
+    """When February and March run at once after January, March waits for February, so each is built on the month before."""
     job = load_definitions().resolve_job_def("shop")
     assert run(job, JANUARY).success
     add_group(chain.url, (MARCH,))

@@ -1,4 +1,4 @@
-"""Faults in the middle of a run: what may pass is tried again, what may not ends at once; nothing half-written stays."""
+"""Faults in the middle of a run: passing ones are tried again, others end the run at once; nothing half-written stays."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg
 
 @pytest.fixture(autouse=True)
 def _retry_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a moment only before another try."""
+    """Make the pause before another attempt short."""
     monkeypatch.setattr(retries, "RETRY_SECONDS", 0.05)
 
 
 def shop_job() -> dg.JobDefinition:
-    """The job of `shop`, as Dagster finds it again in another process."""
+    """Return the job of `shop`, which Dagster loads again in another process."""
     from segmentation_pipeline.orchestration.discovery import load_definitions
 
     return load_definitions().resolve_job_def("shop")
 
 
 def _lose_connection(chain: Chain, function: Callable[..., Any], *, times: int) -> Callable[..., Any]:
-    """The function, whose database connection is ended just before it works, as often as this."""
+    """Return the function with its database connection ended just before it works, this number of times."""
     left = [times]
 
     def wrapped(connection: Any, *arguments: Any, **named: Any) -> Any:
@@ -59,7 +59,7 @@ def _lose_connection(chain: Chain, function: Callable[..., Any], *, times: int) 
 
 
 def _lose_source(chain: Chain) -> Callable[..., Iterator[pa.RecordBatch]]:
-    """Reading batches, whose connection is ended once, before the first one."""
+    """Return the reader of batches with its connection ended once, before the first batch."""
     read, left = extraction._read, [1]
 
     def wrapped(reader: pa.RecordBatchReader, period: Any) -> Iterator[pa.RecordBatch]:
@@ -76,7 +76,7 @@ def _read_statuses(chain: Chain) -> list[tuple[Any, ...]]:
 
 
 def _find_leftovers(chain: Chain) -> list[str]:
-    """What a failed step left on disk or in the database: there must be nothing."""
+    """Return what a failed step left on disk or in the database; the tests expect nothing."""
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     root = segmentations()["shop"].store.root
@@ -91,7 +91,7 @@ def _find_leftovers(chain: Chain) -> list[str]:
 
 
 def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server ends our connection while each stage reads or writes: the month is published all the same, and once."""
+    """The server ends our connection while each stage reads or writes; the month is published nevertheless, and once."""
     chain.execute("UPDATE facts SET spend = -5 WHERE customer_id = 7")
     # more rows than libpq reads ahead
     query = "SELECT customer_id, visits, spend, plan, repeat('x', 20000) AS pad FROM facts"
@@ -127,7 +127,7 @@ def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypat
 def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A publication that always loses its connection fails with the old state; from failure, only it runs again."""
+    """A publication that always loses its connection leaves the old state; re-executed from failure, only it runs again."""
     with monkeypatch.context() as broken:
         broken.setattr(publication, "write_segments", _lose_connection(chain, publication.write_segments, times=99))
         outcome = chain.run(MONTHS[0])
@@ -151,7 +151,7 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
 
 
 def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody updates the target's rows in the other order: both end, and the segments are all there."""
+    """When another session updates the target's rows in the opposite order, both end, and all segments are written."""
     write, started = publication.write_segments, threading.Event()
 
     def announce_and_write(*arguments: Any, **named: Any) -> Any:
@@ -209,10 +209,10 @@ def test_a_slow_query_ends_at_once(chain: Chain) -> None:
         ("encoded_features", pa, "OSFile"),
     ],
 )
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_a_full_disk_is_reported_and_leaves_nothing(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, stage: str, owner: Any, name: str
 ) -> None:
-    """Writing an artifact to a full disk ends the stage in plain words; with room again the stage can be materialized."""
+    """Writing an artifact to a full disk ends the stage in plain words; with free space it can be materialized again."""
 
     def raise_full_disk(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -236,8 +236,8 @@ def _read_events(chain: Chain, run_id: str) -> list[dg.DagsterEvent]:
     return [entry.dagster_event for entry in chain.instance.all_logs(run_id) if entry.dagster_event is not None]
 
 
-def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where memory cannot be had the stage ends with what there is and what to do, not with a traceback of numpy's."""
+def test_an_allocation_that_fails_is_reported(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When memory cannot be allocated, the stage ends with what is available and what to do, not with numpy's traceback."""
 
     def raise_memory_error(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 9.31 GiB for an array")
@@ -256,7 +256,7 @@ def test_an_allocation_that_fails_is_told(chain: Chain, monkeypatch: pytest.Monk
 def test_too_little_memory_is_refused_before_the_rows_are_worked_on(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a limit of its own the run says what it needs, what there is and what to do, and leaves no snapshot."""
+    """With its own limit the run reports what it needs, what is available and what to do, and leaves no snapshot."""
     monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "64MiB")
 
     outcome = chain.run(MONTHS[0])

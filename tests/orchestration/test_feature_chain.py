@@ -26,7 +26,7 @@ RICH = 17
 
 
 def _add_dates(chain: Chain) -> None:
-    """Give every customer the day of joining, by group; one is beyond all others, one has no spend, one a future date."""
+    """Give every customer a day of joining, by group; one customer is extreme, one has no spend, one has a future date."""
     chain.execute("ALTER TABLE facts ADD COLUMN joined date")
     chain.execute("UPDATE facts SET joined = month - (30 + 200 * (customer_id %% 3) + customer_id %% 7)")
     chain.execute("UPDATE facts SET spend = 9999999 WHERE customer_id = %s", RICH)
@@ -45,7 +45,7 @@ def _open_artifact(chain: Chain, stage: str, run_id: str, partition: str) -> Pat
 
 
 def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> None:
-    """Every customer is labelled or rejected, the outlier is no part of the fit, and the ids hold in the next month."""
+    """Every customer is labelled or rejected, the outlier is not part of the fit, and the ids stay in the next month."""
     _add_dates(chain)
     first = chain.run(MONTHS[0])
     assert first.success, first.problems
@@ -82,8 +82,8 @@ def test_dates_outliers_and_components_go_through_the_chain(chain: Chain) -> Non
     assert len({(find_group(customer), labelled[customer]) for customer in usual}) == 3
 
 
-def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:
-    """Encoding and model as the database has them label the validated rows, one by one, as they were labelled."""
+def test_the_saved_encoding_reproduces_the_matrix(chain: Chain) -> None:
+    """The encoding and the model in the database label the validated rows, one by one, as they were labelled."""
     from segmentation_pipeline.analysis.clustering.labelling import assign
     from segmentation_pipeline.analysis.features.encoding import transform
     from segmentation_pipeline.model import Encoding, FittedModel
@@ -105,8 +105,8 @@ def test_the_saved_encoding_gives_the_matrix_again(chain: Chain) -> None:
     assert labels.tolist() == [written[customer] for customer in frame["customer_id"]]
 
 
-def test_a_date_that_is_no_feature_any_more_leaves_the_ids_to_the_history(chain: Chain) -> None:
-    """The parent's encoding reads days; a month that has the column as dates only goes by the customers' segments."""
+def test_a_date_that_is_no_longer_a_feature_leaves_the_ids_to_the_history(chain: Chain) -> None:
+    """The parent's encoding reads days; a month that has the column only as dates uses the customers' segments."""
     _add_dates(chain)
     assert chain.run(MONTHS[0]).success
     before = dict(chain.rows("SELECT customer_id, segment_id FROM segmentation.shop_assignment"))
@@ -122,8 +122,8 @@ def test_a_date_that_is_no_feature_any_more_leaves_the_ids_to_the_history(chain:
     assert [after[customer] for customer in usual] == [before[customer] for customer in usual]
 
 
-def test_a_mistake_inside_the_mapping_is_told_with_its_field(chain: Chain) -> None:
-    """An error below `features.columns` names the feature's field, and one in the mapping what it may hold."""
+def test_a_mistake_inside_the_mapping_is_reported_with_its_field(chain: Chain) -> None:
+    """An error below `features.columns` names the feature's field, and an error in the mapping says what it may contain."""
     from segmentation_pipeline.errors import SpecError
     from segmentation_pipeline.orchestration.discovery import segmentations
 

@@ -1,4 +1,4 @@
-"""Hard input through the whole chain: nothing to split, names and keys of every kind, columns that change."""
+"""Difficult input through the whole chain: nothing to split, names and keys of every kind, columns that change."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_fewer_distinct_rows_than_k_max_are_swept_as_far_as_they_go(chain: Chain
     ],
 )
 def test_keys_and_names_of_every_kind_reach_the_target(chain: Chain, key: str, expression: str, kind: str) -> None:
-    """Each customer has its own segment in the target and in the views, months later too, and none has another's."""
+    """Each customer has its own segment in the target and in the views, also months later, and none has another's."""
     name = sql.Identifier(key)
     chain.execute('CREATE SCHEMA "Mein.Shop"')
     write_source(
@@ -85,7 +85,7 @@ def test_keys_and_names_of_every_kind_reach_the_target(chain: Chain, key: str, e
 
 @pytest.mark.parametrize("key", ["name", "since", "snapshot_id", "segment_id", "distance", "margin", "from", "ctid"])
 def test_a_key_that_has_one_of_our_names_is_refused_at_load_time(chain: Chain, key: str) -> None:
-    """A key that is called like a column beside it in our tables and views is refused, with the query to write."""
+    """A key with the name of a column of our tables and views is refused, with the query to write."""
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     write_source(chain.defs, "SELECT 1", key=key, features=[X])
@@ -109,7 +109,7 @@ CHANGES = {
 
 
 def test_a_column_that_went_or_changed_is_named_and_nothing_is_written(chain: Chain) -> None:
-    """A column that is gone or of another kind since last month ends the run; target and snapshots stay as they were."""
+    """A column that is missing or has another kind since last month ends the run; target and snapshots stay as they were."""
     state = "SELECT snapshot_id, status FROM segmentation.snapshot", "SELECT * FROM users ORDER BY 1"
     write_source(chain.defs, SOUND, features=[X, C])
     assert chain.run(MONTHS[0]).success
@@ -123,8 +123,8 @@ def test_a_column_that_went_or_changed_is_named_and_nothing_is_written(chain: Ch
         assert [chain.rows(query) for query in state] == before
 
 
-def test_a_column_that_changes_its_type_and_keeps_its_meaning_moves_nobody(chain: Chain) -> None:
-    """Numbers that arrive as numeric and categories that arrive as numbers give every customer last month's segment."""
+def test_a_column_that_changes_its_type_and_keeps_its_meaning_moves_no_customer(chain: Chain) -> None:
+    """With numbers that arrive as numeric and categories that arrive as numbers every customer keeps last month's segment."""
     write_source(chain.defs, SOUND, features="auto")
     assert chain.run(MONTHS[0]).success
     before = chain.rows("SELECT * FROM users ORDER BY 1")
@@ -135,7 +135,7 @@ def test_a_column_that_changes_its_type_and_keeps_its_meaning_moves_nobody(chain
 
 
 def test_a_period_whose_data_has_not_arrived_is_refused(chain: Chain) -> None:
-    """`source.fresh` ends the run before anything is kept, with both dates; its column is no feature of `auto`."""
+    """`source.fresh` ends the run before anything is stored, and names both dates; `auto` leaves its column out."""
     query = f"SELECT *, timestamptz '2024-01-30 12:00+00' - id * interval '1 hour' AS updated_at FROM ({SOUND}) s"
     source = {"query": query, "key": "id", "fresh": {"column": "updated_at", "within": "24h"}}
     write_source(chain.defs, query, features="auto", source=source)

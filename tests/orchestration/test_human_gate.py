@@ -36,7 +36,7 @@ def _read_statuses(chain: Chain) -> list[tuple[str, int, str]]:
 
 
 def _read_reasons(chain: Chain) -> list[str]:
-    """Why the waiting snapshot waits, as it is stored."""
+    """Read from the database why the waiting snapshot waits."""
     return list(chain.rows("SELECT metrics->'approval' FROM segmentation.snapshot WHERE status = 'waiting'")[0][0])
 
 
@@ -45,7 +45,7 @@ def _read_target(chain: Chain) -> list[tuple[object, ...]]:
 
 
 def _read_check(chain: Chain) -> dg.AssetCheckEvaluation:
-    """The latest word of the check `approval`."""
+    """Read the latest result of the check `approval`."""
     key = dg.AssetCheckKey(dg.AssetKey(["shop", "aligned_segments"]), "approval")
     record = chain.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.event is not None
@@ -55,7 +55,7 @@ def _read_check(chain: Chain) -> dg.AssetCheckEvaluation:
 
 
 def _read_failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed op said."""
+    """Return the message of the failed op."""
     assert not result.success
     data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
     assert data.user_failure_data is not None
@@ -63,7 +63,7 @@ def _read_failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_a_birth_waits_blocks_later_months_and_is_published_when_approved(asked: Chain) -> None:
-    """Reasons, the check and the block; by hand it is refused; approved from the UI it is published and the next month runs."""
+    """The check has the reasons; later months and publishing by hand are refused until an approval in the UI publishes it."""
     assert _read_reasons(asked) == REASONS
     check = _read_check(asked)
     assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
@@ -99,7 +99,7 @@ def test_a_birth_waits_blocks_later_months_and_is_published_when_approved(asked:
 
 
 def test_a_declined_month_lets_the_next_one_go_on(asked: Chain) -> None:
-    """Declined from the UI it is not published, not even by hand; the next month has January as its parent and waits itself."""
+    """A month declined in the UI is not published, not even by hand; the next one has January as its parent and waits."""
     assert asked.decide("decline", snapshot_id=2, who="anna", reason="wrong import").success
     assert asked.rows("SELECT action, who, reason FROM segmentation.decision") == [("decline", "anna", "wrong import")]
     assert "is declined by anna" in (_read_check(asked).description or "")
@@ -111,7 +111,7 @@ def test_a_declined_month_lets_the_next_one_go_on(asked: Chain) -> None:
 
 @pytest.mark.slow
 def test_a_rerun_replaces_the_waiting_version_unless_its_gates_fail(asked: Chain) -> None:
-    """A rejected rerun leaves the first version waiting; a good one declines it and waits in its place under the same ids."""
+    """A rejected rerun leaves the first version waiting; a good one declines it and waits in its place with the same ids."""
     asked.execute("CREATE TABLE kept AS SELECT * FROM facts")
     drop_most_rows(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
@@ -132,7 +132,7 @@ def test_a_rerun_replaces_the_waiting_version_unless_its_gates_fail(asked: Chain
 
 @pytest.mark.slow
 def test_approving_publishes_that_snapshot_though_a_later_rerun_was_rejected(asked: Chain) -> None:
-    """The latest artifact is the rejected rerun's; what is published is what was approved."""
+    """The approved snapshot is published although the latest artifact belongs to the rejected rerun."""
     drop_most_rows(asked.url, MONTHS[1])
     assert not asked.run(MONTHS[1]).success
     assert asked.decide("approve", snapshot_id=2, who="anna").success
@@ -143,7 +143,7 @@ def test_approving_publishes_that_snapshot_though_a_later_rerun_was_rejected(ask
 
 @pytest.mark.slow
 def test_an_approval_whose_publication_failed_is_repaired_by_approving_again(asked: Chain) -> None:
-    """The target refuses: the decision is kept, the job says why; approving again publishes."""
+    """When the target refuses, the decision is kept and the job says why; approving again publishes."""
     asked.execute("ALTER TABLE target RENAME COLUMN segment_id TO hidden")
     assert "lacks columns" in _read_failure(asked.decide("approve", snapshot_id=2, who="anna"))
     assert _read_statuses(asked)[1] == (MONTHS[1], 1, "waiting")
@@ -155,7 +155,7 @@ def test_an_approval_whose_publication_failed_is_repaired_by_approving_again(ask
 
 
 def test_a_snapshot_whose_labels_are_gone_is_not_approved(asked: Chain) -> None:
-    """Without its artifact it could not be published: the approval is refused and nothing is decided."""
+    """Without its artifact a snapshot could not be published, so the approval is refused and nothing is decided."""
     import shutil
 
     from segmentation_pipeline.orchestration.discovery import segmentations
@@ -166,7 +166,7 @@ def test_a_snapshot_whose_labels_are_gone_is_not_approved(asked: Chain) -> None:
 
 
 def test_after_a_rollback_the_next_month_builds_on_the_restored_one(chain: Chain) -> None:
-    """Rolled back from the UI: the target shows January again, Dagster has a note of it, February's rerun has it as parent."""
+    """After a rollback in the UI the target shows January, Dagster has a note of it, and February's rerun is built on it."""
     chain.run(MONTHS[0])
     january = chain.rows("SELECT user_id, segment_id FROM target ORDER BY 1")
     add_group(chain.url, MONTHS[1:])
@@ -189,7 +189,7 @@ def test_after_a_rollback_the_next_month_builds_on_the_restored_one(chain: Chain
 
 @pytest.mark.slow
 def test_manual_waits_for_every_month(chain: Chain) -> None:
-    """The first month waits too, and a month without changes after it."""
+    """The first month waits, and so does a month without changes after it."""
     write_defs(chain.defs, approval="manual")
     assert chain.run(MONTHS[0]).waiting is not None
     assert _read_reasons(chain) == ["publish.approval is manual: every snapshot waits for a person"]
@@ -200,7 +200,7 @@ def test_manual_waits_for_every_month(chain: Chain) -> None:
 
 @pytest.mark.slow
 def test_a_calm_month_is_published_on_change(chain: Chain) -> None:
-    """Nothing is born and few move: nobody is asked, and the check passes."""
+    """When no segment is born and few customers move, no approval is needed, and the check passes."""
     write_defs(chain.defs, approval="on_change")
     for month in MONTHS[:2]:
         assert chain.run(month).receipt is not None
@@ -224,7 +224,7 @@ def test_segments_are_renamed_from_the_ui(chain: Chain) -> None:
 
 
 def test_the_forms_defaults_are_the_waiting_snapshot_and_no_name(asked: Chain) -> None:
-    """Only the person must be named to approve; a rollback must name its snapshot too, and is told which there are."""
+    """An approval needs only a person's name; a rollback needs a snapshot too, and its form lists them."""
     assert "who is empty" in _read_failure(asked.decide("approve"))
     assert "snapshot 1 (2024-01-01 v1)" in _read_failure(asked.decide("rollback", who="anna"))
     assert asked.decide("approve", who=" anna ").success

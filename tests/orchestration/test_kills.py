@@ -1,4 +1,4 @@
-"""A run killed at any moment leaves the old state or the new one, and nothing stands in the way of the next run."""
+"""A run killed at any moment leaves the old state or the new one, and nothing blocks the next run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLES = """SELECT substring(c.relname FROM '^shop_assignment_(.*)$'), i.inhpare
 
 
 def _measure_window(job: dg.JobDefinition) -> tuple[float, float]:
-    """From when to when after its start a process that is left alone works on both stages, in seconds."""
+    """Measure when an undisturbed process begins and ends its work on both stages, in seconds after its start."""
     began = time.time()
     assert wait_for_success(start(job, FEBRUARY))
     with open_dagster_instance() as instance:
@@ -50,7 +50,7 @@ def _measure_window(job: dg.JobDefinition) -> tuple[float, float]:
 
 
 def _check_whole(chain: Chain, *, before: int) -> bool:
-    """See that the database shows the state with `before` as current or a newer one; gives whether it is the newer."""
+    """Assert that the database has the old state, with `before` as current, or a whole new one; return whether it is new."""
     ((pointer,),) = chain.rows("SELECT current_snapshot_id FROM segmentation.segmentation")
     statuses = dict(chain.rows("SELECT snapshot_id, status FROM segmentation.snapshot"))
     months = dict(chain.rows("SELECT snapshot_id, partition FROM segmentation.snapshot"))
@@ -78,7 +78,7 @@ def _check_whole(chain: Chain, *, before: int) -> bool:
 def test_a_run_killed_at_any_moment_leaves_the_old_state_or_the_new(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed at twenty moments of aligning and publishing: never a mixture, the month and the next one run after it."""
+    """After a kill at any of twenty moments there is never a mixture, and the month and the next one run again."""
     monkeypatch.setenv(PATIENCE_VARIABLE, "30")
     whole_chain = load_definitions().resolve_job_def("shop")
     for month in (JANUARY, FEBRUARY):

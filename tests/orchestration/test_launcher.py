@@ -1,4 +1,4 @@
-"""The launcher that the containers use: what it says of runs whose process nobody can ask any more."""
+"""The launcher of the containers: what it reports about runs whose process does not exist any more."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LAUNCHED = {GRPC_INFO_TAG: json.dumps({"host": "code", "port": 4000})}
 def test_the_code_location_is_asked(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, known: bool, status: WorkerStatus
 ) -> None:
-    """A run is there as long as its code location knows it; after a restart it does not, and memory is named."""
+    """A run is alive while its code location knows it; after a restart it is not, and the report names memory as a cause."""
     answer = serialize_value(CanCancelExecutionResult(can_cancel=known))
     monkeypatch.setattr(DagsterGrpcClient, "can_cancel_execution", lambda *_, **__: answer)
     found, said = _check_health(instance, LAUNCHED)
@@ -56,7 +56,7 @@ def test_the_code_location_is_asked(
 def test_a_code_location_that_does_not_answer_ends_no_run(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be busy, or starting again: then it is asked later."""
+    """A code location that does not answer may be busy or starting, so its runs are checked again later."""
 
     def raise_unreachable(*_: object, **__: object) -> str:
         message = "busy"
@@ -67,7 +67,7 @@ def test_a_code_location_that_does_not_answer_ends_no_run(
 
 
 def test_a_run_of_the_command_line_is_known_by_its_process(instance: dg.DagsterInstance) -> None:
-    """It runs as long as its process does; one of another machine cannot be asked and counts as running."""
+    """A run is alive while its process is; a process of another machine cannot be checked and counts as alive."""
     own = make_process_tag()
     host = own.rsplit(":", 2)[0]
     assert _check_health(instance, {PROCESS_TAG: own})[0] is WorkerStatus.RUNNING

@@ -1,4 +1,4 @@
-"""The package as a library: installed from its wheel into somebody else's Dagster project."""
+"""The package as a library: installed from its wheel into another Dagster project."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def defs():
 
 @dataclass(frozen=True)
 class Project:
-    """Somebody's Dagster project and the Python of its own virtual environment."""
+    """A Dagster project and the Python of its own virtual environment."""
 
     folder: Path
     python: Path
 
     def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
-        """Run a command of that environment in the project; what it printed."""
+        """Run a command of that environment in the project; return what it printed."""
         clean = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "SEGMENTATION_DEFS"}}
         path = f"{self.python.parent}{os.pathsep}/usr/bin{os.pathsep}/bin"
         done = subprocess.run(
@@ -69,7 +69,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A fresh project; the wheel is its own, what the wheel depends on is this environment's."""
+    """A new project: it has the wheel in its own environment, and shares the wheel's dependencies with this one."""
     folder = tmp_path_factory.mktemp("library")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     # a copy, for the build leaves its traces in the source
@@ -129,8 +129,8 @@ def test_the_component_is_offered_and_scaffolded(project: Project, database: str
     assert "my_shoppers" in project.segmentation("doctor")
 
 
-def test_a_mistake_is_told_by_dagster_with_its_line_and_the_nearest_name(project: Project) -> None:
-    """In somebody's project Dagster reads the YAML: `dg check defs` and `dg check yaml` name line and field."""
+def test_dagster_reports_a_mistake_with_its_line_and_the_nearest_name(project: Project) -> None:
+    """In another project Dagster reads the YAML: `dg check defs` and `dg check yaml` name line and field."""
     folder = project.folder / "shopco" / "defs" / "wrong"
     project.dg("scaffold", "defs", "segmentation_pipeline.Segmentation", "wrong")
     path = folder / "defs.yaml"

@@ -1,4 +1,4 @@
-"""Customers without groups: nothing is published, and the best K is reported all the same."""
+"""Customers without groups: nothing is published, but the best K is reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ attributes:
 
 
 def _make(chain: Chain, points: np.ndarray) -> None:
-    """A table of the points, and a segmentation of it that takes everything as it ships."""
+    """Make a table of the points, and a segmentation of it with the default settings."""
     columns = [f"x{index}" for index in range(points.shape[1])]
     with psycopg.connect(chain.url) as connection:
         connection.execute(f"CREATE TABLE noise (customer_id integer, {' float8, '.join(columns)} float8)")
@@ -42,7 +42,7 @@ def _make(chain: Chain, points: np.ndarray) -> None:
 @pytest.mark.parametrize("kind", ["uniform", "gaussian"])
 @pytest.mark.parametrize("d", [2, 5, 20])
 def test_noise_is_not_published(chain: Chain, kind: str, d: int) -> None:
-    """The gate `structure` fails with its sentence, the target stays empty, and the snapshot tells the best K."""
+    """The gate `structure` fails with its sentence, the target stays empty, and the snapshot has the best K."""
     rng = np.random.default_rng(d)
     points = rng.uniform(size=(N_ROWS, d)) if kind == "uniform" else rng.normal(size=(N_ROWS, d))
     _make(chain, points)

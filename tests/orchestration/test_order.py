@@ -41,7 +41,7 @@ STRANGERS = {
 def test_an_unfinished_run_of_an_earlier_month_is_waited_for(
     chain: Chain, run: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the patience is over the run fails and names the run that it waited for; nothing was aligned."""
+    """After the longest wait the run fails and names the run that it waited for; nothing was aligned."""
     monkeypatch.setenv(PATIENCE_VARIABLE, "1")
     earlier = create_run_for_test(
         chain.instance, **run, status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: MONTHS[0]}
@@ -97,7 +97,7 @@ def test_the_schedule_skips_before_the_first_period_has_ended(chain: Chain) -> N
 
 
 def test_a_run_whose_process_was_killed_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ghost of the command line, STARTED for ever, is marked as failed and the month goes on."""
+    """A run of a killed command, which would be STARTED for ever, is marked as failed, and the month goes on."""
     monkeypatch.setenv(PATIENCE_VARIABLE, "30")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -116,7 +116,7 @@ def test_a_run_whose_process_was_killed_is_not_waited_for(chain: Chain, monkeypa
 
 
 def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run of this very process is no ghost."""
+    """A run of this process, which is alive, is waited for."""
     monkeypatch.setenv(PATIENCE_VARIABLE, "1")
     create_run_for_test(
         chain.instance,
@@ -141,12 +141,12 @@ def test_a_run_whose_process_lives_is_waited_for(chain: Chain, monkeypatch: pyte
     ids=["this one", "another host's", "none", "nonsense", "a pid given out again", "a pid nobody has"],
 )
 def test_only_a_process_of_this_host_can_be_gone(tag: str, gone: bool) -> None:
-    """What runs elsewhere, or says nothing, may well be alive; a pid that began at another time is another process."""
+    """A run on another host or without a process id may be alive; a pid that began at another time is another process."""
     assert is_gone(tag) is gone
 
 
 def test_a_killed_process_that_nobody_collected_is_gone() -> None:
-    """A zombie still has its pid; it does nothing any more."""
+    """A zombie still has its pid, but does not work any more."""
     dead = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
     tag = f"{socket.gethostname()}:{dead.pid}:0"
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays uncollected
@@ -156,7 +156,7 @@ def test_a_killed_process_that_nobody_collected_is_gone() -> None:
 
 
 def test_a_run_that_queues_behind_this_one_is_not_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one run at a time an earlier month launched later cannot start before this one ends: no deadlock."""
+    """With one run at a time, an earlier month launched later cannot start before this one ends: there is no deadlock."""
     monkeypatch.setattr(order, "QUEUE_PATIENCE_SECONDS", 1.0)
     real, queued = order._find_earlier_runs, []
 

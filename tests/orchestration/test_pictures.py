@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _read_png(value: dg.MetadataValue) -> tuple[int, int]:
-    """Width and height of the picture inside the markdown."""
+    """Return width and height of the picture inside the markdown."""
     data = base64.b64decode(str(value.value).rpartition("base64,")[2].rstrip(")"))
     assert data.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", data[16:24])
@@ -32,7 +32,7 @@ def _read_shown(chain: Chain, stage: str) -> dict[str, dg.MetadataValue]:
 
 
 def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
-    """The sweep's silhouettes and the segments' sizes, profiles and rules are shown, and lie in the artifacts."""
+    """The sweep's silhouettes and the segments' sizes, profiles and rules are shown, and are saved in the artifacts."""
     from segmentation_pipeline.orchestration.discovery import segmentations
 
     features = """
@@ -47,7 +47,7 @@ def test_pictures_and_rules_come_from_what_is_saved(chain: Chain) -> None:
     table = pq.read_table(swept / "silhouettes.parquet").to_pandas()
     sweep = json.loads((swept / "sweep.json").read_text())
     assert _read_png(_read_shown(chain, "k_sweep")["silhouettes"])[0] == 792
-    # three hundred are few enough to be shown whole: the mean of what is shown is the one that is told
+    # all three hundred customers are shown, so the mean of the picture is the one that is reported
     assert (len(table), sorted(table["cluster"].unique())) == (N_CUSTOMERS, [0, 1, 2])
     chosen = next(candidate for candidate in sweep["candidates"] if candidate["k"] == 3)
     assert np.isclose(table["silhouette"].mean(), chosen["silhouette"])

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 FITS = "SELECT seed, model, metrics->>'inertia' FROM segmentation.snapshot WHERE partition = %s ORDER BY version"
 
 
-def test_a_seed_gives_the_same_centroids_again(chain: Chain) -> None:
-    """With `fit.seed` a month without and a month with a parent are the same again, to the last bit of their JSON."""
+def test_a_seed_reproduces_the_centroids(chain: Chain) -> None:
+    """With `fit.seed` a month without and a month with a parent are reproduced to the last bit of their JSON."""
     write_defs(chain.defs, extra="fit: {k: 5, seed: 7}\n  gates: {structure: {severity: warn}}")
     for month in (*MONTHS[:2], MONTHS[1], MONTHS[0]):
         outcome = chain.run(month)

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """A report as its reader sees it; it is well-formed XML too, so that a test can ask it."""
+    """A report as its reader sees it; it is well-formed XML too, so that a test can query it."""
 
     def __init__(self, html: bytes) -> None:
         self.root = ET.fromstring(html)
 
     def text(self, name: str) -> str:
-        """The words of the element with this id."""
+        """Return the words of the element with this id."""
         (found,) = self.root.findall(f".//*[@id='{name}']")
         return " ".join("".join(found.itertext()).split())
 
     def has(self, name: str) -> bool:
-        """Whether there is an element with this id."""
+        """Return whether there is an element with this id."""
         return bool(self.root.findall(f".//*[@id='{name}']"))
 
     def table(self, name: str) -> list[list[str]]:
-        """The cells of a table's body, row by row."""
+        """Return the cells of a table's body, row by row."""
         (found,) = self.root.findall(f".//table[@id='{name}']")
         return [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in found.findall("./tbody/tr")]
 
@@ -124,7 +124,7 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
 
 
 def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run succeeds and the month is published; the check says why there is no report."""
+    """The run succeeds and the month is published; the check says why there is not a report."""
     from segmentation_pipeline.orchestration.assets import segment_report
 
     def raise_broken(*_: object) -> bytes:
@@ -142,8 +142,8 @@ def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pyte
     )  # fmt: skip
 
 
-def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Path) -> None:
-    """What the database knows is shown all the same; before anything was made the command says so, with code 1."""
+def test_without_artifacts_it_says_what_is_missing(chain: Chain, tmp_path: Path) -> None:
+    """What the database knows is shown nevertheless; before the first run the command ends with a message and code 1."""
     code, said, written = _run_command(tmp_path / "report.html")
     assert (code, written) == (1, None)
     assert said == "Error: shop has no snapshot, so there is nothing to report. Make one:  segmentation run shop\n"
@@ -172,7 +172,7 @@ def test_without_artifacts_it_says_what_is_not_there(chain: Chain, tmp_path: Pat
 
 @pytest.mark.slow
 def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: Path) -> None:
-    """A waiting snapshot's report has the reasons and the two commands, and approving makes it anew; a rejected one's says why."""
+    """A waiting snapshot's report has the reasons and two commands, and is written again when approved; a rejected one's says why."""
     write_defs(chain.defs, approval="on_change")
     add_group(chain.url, MONTHS[1:])
     drop_most_rows(chain.url, MONTHS[2])

@@ -30,7 +30,7 @@ ONE = "[{column: spend, kind: numeric, transform: log1p}]"
 
 
 def _read_failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed step said."""
+    """Return the message of the failed step."""
     assert not result.success
     data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
     assert data.user_failure_data is not None
@@ -38,7 +38,7 @@ def _read_failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _run_command(*arguments: str) -> str:
-    """Run the command line in this process; gives what it said."""
+    """Run the command line in this process; return what it printed."""
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     return re.sub(r"\s+", " ", done.output)
@@ -72,7 +72,7 @@ def test_rule_1_a_parent_replaced_after_the_alignment_stops_the_publication(chai
 
 
 def test_rule_2_no_column_of_any_table_holds_a_raw_cluster_number(chain: Chain) -> None:
-    """Rule 2: where segment ids begin at 101, nothing that names a segment anywhere in the database is below that."""
+    """Rule 2: when segment ids begin at 101, no value anywhere in the database that names a segment is below that."""
     for stage in ("raw_extract", "validated_rows"):
         assert chain.materialize(stage, JANUARY).success
     chain.execute("UPDATE segmentation.segmentation SET next_segment_id = 101")
@@ -111,7 +111,7 @@ def _collect_keys(data: Any) -> set[str]:
 
 
 def _encode(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float64]:
-    """Rows of (visits, spend, plan) in model space, from the snapshot's JSON and numpy alone."""
+    """Encode rows of (visits, spend, plan) with the snapshot's JSON and numpy alone."""
     place = {"visits": 0, "spend": 1, "plan": 2}
     columns = []
     for feature in encoding["features"]:
@@ -128,7 +128,7 @@ def _encode(rows: Sequence[tuple[Any, ...]], encoding: Any) -> NDArray[np.float6
 
 
 def _label(matrix: NDArray[np.float64], model: Any) -> list[int | None]:
-    """The segment of each row by the snapshot's JSON: interval, likeliest component, or nearest prototype in reach."""
+    """Label each row with the snapshot's JSON: by interval, likeliest component, or nearest prototype in reach."""
     names, centers = np.array(model["labels"]), np.array(model["centers"])
     if "edges" in model:
         return list(names[(matrix[:, :1] >= np.array(model["edges"])[None, :]).sum(axis=1)].tolist())
@@ -159,7 +159,7 @@ def _label(matrix: NDArray[np.float64], model: Any) -> list[int | None]:
     ],
 )
 def test_rule_3_every_written_label_is_what_the_saved_json_says(chain: Chain, fit: str, features: str | None) -> None:
-    """Rule 3: history and target are what the saved encoding and model give by hand, whatever the algorithm."""
+    """Rule 3: history and target agree with the saved encoding and model, applied by hand, whatever the algorithm."""
     chain.execute("UPDATE facts SET spend = round(spend * (0.3 + (customer_id %% 17) / 10.0), 2)")
     gates = (
         "gates: {structure: {severity: warn}, min_silhouette: {severity: warn}, min_segment_share: {severity: warn}}"
@@ -201,7 +201,7 @@ def test_rule_4_a_status_flipped_by_hand_publishes_nothing(chain: Chain, approve
 
 
 def test_rule_5_the_current_snapshot_again_does_not_undo_what_was_scored(chain: Chain) -> None:
-    """Rule 5: publishing by hand what is current already leaves target and scores alone, to the last row version."""
+    """Rule 5: publishing by hand what is current already changes neither target nor scores, to the last row version."""
     last = MONTHS[-1]
     assert chain.run(last).success
     chain.execute(
@@ -304,7 +304,7 @@ def test_rule_9_a_late_month_marks_the_later_ones_until_they_are_rebuilt(chain: 
 
     _run_command(*shlex.split(command)[1:])
 
-    # April was built on the version of March that is replaced now: that is told too, until nothing is left
+    # April was built on the version of March that is replaced now: that is reported too, until nothing is left
     again = _run_command("status", "shop")
     assert f"{MONTHS[3]} built on an older parent" in again
     found = re.search(r"segmentation (backfill shop --from \S+ --to \S+)", again)
@@ -316,7 +316,7 @@ def test_rule_9_a_late_month_marks_the_later_ones_until_they_are_rebuilt(chain: 
 
 
 def _check_parentage(chain: Chain) -> dg.AssetCheckEvaluation:
-    """The latest word of the check `built_on_latest_parent`."""
+    """Read the latest result of the check `built_on_latest_parent`."""
     key = dg.AssetCheckKey(dg.AssetKey(["shop", "published_segments"]), "built_on_latest_parent")
     record = chain.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.event is not None

@@ -1,4 +1,4 @@
-"""Scoring between two fits: the real chain, then new and changed customers by what it published."""
+"""Scoring between two fits: the whole chain, then new and changed customers with the model that it published."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _publish(chain: Chain) -> None:
 
 
 def _add_customers(chain: Chain, *, n: int = N_NEW, wide: float = 0.8) -> list[tuple[int, float, float, str]]:
-    """Add customers to the source and the target who lie between and around the groups; gives them as they are stored."""
+    """Add customers between and around the groups to the source and the target; return them as they are stored."""
     import psycopg
 
     rng = np.random.default_rng(5)
@@ -67,7 +67,7 @@ def _add_customers(chain: Chain, *, n: int = N_NEW, wide: float = 0.8) -> list[t
 
 
 def _encode_by_hand(added: list[tuple[int, float, float, str]], encoding: Any) -> np.ndarray:
-    """The rows in model space, from the snapshot's JSON and numpy alone."""
+    """Encode the rows with the snapshot's JSON and numpy alone."""
     columns = []
     values = {
         "visits": [row[1] for row in added],
@@ -102,7 +102,7 @@ def _check_agreement(chain: Chain) -> None:
     assert {user: target[user] for user in view} == view
 
 
-def test_a_thousand_new_customers_get_what_the_snapshot_gives_by_hand(chain: Chain) -> None:
+def test_a_thousand_new_customers_get_the_segments_computed_by_hand(chain: Chain) -> None:
     """Each new label is the nearest centroid of the published snapshot's JSON; no old row is touched, nothing is fitted."""
     _publish(chain)
     old = "SELECT user_id, segment_id, last_updated, xmin::text FROM target WHERE user_id <= %s ORDER BY 1"
@@ -139,7 +139,7 @@ def test_a_thousand_new_customers_get_what_the_snapshot_gives_by_hand(chain: Cha
 
 
 def test_an_unchanged_table_writes_no_row(chain: Chain) -> None:
-    """Scored right after the fit, every customer has the fit's answer, to the last row version."""
+    """Scored right after the fit, every customer has the fit's segment, and no row version changes."""
     _publish(chain)
     before = _read_versions(chain)
     outcome = _score(chain)
@@ -149,8 +149,8 @@ def test_an_unchanged_table_writes_no_row(chain: Chain) -> None:
     assert _read_versions(chain) == before
 
 
-def test_a_customer_who_changed_moves_and_the_next_fit_starts_anew(chain: Chain) -> None:
-    """Who spends like another group gets its segment; the next publication empties the scored and knows the customer."""
+def test_a_customer_who_changed_moves_and_the_next_fit_replaces_the_scores(chain: Chain) -> None:
+    """A customer who spends like another group gets its segment; the next publication empties the scores."""
     _publish(chain)
     was, becomes = chain.rows("SELECT segment_id FROM target WHERE user_id IN (3, 5) ORDER BY user_id")
     chain.execute("UPDATE facts SET visits = 30, spend = 400, plan = 'gold' WHERE customer_id = 3 AND month = %s", LAST)
@@ -171,7 +171,7 @@ def test_a_customer_who_changed_moves_and_the_next_fit_starts_anew(chain: Chain)
 
 
 def test_rows_that_cannot_be_used_are_rejected_and_everything_adds_up(chain: Chain) -> None:
-    """Rejected customers keep their segment and are kept once with their reasons; unknown categories are counted."""
+    """Rejected customers keep their segment and are stored once with their reasons; unknown categories are counted."""
     _publish(chain)
     chain.execute("UPDATE facts SET spend = -5 WHERE customer_id = 7 AND month = %s", LAST)
     chain.execute("UPDATE facts SET plan = 'platinum' WHERE customer_id = 9 AND month = %s", LAST)
@@ -210,7 +210,7 @@ REFUSED = [
 
 
 def test_features_that_no_longer_match_are_refused_by_name(chain: Chain) -> None:
-    """The message names the column, and neither target nor scored change, whatever it is that no longer matches."""
+    """The message names the column, and neither target nor scores change, whatever no longer matches."""
     _publish(chain)
     before, defs = _read_versions(chain), chain.defs / "shop" / "defs.yaml"
     text = defs.read_text()
@@ -256,7 +256,7 @@ def test_the_way_of_the_fit_holds_under_another_defs_yaml(chain: Chain) -> None:
 
 
 def test_a_snapshot_without_its_features_is_scored_by_those_listed(chain: Chain) -> None:
-    """A snapshot records its features, those that `auto` chose too; one that did not has those of the defs.yaml, or none."""
+    """A snapshot records its features, also those that `auto` chose; for one without them the defs.yaml counts."""
     write_defs(chain.defs, features="auto")
     _publish(chain)
     ((features,),) = chain.rows("SELECT metrics->'features' FROM segmentation.snapshot")
@@ -277,7 +277,7 @@ def test_a_snapshot_without_its_features_is_scored_by_those_listed(chain: Chain)
 
 
 def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
-    """New customers beyond every radius have no segment; who is inside has the nearest prototype's, by hand."""
+    """New customers outside every radius have no segment; those inside have the nearest prototype's, computed by hand."""
     write_defs(chain.defs, features=NUMBERS, extra="fit: {algorithm: hdbscan}")
     _publish(chain)
     versions = _read_versions(chain)
@@ -304,13 +304,13 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     assert outcome.receipt["scored"] == N_CUSTOMERS + 200
     assert 20 < expected.count(None) < 180
     _check_agreement(chain)
-    # so many in no segment is what a refit is for
+    # with this many customers in no segment a new fit is due
     assert len(outcome.warnings) == 1
     assert "refit: segmentation run shop" in outcome.warnings[0]
 
 
 def test_dates_are_counted_to_as_of_as_at_the_fit(chain: Chain) -> None:
-    """Days, fills, ordinals and components give the rows of the fit the fit's answers again."""
+    """With days, fills, ordinals and components the rows of the fit get the segments of the fit."""
     chain.execute("ALTER TABLE facts ADD COLUMN joined date")
     chain.execute("UPDATE facts SET joined = month - (30 + 200 * (customer_id %% 3) + customer_id %% 7)")
     chain.execute("UPDATE facts SET spend = NULL WHERE customer_id = 31")
@@ -370,10 +370,10 @@ def test_scoring_has_a_schedule_of_its_own(
     assert [request.partition_key for request in requests] == [None]
 
 
-def test_the_command_tells_what_it_did_and_ends_with_the_contract_s_codes(
+def test_the_command_reports_what_it_did_and_ends_with_the_contract_s_codes(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1 with the next step before a publication, 0 with a plain line after it, 1 with the name of a column that went."""
+    """Before a publication the code is 1, with the next step; after it 0; without a column 1, with its name."""
     monkeypatch.setenv("DAGSTER_HOME", str(make_dagster_home(make_home())))
     command = CliRunner()
     early = command.invoke(main, ["score", "shop"])

@@ -1,4 +1,4 @@
-"""What a role needs and no more, where passwords must not be, and who may read the files."""
+"""The exact privileges that a role needs, where passwords must not appear, and who may read the files."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ QUERY = "SELECT id, x + 100 * (id % 3) AS x FROM customers"
 
 
 def _replace_user(url: str, user: str, password: str = "") -> str:
-    """The same database's URL for another user."""
+    """Return the URL of the same database for another user."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}" if password else f"{user}@{host}"))
 
 
 def _read_grants() -> list[str]:
-    """The statements that the page about operations gives for the two roles."""
+    """Read the statements for the two roles from the page about operations."""
     page = (ROOT / "docs" / "operations.md").read_text()
     (block,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "segmentation_reader" in block]
     return [statement.strip() for statement in block.split(";") if statement.strip()]
@@ -51,7 +51,7 @@ def _read_grants() -> list[str]:
 
 @pytest.fixture
 def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
-    """A source and a target, the two documented roles with what they are granted and nothing that everybody has."""
+    """A source and a target, and the two documented roles with their grants and without the rights that everybody has."""
     chain.execute(
         "CREATE TABLE customers AS SELECT g AS id, mod(g, 17)::float8 / 10 AS x FROM generate_series(1, 300) g"
     )
@@ -79,7 +79,7 @@ def roles(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
 
 
 def test_two_roles_with_the_documented_grants_are_enough(roles: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A month and a scoring with just those privileges; one lost between the check and the write ends in plain words."""
+    """A month and a scoring succeed with exactly those privileges; one that is lost before the write ends in plain words."""
     for variable in ("READER_URL", "WRITER_URL"):
         with psycopg.connect(os.environ[variable]) as role:
             assert role.execute(
@@ -136,8 +136,8 @@ def _score(chain: Chain) -> dg.ExecuteInProcessResult:
         ),
     ],
 )
-def test_a_missing_grant_is_told_before_the_work(roles: Chain, revoke: str, said: str) -> None:
-    """Each of the grants is needed, and what is said of a missing one names it."""
+def test_a_missing_grant_is_reported_before_the_work(roles: Chain, revoke: str, said: str) -> None:
+    """Each of the grants is needed, and the message about a missing one names it."""
     name = urlsplit(roles.url).path.removeprefix("/")
     roles.execute(f"REVOKE {revoke.format(database=name)}")
     result = roles.materialize("raw_extract", MONTHS[0])

@@ -1,4 +1,4 @@
-"""What the UI shows of the assets, checks and jobs: everything has a meaning, and every column a place it comes from."""
+"""What the UI shows about assets, checks and jobs: everything has an explanation, and every column a source."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _read_columns(metadata: dict[str, dg.MetadataValue]) -> dict[str, dg.TableCo
 def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
     chain: Chain, shown: dict[str, dict[str, dg.MetadataValue]]
 ) -> None:
-    """Each metadata key stands in the asset's description; each table's columns are explained and lead to upstream ones."""
+    """Each metadata key is in the asset's description; the columns of each table are explained and lead to upstream ones."""
     for stage, metadata in shown.items():
         unexplained = set(metadata) - SHOWN_APART - set(SHOWN[stage]) - set(EVERYWHERE)
         assert not unexplained, (stage, unexplained)
@@ -111,7 +111,7 @@ def test_a_matrix_of_components_comes_from_all_features(chain: Chain) -> None:
 
 
 def test_a_person_can_read_what_the_definitions_are_for(chain: Chain) -> None:
-    """Group, kinds, owners, the target's table, what each gate asks and what each form wants, from the definitions alone."""
+    """The definitions alone show group, kinds, owners, the target's table, what each gate checks and what each form needs."""
     from segmentation_pipeline.orchestration.discovery import load_definitions
 
     write_defs(

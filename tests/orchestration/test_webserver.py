@@ -1,4 +1,4 @@
-"""The real webserver and daemon: a backfill launched as the page launches it."""
+"""The real webserver and daemon: a backfill that is launched as the page launches it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ LOCATION = """{ workspaceOrError { ... on Workspace { locationEntries { name loa
 
 
 class Server:
-    """A running `dagster dev`, asked over GraphQL."""
+    """A running `dagster dev`, queried over GraphQL."""
 
     def __init__(self, port: int, url: str) -> None:
         self.port = port
         self.url = url
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """One GraphQL request."""
+        """Send one GraphQL request."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
@@ -57,7 +57,7 @@ class Server:
         return answer["data"]
 
     def backfill(self, months: tuple[str, ...]) -> str:
-        """Launch a backfill of the whole chain and wait for its end; gives its status."""
+        """Launch a backfill of the whole chain and wait for its end; return its status."""
         selection = [{"path": ["shop", stage.name]} for stage in CHAIN]
         params = {"partitionNames": list(months), "assetSelection": selection}
         launched = self.ask(LAUNCH, params=params)["launchPartitionBackfill"]
@@ -70,7 +70,7 @@ class Server:
         return _wait_for(read_end)
 
     def decide(self, action: str, **config: Any) -> str:
-        """Launch the job of a decision from its form; gives how the run ended."""
+        """Launch the job of a decision from its form; return the status of the run."""
         params = {
             "selector": {
                 "repositoryLocationName": "segmentation_pipeline",
@@ -82,7 +82,7 @@ class Server:
         return self._launch(params)
 
     def runs(self) -> list[dict[str, Any]]:
-        """All runs of a month, by start."""
+        """Return all runs of a month, by start."""
         runs = [run for run in self.ask(RUNS)["runsOrError"]["results"] if PARTITION in _read_tags(run)]
         for run in runs:
             run["partition"] = _read_tags(run)[PARTITION]
@@ -94,7 +94,7 @@ class Server:
             return connection.execute(query).fetchall()
 
     def materialize(self, stage: str, month: str) -> str:
-        """Materialize one asset of one month by hand; gives how the run ended."""
+        """Materialize one asset of one month by hand; return the status of the run."""
         params = {
             "selector": {
                 "repositoryLocationName": "segmentation_pipeline",

@@ -1,4 +1,4 @@
-"""541,909 real order lines, nothing cleaned: twelve months through the whole chain, checked against scikit-learn."""
+"""541,909 real order lines, not cleaned: twelve months through the whole chain, compared with scikit-learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 LAST = "2011-11-01"
 PARTITIONS = [*(f"{2010 + month // 12}-{month % 12 + 1:02}-01" for month in range(11, 23))]
-# counted without the pipeline's own query: whoever has a line before the month's end
+# counted without the pipeline's own query: the customers who have a line before the month's end
 CUSTOMERS = """
 SELECT to_char(month, 'YYYY-MM-DD'), count(DISTINCT "CustomerID")
 FROM generate_series(timestamp '2010-12-01', '2011-11-01', '1 month') AS month
@@ -44,7 +44,7 @@ def sweep(online_retail: Backfilled) -> tuple[dict[int, dict[str, Any]], dict[in
 
 
 def test_twelve_months_run_and_are_published(online_retail: Backfilled) -> None:
-    """The backfill ends well, and every month is published with the month before as its parent."""
+    """The backfill succeeds, and every month is published with the month before as its parent."""
     assert online_retail.exit_code == 0, online_retail.output
     found = online_retail.rows("""SELECT s.partition, s.version, s.status, p.partition FROM segmentation.snapshot s
         LEFT JOIN segmentation.snapshot p ON p.snapshot_id = s.parent_snapshot_id ORDER BY s.partition""")
@@ -64,7 +64,7 @@ def test_every_customer_is_accounted_for_in_every_month(online_retail: Backfille
 
 
 def test_rejected_customers_are_kept_with_their_reasons(online_retail: Backfilled) -> None:
-    """Whoever returned all, or more than was bought, is rejected for the net spend; nobody else is rejected for it."""
+    """Customers who returned everything, or more than they bought, are rejected for the net spend, and no others."""
     stored = online_retail.rows(
         "SELECT partition, count(*) FROM segmentation.online_retail_rejected GROUP BY 1 ORDER BY 1"
     )
@@ -97,7 +97,7 @@ def test_every_assigned_customer_has_a_segment_in_the_target(online_retail: Back
 
 
 def test_no_blocking_gate_fails(online_retail: Backfilled) -> None:
-    """Every gate is recorded for each of the twelve months, and all that block passed with the default thresholds."""
+    """Every gate is recorded for each of the twelve months, and all blocking gates passed with the default thresholds."""
     gates = online_retail.rows("SELECT name, count(*) FROM segmentation.gate GROUP BY name")
     assert {"counts_add_up", "max_rejected_share", "max_row_drop", "min_segment_share"} <= {name for name, _ in gates}
     assert {n_months for _, n_months in gates} == {12}

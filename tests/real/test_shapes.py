@@ -1,4 +1,4 @@
-"""Sets that K-Means cuts through: the diagnosis of the first run names an algorithm, and the second run uses it."""
+"""Data sets whose groups K-Means cuts: the diagnosis of the first run names an algorithm, and the second run uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST = {"chainlink": 0.9, "jain": 0.0, "smile": 0.9, "target": 0.0}
 
 
 def _load(chain: OneMonth, name: str) -> tuple[np.ndarray, str]:
-    """The set in a table; gives the true groups and the features as the defs.yaml has them."""
+    """Load the data set into a table; return the true groups and the features for the defs.yaml."""
     if not (FOLDER / f"{name}.data.gz").exists():
         pytest.skip(f"{FOLDER} has no {name}: the labelled sets do not ship with the project")
     with gzip.open(FOLDER / f"{name}.data.gz", "rt") as data, gzip.open(FOLDER / f"{name}.labels0.gz", "rt") as labels:
@@ -38,21 +38,21 @@ def _load(chain: OneMonth, name: str) -> tuple[np.ndarray, str]:
 
 
 def _run(chain: OneMonth, name: str, features: str, fit: str) -> tuple[RunOutcome, dict[int, int]]:
-    """One run, and each customer's cluster."""
+    """Run the month once; return its outcome and each customer's cluster."""
     outcome = chain.run(name, "customer_id", f"features: [{features}]\n  sweep: {{k_max: 20}}\n  fit: {{{fit}}}")
     labels = chain.artifact(name, "final_fit", outcome).frame("labels")
     return outcome, dict(zip(labels["customer_id"].tolist(), labels["cluster"].tolist(), strict=True))
 
 
 def _read_named_algorithms(chain: OneMonth, name: str, outcome: RunOutcome) -> list[str]:
-    """The algorithms that the findings on shape name."""
+    """Read the algorithms that the findings on shape name."""
     findings = chain.artifact(name, "k_sweep", outcome).json("findings")
     return [finding["algorithm"] for finding in findings if finding["name"] == "shape"]
 
 
 @pytest.mark.parametrize("name", list(LEAST))
 def test_the_named_algorithm_does_better_in_the_pipeline(one_month: OneMonth, name: str) -> None:
-    """K-Means is flagged, and what the flag names is published and finds the groups better."""
+    """K-Means is flagged, and the algorithm that the finding names is published and finds the groups better."""
     truth, features = _load(one_month, name)
     k = len(np.unique(truth[truth > 0]))
     first, cut = _run(one_month, name, features, f"k: {k}")

@@ -1,4 +1,4 @@
-"""The extreme customers of Online Retail own no segment: recency, frequency and spend, at every K up to 10."""
+"""The extreme customers of Online Retail form no segment: recency, frequency and spend, at every K up to 10."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,12 +59,12 @@ def _make_features(**options: str) -> list[FeatureSpec]:
     ]  # fmt: skip
 
 
-def test_raw_numbers_give_the_extreme_a_segment(customers: pd.DataFrame) -> None:
-    """Without transform and winsorizing no K is free of a segment of a few dozen customers or less."""
+def test_with_raw_numbers_the_extreme_form_a_segment(customers: pd.DataFrame) -> None:
+    """Without transform and winsorizing every K has a segment of a few dozen customers or fewer."""
     assert max(_find_smallest_shares(customers, _make_features())) < 0.01
 
 
-def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> None:
+def test_automatic_features_avoid_small_segments(customers: pd.DataFrame) -> None:
     """With `features: auto` every segment has more than 5 % of the customers."""
     inferred = list(infer_features(customers, key="customer_id", as_of=AS_OF).features)
 
@@ -75,14 +75,14 @@ def test_automatic_features_give_no_small_segment(customers: pd.DataFrame) -> No
 
 
 @pytest.mark.parametrize("options", [{"outliers": "winsorize"}, {"outliers": "remove"}])
-def test_outliers_pulled_in_or_left_out_give_no_small_segment(customers: pd.DataFrame, options: dict[str, str]) -> None:
+def test_winsorized_or_removed_outliers_avoid_small_segments(customers: pd.DataFrame, options: dict[str, str]) -> None:
     """Without a transform, winsorizing or removing outliers is enough."""
     assert min(_find_smallest_shares(customers, _make_features(**options))) > 0.01
 
 
 @pytest.mark.slow
-def test_medoids_give_no_small_segment_that_the_diagnosis_does_not_name(customers: pd.DataFrame) -> None:
-    """On raw numbers k-medoids keeps every segment above 1 % up to K = 6; from 7 on the outliers' own is named."""
+def test_the_diagnosis_names_every_small_segment_of_medoids(customers: pd.DataFrame) -> None:
+    """On raw numbers every segment of k-medoids is above 1 % up to K = 6; from 7 on the diagnosis names the outliers'."""
     features = _make_features()
     rows = validate(customers, features, key="customer_id", as_of=AS_OF).rows
     encoding = fit_encoding(rows, features)

@@ -24,7 +24,7 @@ CATEGORIES = (
 
 @pytest.fixture
 def telco(one_month: OneMonth) -> OneMonth:
-    """The file as it is in a table: TotalCharges is text, for there are blanks in it."""
+    """The file in a table as it is: TotalCharges is text, because it contains blanks."""
     if not SOURCE.exists():
         pytest.skip(f"{SOURCE} is not there: the real customers do not ship with the project")
     frame = pd.read_csv(SOURCE)
@@ -47,7 +47,7 @@ def _write_attributes(algorithm: str, missing: str) -> str:
 @pytest.mark.parametrize("algorithm", ["kmeans", "kprototypes"])
 @pytest.mark.parametrize("missing", ["reject", "median"])
 def test_blanks_are_rejected_or_imputed_and_counted(telco: OneMonth, algorithm: str, missing: str) -> None:
-    """Every customer is in a segment or rejected with the reason, as the spec says, and the counts add up."""
+    """Every customer is in a segment or rejected with the reason, as the spec requires, and the counts add up."""
     outcome = telco.run("telco", "customerID", _write_attributes(algorithm, missing))
 
     assert outcome.success, outcome.problems

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# where to leave what the pages looked like, for somebody to look at
+# the folder in which to save pictures of the pages
 SCREENSHOTS = "SEGMENTATION_SCREENSHOTS"
 START_SECONDS = 120
 PAGE_MILLISECONDS = 30_000
@@ -64,7 +64,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let the page's fixture know whether the test failed."""
+    """Tell the page's fixture whether the test failed."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
@@ -72,7 +72,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """A fresh page at desktop width; if the test fails, what it looked like is kept."""
+    """A new page at desktop width; if the test fails, a picture of it is saved."""
     from playwright.sync_api import expect
 
     expect.set_options(timeout=PAGE_MILLISECONDS)
@@ -88,7 +88,7 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> It
 
 @pytest.fixture
 def look() -> Callable[[Page, str], None]:
-    """Leaves a screenshot in the folder that SEGMENTATION_SCREENSHOTS names, if it names one."""
+    """A function that saves a screenshot in the folder that SEGMENTATION_SCREENSHOTS names, if it names one."""
 
     def take(page: Page, name: str) -> None:
         if folder := os.environ.get(SCREENSHOTS):
@@ -103,7 +103,7 @@ def make_ui(
     new_database: Callable[[], AbstractContextManager[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Callable[[str, Path, dict[str, str]], None]], AbstractContextManager[Ui]]:
-    """Starts `make ui`, after what the caller prepares with the database, the home and the environment."""
+    """A function that starts `make ui` after the caller has prepared the database, the home and the environment."""
     if not (ROOT / ".venv" / "installed").exists():
         pytest.skip("`make ui` starts from the virtual environment of `make install`, which is not there")
 

@@ -1,4 +1,4 @@
-"""A source, a defs folder and a way to run months in this process."""
+"""A source, a folder of segmentations and a way to run months in this process."""
 
 from __future__ import annotations
 

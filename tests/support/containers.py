@@ -1,4 +1,4 @@
-"""The tools that build and start containers: Docker's own, or buildah and podman where there is no engine."""
+"""The tools that build and start containers: Docker's own, or buildah and podman if Docker is not installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PODMAN = "--runtime runc --cgroup-manager=cgroupfs"
 
 @dataclass(frozen=True)
 class Tools:
-    """How to build, to compose and to ask about containers."""
+    """The commands that build, compose and inspect containers."""
 
     build: tuple[str, ...]
     compose: tuple[str, ...]
@@ -28,7 +28,7 @@ class Tools:
     environment: dict[str, str]
 
     def run(self, *command: str, check: bool = True, text: str | None = None, seconds: float = 300) -> str:
-        """Run a command from the project's root; gives what it printed."""
+        """Run a command in the project's root; return what it printed."""
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, input=text, capture_output=True, text=True, timeout=seconds
         )
@@ -36,7 +36,7 @@ class Tools:
         return done.stdout
 
     def main_process(self, container: str) -> int:
-        """The process of a container as the machine sees it."""
+        """Return the pid of a container's main process on the machine."""
         return int(self.run(self.engine, "inspect", "--format", "{{.State.Pid}}", container).strip())
 
 

@@ -1,4 +1,4 @@
-"""README and the pages of docs/, taken apart: blocks, code in a line, headings, links."""
+"""The parts of README and the pages of docs/: blocks, code in a line, headings, links."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
-# what a block may be; `text` is for what is not run
+# the languages of a block; `text` is not run
 LANGUAGES = {"console", "diff", "python", "sql", "text", "yaml"}
 _FILE = re.compile(r"<!-- file: (\S+) -->")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it begins, its language, and the file it stands for, if a comment before it names one."""
+    """A fenced block: where it begins, its language, and its file, if a comment before it names one."""
 
     page: Path
     line: int
@@ -27,17 +27,17 @@ class Block:
     file: str | None
 
     def __str__(self) -> str:
-        """As test ids name it."""
+        """Return the block's name in test ids."""
         return f"{self.page.name}:{self.line}"
 
     @property
     def commands(self) -> list[str]:
-        """The lines that somebody types."""
+        """The lines that the reader types."""
         return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
 
 
 def read_blocks(page: Path) -> list[Block]:
-    """The blocks of a page, in order."""
+    """Read the blocks of a page, in order."""
     found: list[Block] = []
     file = language = None
     start = 0
@@ -58,37 +58,37 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 def read_all_blocks(language: str) -> list[Block]:
-    """The blocks of all pages in a language."""
+    """Read the blocks of all pages in a language."""
     return [block for page in PAGES for block in read_blocks(page) if block.language == language]
 
 
 def read_prose(page: Path) -> str:
-    """A page without its blocks."""
+    """Read a page without its blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def read_spans(page: Path) -> list[str]:
-    """The code in the lines of a page."""
+    """Read the code in the lines of a page."""
     return re.findall(r"`([^`\n]+)`", read_prose(page))
 
 
 def read_headings(page: Path) -> list[str]:
-    """The headings of a page, as they are written."""
+    """Read the headings of a page, as they are written."""
     return re.findall(r"^#+ (.+)$", read_prose(page), flags=re.MULTILINE)
 
 
 def to_anchor(heading: str) -> str:
-    """What GitHub makes of a heading."""
+    """Return the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
 def read_links(page: Path) -> list[str]:
-    """Where the links and pictures of a page lead."""
+    """Read the targets of the links and pictures of a page."""
     return re.findall(r"\]\(([^)\s]+)\)", read_prose(page))
 
 
 def split_tables(text: str) -> list[list[list[str]]]:
-    """The tables of a text: rows of cells, without the head and the line below it."""
+    """Split the tables of a text into rows of cells, without the head and the line below it."""
     found: list[list[list[str]]] = []
     before = ""
     for line in text.splitlines():
@@ -101,5 +101,5 @@ def split_tables(text: str) -> list[list[list[str]]]:
 
 
 def split_words(command: str) -> list[str]:
-    """A command line taken apart as the shell does."""
+    """Split a command line as the shell does."""
     return shlex.split(command, comments=True)

@@ -1,4 +1,4 @@
-"""Runs of the segmentation `shop` in processes of their own, as several command lines would make them."""
+"""Runs of the segmentation `shop` in their own processes, as several command lines would start them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BACKENDS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_data
 
 
 def make_two_stage_job() -> dg.JobDefinition:
-    """The job that aligns and publishes what is fitted, under the segmentation's name."""
+    """Make the job that aligns and publishes what is fitted, under the segmentation's name."""
     return _job("aligned_segments", "published_segments")
 
 
 def make_alignment_job() -> dg.JobDefinition:
-    """The job that aligns what is fitted, under the segmentation's name."""
+    """Make the job that aligns what is fitted, under the segmentation's name."""
     return _job("aligned_segments")
 
 
 def make_publication_job() -> dg.JobDefinition:
-    """The job that publishes what is aligned, under the segmentation's name."""
+    """Make the job that publishes what is aligned, under the segmentation's name."""
     return _job("published_segments")
 
 
@@ -45,7 +45,7 @@ def run(job: dg.JobDefinition, month: str) -> RunOutcome:
 
 
 def start(job: dg.JobDefinition, month: str) -> int:
-    """Run a month in a new process that inherits no open connection; gives its pid, which the caller must wait for."""
+    """Run a month in a new process that inherits no open connection; return its pid, which the caller must wait for."""
     forget_connections()
     pid = os.fork()
     if pid == 0:
@@ -62,18 +62,18 @@ def start(job: dg.JobDefinition, month: str) -> int:
 
 
 def wait_for_success(pid: int) -> bool:
-    """Wait for the end of a process; whether its run succeeded."""
+    """Wait for the end of a process; return whether its run succeeded."""
     return os.waitpid(pid, 0)[1] == 0
 
 
 def forget_connections() -> None:
-    """Close what this process holds open."""
+    """Close the connections that this process has open."""
     connections.get_engine().dispose()
     connections._create_engine.cache_clear()
 
 
 def wait_for_backends(chain: Chain, *, count: int, waiting: bool = False) -> None:
-    """Wait until the server has so many other connections, of those that wait for a lock where `waiting`."""
+    """Wait until the server has `count` other connections; with `waiting`, only those that wait for a lock count."""
     query = BACKENDS + (" AND wait_event_type = 'Lock'" if waiting else "")
     with psycopg.connect(chain.url, autocommit=True) as connection:
         for _ in range(1200):

@@ -1,4 +1,4 @@
-"""Online Retail in PostgreSQL as it comes, and its twelve months run by the command line."""
+"""Online Retail in PostgreSQL, not cleaned, and its twelve months, run by the command line."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Backfilled:
             return connection.execute(query, parameters).fetchall()
 
     def artifact(self, stage: str, run_id: str, partition: str = LAST) -> Path:
-        """The folder a stage wrote in a run."""
+        """Return the folder that a stage wrote in a run."""
         return self.home / "artifacts" / "online_retail" / stage / partition / run_id
 
 
@@ -121,7 +121,7 @@ class OneMonth:
     instance: dg.DagsterInstance
 
     def load(self, name: str, frame: pd.DataFrame, key: str) -> None:
-        """Make the table and an empty target with a row a customer; text stays text."""
+        """Make the table and an empty target with one row per customer; text stays text."""
         types = {"i": "bigint", "u": "bigint", "f": "float8"}
         columns = ", ".join(f'"{column}" {types.get(frame[column].dtype.kind, "text")}' for column in frame)
         with psycopg.connect(self.url) as connection:
@@ -145,13 +145,13 @@ class OneMonth:
         return run_partition(segmentations()[name], job, PARTITION, instance=self.instance)
 
     def artifact(self, name: str, stage: str, outcome: RunOutcome) -> Artifact:
-        """What a stage of a run wrote."""
+        """Open the artifact that a stage of a run wrote."""
         from segmentation_pipeline.orchestration.discovery import segmentations
 
         return segmentations()[name].store.open(stage, PARTITION, outcome.run_id)
 
     def metadata(self, name: str, stage: str) -> dict[str, dg.MetadataValue[Any]]:
-        """What the UI shows of a stage's latest materialization."""
+        """Read what the UI shows of a stage's latest materialization."""
         event = self.instance.get_latest_materialization_event(dg.AssetKey([name, stage]))
         assert event is not None
         assert event.asset_materialization is not None

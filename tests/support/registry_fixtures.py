@@ -25,7 +25,7 @@ OURS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_sch
 
 @pytest.fixture(scope="session")
 def emptied_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """The URL of a database that each test finds empty: emptying one is faster than making one."""
+    """The URL of a database that is empty for each test: emptying one is faster than creating one."""
     with new_database() as url:
         yield url
 

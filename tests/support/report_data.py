@@ -1,4 +1,4 @@
-"""Made-up snapshots for tests of the report: any number of segments and periods, without a database."""
+"""Invented snapshots for tests of the report: any number of segments and periods, without a database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FEATURES = [
 
 
 def make_profile(index: int) -> dict[str, Any]:
-    """A profile as the database has it; the fourth feature has no value in the first segment."""
+    """Make a profile as the database has it; the fourth feature has no value in the first segment."""
     z = (-1) ** index * (1.5 - 0.1 * index)
     return {
         "spend_180d": {"mean": 100.0 * index, "median": 90.5 * index, "z": z},
@@ -60,7 +60,7 @@ def make_report(
     reasons: tuple[str, ...] = (),
     **changes: Any,
 ) -> SnapshotReport:
-    """A snapshot of `k` equal segments whose ids never changed; ten customers moved from 1 to 2 where there is a 2."""
+    """Make the report of a snapshot with `k` equal segments whose ids never changed; ten customers moved from 1 to 2."""
     names = {segment: name.replace("{}", str(segment)) for segment in range(1, k + 1)}
     moved = [Transition(1, 2, 10, 4)] if k > 1 else []
     stayed = [Transition(segment, segment, SIZE - 20, 0) for segment in names]
@@ -105,7 +105,7 @@ def make_report(
 
 
 def make_run_details(k: int = 3) -> RunDetails:
-    """A sweep that takes `k`, two findings and a rule for the first segment."""
+    """Make a sweep that chooses `k`, two findings and a rule for the first segment."""
     candidates = tuple(
         SweepCandidate(n_clusters, 100 / n_clusters, 0.5, 0.6 - 0.03 * abs(n_clusters - k), 1.0, 9.0, 0.1, 0.5)
         for n_clusters in range(2, max(k, 10) + 1)

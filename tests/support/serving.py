@@ -1,4 +1,4 @@
-"""Commands that serve until somebody stops them, as `make ui` and `dagster dev` do."""
+"""Commands that serve until they are stopped, such as `make ui` and `dagster dev`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def find_free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -28,11 +28,11 @@ def find_free_port() -> int:
 def serve(
     command: list[str], environment: Mapping[str, str], *, log: Path, ready: Callable[[], bool], seconds: float
 ) -> Iterator[None]:
-    """The command in a process group of its own, from when it is `ready`, within `seconds`, until the block ends."""
+    """Run the command in its own process group from when it is `ready`, within `seconds`, until the block ends."""
     with log.open("w") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            # tests in a shell's background ignore it, and what they start would too
+            # tests that run in a shell's background ignore SIGINT, and so would the processes that they start
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         try:
@@ -43,7 +43,7 @@ def serve(
                 time.sleep(0.5)
             yield
         finally:
-            # as Ctrl-C in a terminal does: to all of the group
+            # like Ctrl-C in a terminal: to the whole group
             os.killpg(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)

@@ -1,4 +1,4 @@
-"""The shop that the pages speak of, small: the tables of `make demo`, customers in three groups, a month or more."""
+"""A small version of the shop on the pages: the tables of `make demo`, customers in three groups, several months."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CREATE TABLE public.user_analytics (user_id bigint PRIMARY KEY, segment_id integ
 def make_shop(url: str) -> None:
     """Fill the tables.
 
-    In March a few customers of each group live like those of another, one is new, one has no spend; in every month some
+    In March a few customers of each group behave like those of another, one is new, one has no spend. In every month some
     are on the border of two groups.
     """
     rng = np.random.default_rng(6)
@@ -60,7 +60,7 @@ def make_shop(url: str) -> None:
                     moved = customer < FIRST + 9 and month >= MONTHS[2]
                     orders, spend = GROUPS[(customer + moved) % 3]
                     noise = rng.lognormal(0, 0.15, 2)
-                    if customer % 30 == 0:  # half way between the first two groups, some a little nearer to one
+                    if customer % 30 == 0:  # halfway between the first two groups, some a little nearer to one
                         way = 0.44 + 0.02 * ((customer - FIRST) // 30)
                         orders, spend, noise = 3 * (13 / 3) ** way - 1, 11 * (81 / 11) ** way - 1, np.ones(2)
                     copy.write_row((customer, month, orders * noise[0], spend * noise[1], int(rng.integers(0, 2))))
@@ -74,7 +74,7 @@ def make_shop(url: str) -> None:
 
 
 def write_shop(folder: Path, *, approval: str = "auto") -> Path:
-    """Write the defs.yaml; gives the folder of the segmentations."""
+    """Write the defs.yaml; return the folder of the segmentations."""
     (folder / "shop").mkdir(parents=True, exist_ok=True)
     (folder / "shop" / "defs.yaml").write_text(DEFS.format(approval=approval))
     return folder

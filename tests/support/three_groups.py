@@ -1,4 +1,4 @@
-"""A small source whose months can be spoilt one by one: customers in three clear groups, one row a month."""
+"""A small source whose months can be spoilt one by one: customers in three clear groups, one row per month."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def write_defs(
     column: str = "segment_id",
     approval: str = "auto",
 ) -> Path:
-    """Write a defs.yaml for the facts; gives the defs folder."""
+    """Write a defs.yaml for the facts; return the defs folder."""
     (folder / name).mkdir(parents=True, exist_ok=True)
     text = DEFS.format(name=name, features=features, extra=extra, column=column, approval=approval)
     (folder / name / "defs.yaml").write_text(text)
@@ -71,7 +71,7 @@ def write_defs(
 
 
 def write_source(folder: Path, query: str, *, features: Any, key: str = "id", **changes: Any) -> None:
-    """Write the defs.yaml of a segmentation `shop` whose customers are those of `query`; the target is made for them."""
+    """Write the defs.yaml of a segmentation `shop` whose customers come from `query`; it creates its own target."""
     attributes = {
         "name": "shop",
         "source": {"query": query, "key": key},
@@ -91,12 +91,12 @@ def drop_most_rows(url: str, month: str) -> None:
 
 
 def find_group(customer: int) -> int:
-    """The true group of a customer."""
+    """Return the true group of a customer."""
     return customer % 3
 
 
 def add_group(url: str, months: tuple[str, ...]) -> None:
-    """From these months on every sixth customer lives otherwise: a fourth group is born, of half of the first."""
+    """Change every sixth customer in these months: a fourth group is born, from half of the first."""
     with psycopg.connect(url) as connection:
         connection.execute(
             "UPDATE facts SET visits = visits * 40, spend = spend * 0.2 WHERE month = ANY(%s::date[]) AND customer_id %% 6 = 0",

