@@ -109,12 +109,12 @@ def show_demo(result: "DemoResult", *, table_name: str, n_up_to_date: int, chang
     table = make_table("month", "customers", "K", "silhouette", "what happened to the segments", "changed segment")
     for month in result.months:
         snapshot, metrics = month.snapshot, month.snapshot.metrics
-        moved = f"{metrics['n_moved']:,} of {metrics['n_shared']:,}" if snapshot.parent_snapshot_id else "-"
+        moved = f"{metrics.n_moved:,} of {metrics.n_shared:,}" if snapshot.parent_snapshot_id else "-"
         table.add_row(
             snapshot.partition[:7],
             f"{snapshot.n_assigned:,}",
             str(snapshot.k),
-            f"{metrics['silhouette']:.2f}",
+            f"{metrics.silhouette:.2f}" if metrics.silhouette is not None else "",
             describe_events(month.events),
             moved,
         )
@@ -201,7 +201,7 @@ def _show_decisions(out: Console, log: "DecisionLog") -> None:
 def describe_waiting(snapshot: "Snapshot") -> list[str]:
     """Return the reasons why a snapshot waits, and the commands that decide, a line each."""
     name, snapshot_id = snapshot.segmentation, snapshot.snapshot_id
-    return [*snapshot.reasons_to_wait, approve_command(name, snapshot_id), decline_command(name, snapshot_id)]
+    return [*snapshot.metrics.reasons_to_wait, approve_command(name, snapshot_id), decline_command(name, snapshot_id)]
 
 
 def _show_stability(out: Console, stability: "IdentityStability") -> None:

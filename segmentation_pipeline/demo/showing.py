@@ -37,7 +37,12 @@ class DemoResult:
 
 def read_demo(connection: sa.Connection, name: str, store: ArtifactStore) -> DemoResult:
     """Read all that the demo shows of the segmentation `name`."""
-    published = [found for found in snapshots.list_snapshots(connection, name) if found.status == "published"]
+    published = [
+        snapshot
+        for header in snapshots.list_snapshots(connection, name)
+        if header.status == "published"
+        and (snapshot := snapshots.find_snapshot(connection, header.snapshot_id)) is not None
+    ]
     return DemoResult(
         months=tuple(PublishedMonth(month, read_events(connection, month.snapshot_id)) for month in published),
         segments=read_status(connection, name)["segments"],

@@ -23,7 +23,7 @@ from segmentation_pipeline.storage.registry import decisions, snapshots
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segmentation_pipeline.model import Decision, Period, Snapshot
+    from segmentation_pipeline.model import Decision, Period, Snapshot, SnapshotHeader
     from segmentation_pipeline.model.decision import Action
     from segmentation_pipeline.storage.registry.connection import Connection
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class ApprovedSnapshot:
     """An approved snapshot; `already`: it had been approved before, and only its publication is missing."""
 
-    snapshot: Snapshot
+    snapshot: SnapshotHeader
     decision: Decision
     already: bool
 
@@ -63,7 +63,7 @@ def approve(connection: Connection, name: str, snapshot_id: int, *, who: str, re
     return ApprovedSnapshot(snapshot, decision, already=False)
 
 
-def decline(connection: Connection, name: str, snapshot_id: int, *, who: str, reason: str | None) -> Snapshot:
+def decline(connection: Connection, name: str, snapshot_id: int, *, who: str, reason: str | None) -> SnapshotHeader:
     """Decline a waiting snapshot, so that it is not published, and return it as it is now.
 
     Raises:
@@ -71,7 +71,7 @@ def decline(connection: Connection, name: str, snapshot_id: int, *, who: str, re
     """
     snapshot = _require_waiting(connection, name, snapshot_id, participle="declined")
     set_declined(connection, snapshot_id, who=who, reason=reason)
-    return snapshots.find_snapshot(connection, snapshot_id) or snapshot
+    return snapshots.find_header(connection, snapshot_id) or snapshot
 
 
 def set_declined(connection: Connection, snapshot_id: int, *, who: str, reason: str | None) -> None:
@@ -133,7 +133,7 @@ def find_undecided(connection: Connection, snapshot_id: int) -> Snapshot | None:
 
 def describe_waiting(snapshot: Snapshot, *, consequence: str = "") -> str:
     """Return that a snapshot waits, what follows from that, why it waits, and the commands that decide."""
-    choice = describe_choice(snapshot.segmentation, snapshot.snapshot_id, snapshot.reasons_to_wait)
+    choice = describe_choice(snapshot.segmentation, snapshot.snapshot_id, snapshot.metrics.reasons_to_wait)
     return f"{snapshot.label} waits for a person{f', {consequence}' if consequence else ''}: {choice}"
 
 
@@ -143,7 +143,7 @@ def describe_choice(name: str, snapshot_id: int, reasons: Sequence[str]) -> str:
     return f"{'; '.join(reasons)}. Decide:  {approve_it}  or  {decline_it}"
 
 
-def require_snapshot(connection: Connection, name: str, snapshot_id: int) -> Snapshot:
+def require_snapshot(connection: Connection, name: str, snapshot_id: int) -> SnapshotHeader:
     """Lock the segmentation and return the snapshot that a person named.
 
     Raises:
@@ -153,8 +153,8 @@ def require_snapshot(connection: Connection, name: str, snapshot_id: int) -> Sna
     return _require_own(connection, name, snapshot_id)
 
 
-def _require_own(connection: Connection, name: str, snapshot_id: int) -> Snapshot:
-    snapshot = snapshots.find_snapshot(connection, snapshot_id)
+def _require_own(connection: Connection, name: str, snapshot_id: int) -> SnapshotHeader:
+    snapshot = snapshots.find_header(connection, snapshot_id)
     if snapshot is None:
         message = f"{name} has no snapshot {snapshot_id}; `{status_command(name)}` lists them"
         raise DecisionRefusedError(message)
@@ -166,7 +166,7 @@ def _require_own(connection: Connection, name: str, snapshot_id: int) -> Snapsho
     return snapshot
 
 
-def _require_waiting(connection: Connection, name: str, snapshot_id: int, *, participle: str) -> Snapshot:
+def _require_waiting(connection: Connection, name: str, snapshot_id: int, *, participle: str) -> SnapshotHeader:
     snapshot = require_snapshot(connection, name, snapshot_id)
     if snapshot.status == "waiting":
         return snapshot

@@ -10,14 +10,14 @@ from segmentation_pipeline.model.snapshot import SEEN
 from segmentation_pipeline.storage.registry import segments, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from segmentation_pipeline.model import Period, Snapshot
+    from segmentation_pipeline.model import Period, Snapshot, SnapshotHeader
     from segmentation_pipeline.model.identity import Through
     from segmentation_pipeline.storage.registry.connection import Connection
 
 
-def describe_changed_parent(connection: Connection, snapshot: Snapshot) -> str | None:
+def describe_changed_parent(connection: Connection, snapshot: SnapshotHeader) -> str | None:
     """Return what is wrong where a snapshot's parent is not the one that it was aligned with; None where it is.
 
     The parent is looked up when a snapshot is aligned, and again before it is approved or published (rule 1).
@@ -32,7 +32,7 @@ def describe_changed_parent(connection: Connection, snapshot: Snapshot) -> str |
     )
 
 
-def list_built_on_older_parent(connection: Connection, name: str) -> list[Snapshot]:
+def list_built_on_older_parent(connection: Connection, name: str) -> list[SnapshotHeader]:
     """Return the published snapshots whose parent is not the latest published one before them, by as_of (rule 9)."""
     published = [snapshot for snapshot in snapshots.list_snapshots(connection, name) if snapshot.status == "published"]
     parents = [None, *(snapshot.snapshot_id for snapshot in published)]
@@ -64,10 +64,12 @@ def list_earlier_snapshots(
         None,
     )
     others = [version for version in versions if version is not twin]
-    earlier = [_with_all_segments(connection, "earlier_version", twin)] if twin is not None else []
-    earlier += [_with_all_segments(connection, "parent", parent)] if parent is not None else []
+    earlier = [_with_all_segments(connection, "earlier_version", twin.snapshot_id)] if twin is not None else []
+    earlier += [_with_all_segments(connection, "parent", parent_id)] if parent_id is not None else []
     earlier += [
-        _with_all_segments(connection, "earlier_version", version) for version in others if version.status in SEEN
+        _with_all_segments(connection, "earlier_version", version.snapshot_id)
+        for version in others
+        if version.status in SEEN
     ]
     alive = set(segments.read_sizes(connection, parent_id)) if parent_id is not None else set()
     later = segments.find_first_seen_after(connection, name, period.as_of)
@@ -75,13 +77,15 @@ def list_earlier_snapshots(
     retired = segments.find_last_seen(connection, name, period.as_of)
     earlier += _with_some_segments(connection, "retired", retired, but_not=alive)
     return earlier + [
-        _with_all_segments(connection, "earlier_version", version) for version in others if version.status not in SEEN
+        _with_all_segments(connection, "earlier_version", version.snapshot_id)
+        for version in others
+        if version.status not in SEEN
     ]
 
 
-def _with_all_segments(connection: Connection, through: Through, snapshot: Snapshot) -> EarlierSnapshot:
-    sizes = segments.read_sizes(connection, snapshot.snapshot_id)
-    return EarlierSnapshot(through, snapshot, tuple(sorted(sizes)), sizes)
+def _with_all_segments(connection: Connection, through: Through, snapshot_id: int) -> EarlierSnapshot:
+    sizes = segments.read_sizes(connection, snapshot_id)
+    return _with_segments(connection, through, snapshot_id, sizes=sizes, segment_ids=sizes)
 
 
 def _with_some_segments(
@@ -95,10 +99,18 @@ def _with_some_segments(
     for segment, snapshot_id in holders.items():
         if segment not in but_not:
             by_snapshot.setdefault(snapshot_id, []).append(segment)
-    earlier = []
-    for snapshot_id, ids in by_snapshot.items():
-        snapshot = snapshots.find_snapshot(connection, snapshot_id)
-        if snapshot is not None:
-            sizes = segments.read_sizes(connection, snapshot_id)
-            earlier.append(EarlierSnapshot(through, snapshot, tuple(sorted(ids)), sizes))
+    earlier = [
+        _with_segments(
+            connection, through, snapshot_id, sizes=segments.read_sizes(connection, snapshot_id), segment_ids=ids
+        )
+        for snapshot_id, ids in by_snapshot.items()
+    ]
     return sorted(earlier, key=lambda past: past.snapshot.as_of, reverse=through == "retired")
+
+
+def _with_segments(
+    connection: Connection, through: Through, snapshot_id: int, *, sizes: Mapping[int, int], segment_ids: Iterable[int]
+) -> EarlierSnapshot:
+    snapshot = snapshots.find_snapshot(connection, snapshot_id)
+    assert snapshot is not None  # noqa: S101  snapshots are never deleted
+    return EarlierSnapshot(through, snapshot, tuple(sorted(segment_ids)), sizes)

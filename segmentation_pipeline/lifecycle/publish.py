@@ -14,7 +14,7 @@ from segmentation_pipeline.storage.warehouse.postgres.target import check_target
 from segmentation_pipeline.storage.warehouse.postgres.write import clear_absent, write_segments
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.model import Json, SnapshotHeader
     from segmentation_pipeline.spec import PublishSpec
     from segmentation_pipeline.storage.registry.connection import Connection
     from segmentation_pipeline.storage.registry.snapshots import Ledger
@@ -53,7 +53,7 @@ def publish(
         TargetError: the target cannot take the segments.
     """
     ledger = snapshots.lock(connection, name)
-    snapshot = snapshots.find_snapshot(connection, snapshot_id)
+    snapshot = snapshots.find_header(connection, snapshot_id)
     if ledger is None or snapshot is None or snapshot.segmentation != name:
         message = f"{name} has no snapshot {snapshot_id}; materialize aligned_segments again"
         raise NotAcceptedError(message)
@@ -76,7 +76,7 @@ def publish(
             snapshots.set_status(connection, other.snapshot_id, "superseded")
     snapshots.set_status(connection, snapshot_id, "published")
     current = (
-        snapshots.find_snapshot(connection, ledger.current_snapshot_id)
+        snapshots.find_header(connection, ledger.current_snapshot_id)
         if ledger.current_snapshot_id is not None
         else None
     )
@@ -121,7 +121,7 @@ def make_current(
     )
 
 
-def require_publishable(connection: Connection, snapshot: Snapshot) -> None:
+def require_publishable(connection: Connection, snapshot: SnapshotHeader) -> None:
     """Require that a snapshot may be published: accepted, not replaced, and aligned with the present parent (rule 4).
 
     Raises:
@@ -142,7 +142,7 @@ def describe_failed_gates(connection: Connection, snapshot_id: int) -> str | Non
     return f"Its blocking gates failed: {'; '.join(f'{gate.name}: {gate.message}' for gate in failed)}"
 
 
-def _require_accepted(connection: Connection, snapshot: Snapshot) -> None:
+def _require_accepted(connection: Connection, snapshot: SnapshotHeader) -> None:
     # the gates themselves, not the status alone: a status that was set past the code does not open them
     failed = describe_failed_gates(connection, snapshot.snapshot_id)
     approved = decisions.find_approval(connection, snapshot.snapshot_id) is not None
@@ -160,7 +160,7 @@ def _require_accepted(connection: Connection, snapshot: Snapshot) -> None:
     raise NotAcceptedError(message)
 
 
-def _require_not_replaced(connection: Connection, snapshot: Snapshot) -> None:
+def _require_not_replaced(connection: Connection, snapshot: SnapshotHeader) -> None:
     for other in snapshots.list_versions(connection, snapshot.segmentation, snapshot.partition):
         if other.status == "published" and other.version > snapshot.version:
             message = (

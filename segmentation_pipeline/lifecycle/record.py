@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ from segmentation_pipeline.analysis.quality.gates import GateInputs, evaluate
 from segmentation_pipeline.errors import AlignmentError
 from segmentation_pipeline.lifecycle.decide import replace_waiting, require_none_pending
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
-from segmentation_pipeline.model import UNASSIGNED
+from segmentation_pipeline.model import UNASSIGNED, SegmentMatch, SnapshotMetrics
 from segmentation_pipeline.storage.registry import assignments, segments, snapshots
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
         EarlierSnapshot,
         FitSummary,
         GateResult,
-        Json,
         Period,
         Snapshot,
+        SnapshotHeader,
         Status,
         SweepResult,
     )
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 
 # their versions are kept with the snapshot
 LIBRARIES: Final = ("scikit-learn", "numpy", "pandas", "scipy", "dagster", "segmentation-pipeline")
-# the sweep measured these of K-Means; of another algorithm only the silhouette is known
-SWEPT: Final = ("simplified_silhouette", "davies_bouldin", "calinski_harabasz")
 
 
 @dataclass(frozen=True)
@@ -179,9 +177,9 @@ def align_and_record(
             n_assigned=n_assigned,
             n_unassigned=len(found.segments) - n_assigned,
             n_rejected=inputs.valid.n_rejected,
-            metrics=_gather_metrics(inputs, found) | {"approval": list(reasons)},
-            encoding=inputs.encoded.encoding.to_json(),
-            model=found.model.to_json(),
+            metrics=_gather_metrics(inputs, found, reasons),
+            encoding=inputs.encoded.encoding,
+            model=found.model,
             library_versions={name: metadata.version(name) for name in LIBRARIES},
             code_version=code_version,
             data_version=inputs.raw.data_version,
@@ -255,7 +253,7 @@ def _describe_change(
     connection: Connection, name: str, period: Period, parent: Snapshot | None, found: Identity
 ) -> Change:
     """Return what publishing would change: from the parent or, without one, the partition's published version."""
-    before = parent
+    before: SnapshotHeader | None = parent
     if before is None:
         versions = snapshots.list_versions(connection, name, period.partition)
         before = next((version for version in versions if version.status == "published"), None)
@@ -271,30 +269,29 @@ def _describe_change(
     )
 
 
-def _gather_metrics(inputs: AlignmentInputs, found: Identity) -> Json:
+def _gather_metrics(inputs: AlignmentInputs, found: Identity, reasons: tuple[str, ...]) -> SnapshotMetrics:
     """Return the figures that are kept with a snapshot; raw cluster numbers stay out of the database (rule 2)."""
-    chosen = asdict(inputs.sweep.chosen)
-    return {
-        "inertia": inputs.summary.inertia,
-        "silhouette": inputs.summary.silhouette,
-        **{name: chosen[name] for name in SWEPT if ALGORITHMS[found.model.algorithm].is_swept},
-        "notes": list(inputs.summary.notes),
-        "reason": inputs.sweep.reason,
-        "won_by": inputs.summary.won_by,
-        "features": [feature.model_dump() for feature in inputs.features],
-        "distributions": describe_distributions(inputs.rows, inputs.features),
-        "n_shared": found.n_shared,
-        "n_moved": found.n_changed,
-        "evidence": found.alignment.evidence,
-        "matches": [
-            {
-                "segment_id": match.segment_id,
-                "score": match.score,
-                "confidence": match.confidence,
-                "through": match.through,
-            }
+    # the sweep measured K-Means; of another algorithm only the silhouette is known
+    swept = inputs.sweep.chosen if ALGORITHMS[found.model.algorithm].is_swept else None
+    return SnapshotMetrics(
+        silhouette=inputs.summary.silhouette,
+        simplified_silhouette=swept.simplified_silhouette if swept is not None else None,
+        davies_bouldin=swept.davies_bouldin if swept is not None else None,
+        calinski_harabasz=swept.calinski_harabasz if swept is not None else None,
+        inertia=inputs.summary.inertia,
+        reason=inputs.sweep.reason,
+        won_by=inputs.summary.won_by,
+        notes=inputs.summary.notes,
+        features=tuple(feature.model_dump() for feature in inputs.features),
+        distributions=describe_distributions(inputs.rows, inputs.features),
+        n_shared=found.n_shared,
+        n_moved=found.n_changed,
+        evidence=found.alignment.evidence,
+        matches=tuple(
+            SegmentMatch(match.segment_id, match.score, match.confidence, match.through)
             for match in found.alignment.matches
-        ],
-        "transitions": [asdict(transition) for transition in found.transitions],
-        "drift": asdict(found.drift) if found.drift is not None else None,
-    }
+        ),
+        transitions=found.transitions,
+        drift=found.drift,
+        reasons_to_wait=reasons,
+    )

@@ -14,7 +14,7 @@ from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.target import check_target
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json, Snapshot
+    from segmentation_pipeline.model import Json, SnapshotHeader
     from segmentation_pipeline.spec import PublishSpec
     from segmentation_pipeline.storage.registry.connection import Connection
 
@@ -82,7 +82,7 @@ def rollback(
     )
 
 
-def _require_restorable(connection: Connection, snapshot: Snapshot, *, current: int | None) -> None:
+def _require_restorable(connection: Connection, snapshot: SnapshotHeader, *, current: int | None) -> None:
     again = run_command(snapshot.segmentation, snapshot.partition)
     if snapshot.snapshot_id == current:
         message = f"{snapshot.label} is the current one already; there is nothing to roll back"

@@ -6,7 +6,6 @@ from segmentation_pipeline.model.drift import CentroidShift, Drift, Reach
 from segmentation_pipeline.model.encoding import Encoding, FeatureEncoding, PrincipalAxes
 from segmentation_pipeline.model.identity import (
     Alignment,
-    EarlierSnapshot,
     Event,
     LineageEvent,
     Match,
@@ -16,8 +15,9 @@ from segmentation_pipeline.model.identity import (
 from segmentation_pipeline.model.json import Json
 from segmentation_pipeline.model.judgement import Finding, GateResult, OutcomeEffect
 from segmentation_pipeline.model.memory import Memory
+from segmentation_pipeline.model.metrics import SegmentMatch, SnapshotMetrics
 from segmentation_pipeline.model.period import Period
-from segmentation_pipeline.model.snapshot import Centroid, Segment, Snapshot, Status
+from segmentation_pipeline.model.snapshot import Centroid, EarlierSnapshot, Segment, Snapshot, SnapshotHeader, Status
 from segmentation_pipeline.model.sweep import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 
 __all__ = [
@@ -44,8 +44,11 @@ __all__ = [
     "PrincipalAxes",
     "Reach",
     "Segment",
+    "SegmentMatch",
     "SilhouetteSample",
     "Snapshot",
+    "SnapshotHeader",
+    "SnapshotMetrics",
     "Status",
     "StructureVerdict",
     "SweepCandidate",

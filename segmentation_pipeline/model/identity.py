@@ -6,10 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from segmentation_pipeline.model.json import Json
-    from segmentation_pipeline.model.snapshot import Snapshot
 
 Event = Literal["kept", "born", "retired", "returned", "split_from", "merged_into"]
 # by which earlier snapshot a cluster was recognized: the parent, another version of the partition, a later one, or the
@@ -61,16 +58,6 @@ class Alignment:
     def to_json(self) -> Json:
         """Give plain values for the artifact."""
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierSnapshot:
-    """An earlier snapshot that may know today's clusters, the segments it may pass on, and their sizes then."""
-
-    through: Through
-    snapshot: Snapshot
-    segment_ids: tuple[int, ...]
-    sizes: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)

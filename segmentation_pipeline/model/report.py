@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         Json,
         LineageEvent,
         Snapshot,
+        SnapshotHeader,
         SweepResult,
-        Transition,
     )
 
 
@@ -69,15 +69,13 @@ class SnapshotReport:
 
     snapshot: Snapshot
     making: Provenance
-    parent: Snapshot | None
+    parent: SnapshotHeader | None
     is_current: bool
     segments: tuple[ReportedSegment, ...]
     names: Mapping[int, str]
     periods: tuple[ReportedPeriod, ...]
-    transitions: tuple[Transition, ...]
     gates: tuple[GateResult, ...]
     decisions: tuple[Decision, ...]
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from segmentation_pipeline.model.clustering import FittedModel
+    from segmentation_pipeline.model.encoding import Encoding
+    from segmentation_pipeline.model.identity import Through
     from segmentation_pipeline.model.json import Json
+    from segmentation_pipeline.model.metrics import SnapshotMetrics
 
 Status = Literal["candidate", "rejected", "waiting", "published", "declined", "superseded", "rolled_back"]
 # what was published and not taken back: the target showed it, and people know its segments
@@ -40,8 +45,8 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One fitted and aligned model as the database knows it."""
+class SnapshotHeader:
+    """What most people ask of a snapshot: which one it is, where it stands, and how many customers it has."""
 
     snapshot_id: int
     segmentation: str
@@ -55,9 +60,6 @@ class Snapshot:
     parent_snapshot_id: int | None
     run_id: str
     code_version: str
-    metrics: Json
-    encoding: Json
-    model: Json
     created_at: datetime
 
     @property
@@ -65,7 +67,21 @@ class Snapshot:
         """The snapshot as messages name it."""
         return f"snapshot {self.snapshot_id} ({self.partition} v{self.version})"
 
-    @property
-    def reasons_to_wait(self) -> tuple[str, ...]:
-        """The reasons why a person must look at it before it is published."""
-        return tuple(self.metrics.get("approval", ()))
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(SnapshotHeader):
+    """A snapshot with all that was saved of its fit."""
+
+    metrics: SnapshotMetrics
+    encoding: Encoding
+    model: FittedModel
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSnapshot:
+    """An earlier snapshot that may know today's clusters, the segments it may pass on, and their sizes then."""
+
+    through: Through
+    snapshot: Snapshot
+    segment_ids: tuple[int, ...]
+    sizes: Mapping[int, int]

@@ -10,7 +10,7 @@ from segmentation_pipeline.lifecycle import decide
 from segmentation_pipeline.lifecycle.decide import ApprovedSnapshot
 from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
 from segmentation_pipeline.lifecycle.rollback import rollback as roll_back
-from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.model import SnapshotHeader
 from segmentation_pipeline.model.commands import status_command
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
@@ -53,7 +53,7 @@ def approve(
 
 def decline(
     segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
-) -> Snapshot:
+) -> SnapshotHeader:
     """Decline a waiting snapshot.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from segmentation_pipeline.errors import ArtifactError
-from segmentation_pipeline.model import Period, Snapshot
+from segmentation_pipeline.model import Period, SnapshotHeader
 from segmentation_pipeline.orchestration.metadata.meanings import describe_asset
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import define_partitions, find_period
@@ -88,7 +88,7 @@ class SegmentationContext:
 
         return wrap
 
-    def dataset_of(self, dataset: type[D], snapshot: Snapshot) -> D:
+    def dataset_of(self, dataset: type[D], snapshot: SnapshotHeader) -> D:
         """Open the dataset that was written with a snapshot.
 
         Raises:

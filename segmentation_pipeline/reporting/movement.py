@@ -34,14 +34,17 @@ class Movement:
 
 def count_moves(reported: SnapshotReport) -> Movement:
     """Count who moved; of a first snapshot, or one whose parent's customers are not kept any more, nobody did."""
-    if reported.parent is None or not reported.transitions:
+    transitions = reported.snapshot.metrics.transitions
+    if reported.parent is None or not transitions:
         return Movement(0, 0, 0, 0, (), None)
     parent = next((each for each in reported.periods if each.snapshot_id == reported.parent.snapshot_id), None)
-    moves = [each for each in reported.transitions if each.from_segment_id != each.to_segment_id]
-    known = sum(each.n_customers for each in reported.transitions)
+    moves = [each for each in transitions if each.from_segment_id != each.to_segment_id]
+    known = sum(each.n_customers for each in transitions)
     # a parent that was rolled back or replaced since is not among the periods: then those who left are not known
     before = parent.sizes if parent is not None else {}
-    counts = count_flows(reported.transitions, before, reported.periods[-1].sizes, reported.making.n_unassigned)
+    counts = count_flows(
+        reported.snapshot.metrics.transitions, before, reported.periods[-1].sizes, reported.making.n_unassigned
+    )
     return Movement(
         n_known=known,
         n_moved=sum(each.n_customers for each in moves),

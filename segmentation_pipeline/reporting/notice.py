@@ -36,7 +36,7 @@ def make_notice(reported: SnapshotReport) -> Notice:  # noqa: PLR0911  one for e
     if snapshot.status == "waiting":
         title = "These segments wait for a person. Nothing of them is published, and later periods wait too."
         ways = (("To publish them", approve), ("To leave them out", decline))
-        return Notice("waits for a decision", "warn", title, reported.reasons, ways)
+        return Notice("waits for a decision", "warn", title, snapshot.metrics.reasons_to_wait, ways)
     if snapshot.status == "rejected":
         failed = tuple(gate.message for gate in reported.gates if gate.blocks)
         n_failed = "a check" if len(failed) == 1 else f"{len(failed)} checks"

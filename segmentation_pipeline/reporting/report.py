@@ -87,7 +87,7 @@ def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
 def _make_page(reported: SnapshotReport, workings: RunDetails) -> Page:
     snapshot = reported.snapshot
     calendar = Calendar.of(snapshot.partition, snapshot.as_of)
-    found = draw_portraits(reported.segments, snapshot.metrics.get("features", ()), workings.units)
+    found = draw_portraits(reported.segments, snapshot.metrics.features, workings.units)
     told_lives = tell_lives(reported.periods, reported.names, calendar)
     by_id = {each.segment_id: each for each in told_lives}
     moved = count_moves(reported)

@@ -12,7 +12,6 @@ from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import find_measurable, transform
 from segmentation_pipeline.analysis.features.validation import count_reasons, count_unreadable, validate
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.model import Encoding, FittedModel
 from segmentation_pipeline.spec import FeatureSpec
 
 if TYPE_CHECKING:
@@ -55,10 +54,10 @@ def fitted_features(snapshot: Snapshot, listed: Sequence[FeatureSpec] | Literal[
 
     Where the fit decided the transform, the transform it took is what values must have: a negative number has no log1p.
     """
-    recorded = [FeatureSpec(**feature) for feature in snapshot.metrics.get("features", ())]
+    recorded = [FeatureSpec(**feature) for feature in snapshot.metrics.features]
     if not recorded and not isinstance(listed, str):
         recorded = list(listed)
-    taken = {each.column: each.transform for each in Encoding.from_json(snapshot.encoding).features}
+    taken = {each.column: each.transform for each in snapshot.encoding.features}
     return tuple(
         feature.model_copy(update={"transform": taken.get(feature.column, "none")})
         # what is winsorized is pulled in before the transform, and so has one
@@ -72,7 +71,7 @@ def redefined(snapshot: Snapshot, listed: Sequence[FeatureSpec] | Literal["auto"
     """How the features `listed` in a defs.yaml differ from the fit's: columns added, removed, of another kind."""
     if isinstance(listed, str):
         return []
-    then = {each.column: each.kind for each in Encoding.from_json(snapshot.encoding).features}
+    then = {each.column: each.kind for each in snapshot.encoding.features}
     now = {each.column: each.kind for each in listed}
     return [
         *(f"{column} is no feature any more" for column in then if column not in now),
@@ -118,7 +117,7 @@ def score(
 
     The columns must be readable (`no_longer_readable`).
     """
-    encoding, model = Encoding.from_json(snapshot.encoding), FittedModel.from_json(snapshot.model)
+    encoding, model = snapshot.encoding, snapshot.model
     valid = validate(frame, features, key=key, as_of=as_of)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # such rows are rejected
         encoded = transform(valid.rows, encoding)

@@ -12,6 +12,7 @@ from support.books import PUBLISH, Books
 
 from segmentation_pipeline.errors import ArtifactError, ErasureRefusedError
 from segmentation_pipeline.lifecycle.forget import Forgotten, forget
+from segmentation_pipeline.storage.artifacts.manifest import Manifest
 from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def test_one_customer_goes_and_the_next_one_stays(
     column = pa.array(keys, arrow)
     with store.writing("raw_extract", "2024-01-01", "run") as artifact:
         artifact.write_table("rows", pa.table({"customer_id": column, "x": [1, 2]}))
-        artifact.manifest |= {"rows": 2, "made_from": [], "data_version": "a"}
+        artifact.manifest = Manifest(rows=2, data_version="a")
     with store.writing("encoded_features", "2024-01-01", "run") as artifact:
         artifact.write_matrix("customer_id", column, np.ones((2, 3), np.float32))
-        artifact.manifest |= {"rows": 2, "made_from": [], "data_version": "a"}
+        artifact.manifest = Manifest(rows=2, data_version="a")
     if wrong is not None:
         with pytest.raises(ErasureRefusedError, match=f"is not a key of shop: customer_id is of type {key_type}"):
             _forget(books, store, wrong)
@@ -86,7 +87,7 @@ def test_an_artifact_that_cannot_be_rewritten_leaves_all_as_it_was(
     books.publish(books.align(1), {1: 1, 2: 2})
     with store.writing("raw_extract", "2024-01-01", "run") as artifact:
         artifact.write_table("rows", pa.table({"customer_id": [1, 2]}))
-        artifact.manifest |= {"rows": 2, "made_from": [], "data_version": "a"}
+        artifact.manifest = Manifest(rows=2, data_version="a")
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -11,7 +11,7 @@ from support.books import Books, month
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
 from segmentation_pipeline.lifecycle.publish import describe_failed_gates
-from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.model import GateResult, SnapshotMetrics
 from segmentation_pipeline.storage.registry import segments, snapshots
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def test_what_is_recorded_is_what_is_read(books: Books) -> None:
     assert found is not None
     partition, as_of = month(2)
     assert (found.partition, found.as_of, found.version, found.status) == (partition, as_of, 1, "candidate")
-    assert found.metrics == {"silhouette": 0.5, "worst": None}
+    assert found.metrics == SnapshotMetrics(silhouette=0.5, inertia=None)
+    assert books.rows("SELECT metrics->'inertia', metrics ? 'davies_bouldin' FROM segmentation.snapshot") == [
+        (None, False)
+    ]
     assert books.rows("SELECT seed, published_at FROM segmentation.snapshot") == [(2**32 - 1, None)]
     assert books.rows("SELECT segment_id, center, radius FROM segmentation.centroid ORDER BY 1") == [
         (1, [0.0, 0.25], 1.5),

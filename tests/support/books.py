@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
-from segmentation_pipeline.model import Centroid, GateResult, LineageEvent, Segment
+from segmentation_pipeline.model import (
+    Centroid,
+    Encoding,
+    FittedModel,
+    GateResult,
+    LineageEvent,
+    Segment,
+    SnapshotMetrics,
+)
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import snapshots
 from segmentation_pipeline.storage.registry.tables import ensure_tables
@@ -69,7 +78,8 @@ class Books:
                     parent_snapshot_id=parent if parent is not None else latest.snapshot_id if latest else None,
                     run_id=f"run-{number}", algorithm="kmeans", k=len(segments), seed=2**32 - 1,
                     n_rows=10, n_assigned=8, n_unassigned=0, n_rejected=2,
-                    metrics={"silhouette": silhouette, "worst": float("nan")} | ({"approval": list(reasons)} if reasons else {}), encoding={"features": []}, model={},
+                    metrics=SnapshotMetrics(silhouette=silhouette, inertia=float("nan"), reasons_to_wait=reasons),
+                    encoding=Encoding(()), model=FittedModel("kmeans", np.zeros((len(segments), 2)), segments),
                     library_versions={"numpy": "2"}, code_version="1", data_version="a",
                 ),
                 next_segment_id=max(ledger.next_segment_id, *(each + 1 for each in segments)),

@@ -6,11 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from segmentation_pipeline.model import (
+    Encoding,
     Finding,
+    FittedModel,
     GateResult,
     LineageEvent,
     Snapshot,
+    SnapshotMetrics,
     StructureVerdict,
     SweepCandidate,
     SweepResult,
@@ -58,21 +63,23 @@ def make_report(
     name: str = "segment {}",
     status: Status = "published",
     reasons: tuple[str, ...] = (),
+    transitions: tuple[Transition, ...] | None = None,
     **changes: Any,
 ) -> SnapshotReport:
     """Make the report of a snapshot with `k` equal segments whose ids never changed; ten customers moved from 1 to 2."""
     names = {segment: name.replace("{}", str(segment)) for segment in range(1, k + 1)}
     moved = [Transition(1, 2, 10, 4)] if k > 1 else []
     stayed = [Transition(segment, segment, SIZE - 20, 0) for segment in names]
-    metrics = {
-        "features": FEATURES, "silhouette": 0.5123, "reason": f"K = {k}: silhouette 0.51", "n_moved": 10 if moved else 0,
-        "transitions": [], "approval": list(reasons),
-    }  # fmt: skip
+    parent_transitions = tuple(stayed + moved) if months > 1 else ()
+    metrics = SnapshotMetrics(
+        features=tuple(FEATURES), silhouette=0.5123, reason=f"K = {k}: silhouette 0.51", n_moved=10 if moved else 0,
+        transitions=parent_transitions if transitions is None else transitions, reasons_to_wait=reasons,
+    )  # fmt: skip
     snapshot = Snapshot(
         snapshot_id=months, segmentation="shop", partition=f"2024-{months:02}-01",
         as_of=datetime(2024, months + 1, 1, tzinfo=UTC), version=1, status=status, k=k, n_rows=k * SIZE + 7,
         n_assigned=k * SIZE, parent_snapshot_id=months - 1 or None, run_id="a1b2", code_version="c0de", metrics=metrics,
-        encoding={}, model={}, created_at=datetime(2024, months + 1, 2, tzinfo=UTC),
+        encoding=Encoding(()), model=FittedModel("kmeans", np.zeros((k, 2)), tuple(names)), created_at=datetime(2024, months + 1, 2, tzinfo=UTC),
     )  # fmt: skip
     parent = replace(snapshot, snapshot_id=months - 1, partition=f"2024-{months - 1:02}-01") if months > 1 else None
     found = SnapshotReport(
@@ -91,7 +98,6 @@ def make_report(
             )
             for month in range(1, months + 1)
         ),
-        transitions=tuple(stayed + moved) if parent is not None else (),
         gates=(
             GateResult("counts_add_up", True, "block", 0.0, 0.0, "it adds up"),
             GateResult("min_segment_share", True, "block", 1 / k, 0.01, "segment 1 is the smallest (limit 0.01)"),
@@ -99,7 +105,6 @@ def make_report(
             GateResult("max_moved", False, "warn", 0.31, 0.3, "many moved (limit 0.3)"),
         ),
         decisions=(),
-        reasons=reasons,
     )  # fmt: skip
     return replace(found, **changes)
 

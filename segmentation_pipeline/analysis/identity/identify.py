@@ -143,7 +143,7 @@ def _measure_drift(
     if parent is None or reference is None:
         return None
     return measure_drift(
-        parent.metrics.get("distributions", {}),
+        parent.metrics.distributions,
         fitted.rows,
         fitted.features,
         sizes_before=reference.sizes,

@@ -16,7 +16,7 @@ from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import transform
 from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.analysis.identity.evidence import Reference
-from segmentation_pipeline.model import UNASSIGNED, Encoding, FittedModel
+from segmentation_pipeline.model import UNASSIGNED, FittedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class EarlierCustomers:
 
 def find_missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
     """Return the columns that a snapshot's encoding reads and `rows` lack, or have in a form that it cannot read."""
-    features = Encoding.from_json(snapshot.encoding).features
+    features = snapshot.encoding.features
     return [
         feature.column
         for feature in features
@@ -86,7 +86,7 @@ def _label_by_model(
     earlier: EarlierSnapshot, rows: Rows, clusters: NDArray[np.int32], *, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
     """Label today's rows by a snapshot's encoding and model; also compare clusters and segments in its frame."""
-    model, encoding = FittedModel.from_json(earlier.snapshot.model), Encoding.from_json(earlier.snapshot.encoding)
+    model, encoding = earlier.snapshot.model, earlier.snapshot.encoding
     labels = np.full(len(rows), UNASSIGNED, dtype=np.int32)
     segment_ids = tuple(sorted({*earlier.segment_ids, *earlier.sizes}))
     placed = sorted(model.labels) == sorted(segment_ids)

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_pipeline.lifecycle.decide import require_none_pending
-from segmentation_pipeline.model import Finding, FittedModel, SweepCandidate
+from segmentation_pipeline.model import Finding, SweepCandidate
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.orchestration.runs.order import wait_for_earlier_runs
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -33,7 +33,7 @@ def k_sweep(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         with transaction(spec.publish.url_env) as connection:
             require_none_pending(connection, spec.name, period)
             parent = snapshots.find_parent(connection, spec.name, period.as_of)
-        before = FittedModel.from_json(parent.model) if parent is not None else None
+        before = parent.model if parent is not None else None
         done = sweep_matrix(matrix, encoded.encoding, spec, seed=seed, parent=before)
         sweep = done.sweep
         for warning in done.warnings:

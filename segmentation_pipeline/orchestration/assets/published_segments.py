@@ -71,7 +71,7 @@ def _find_aligned(context: dg.AssetExecutionContext, segmentation: SegmentationC
     if named is None:
         return segmentation.latest(context, AlignedSegments)
     with transaction(segmentation.spec.publish.url_env) as connection:
-        snapshot = snapshots.find_snapshot(connection, int(named))
+        snapshot = snapshots.find_header(connection, int(named))
     if snapshot is None or (snapshot.segmentation, snapshot.partition) != (
         segmentation.spec.name,
         context.partition_key,

@@ -107,7 +107,7 @@ def report_of(segmentation: SegmentationContext, snapshot_id: int) -> Report:
 def _render(segmentation: SegmentationContext, connection: sa.Connection, snapshot: Snapshot) -> Report:
     reported = reports.read_report(connection, snapshot)
     workings = replace(_workings(segmentation, snapshot), units=_list_units(snapshot))
-    return Report(snapshot, render(reported, workings), int(snapshot.metrics.get("n_moved", 0)), workings.missing)
+    return Report(snapshot, render(reported, workings), snapshot.metrics.n_moved, workings.missing)
 
 
 def _workings(segmentation: SegmentationContext, snapshot: Snapshot) -> RunDetails:
@@ -128,7 +128,7 @@ def _workings(segmentation: SegmentationContext, snapshot: Snapshot) -> RunDetai
 
 def _list_units(snapshot: Snapshot) -> dict[str, str]:
     """Return the unit of each feature that has one, by column."""
-    kinds = {str(feature["column"]): kind_named(feature["kind"]) for feature in snapshot.metrics.get("features", ())}
+    kinds = {str(feature["column"]): kind_named(feature["kind"]) for feature in snapshot.metrics.features}
     return {column: kind.unit for column, kind in kinds.items() if kind.unit}
 
 

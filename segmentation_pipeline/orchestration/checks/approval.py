@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from segmentation_pipeline.lifecycle.decide import describe_choice
-from segmentation_pipeline.model import Snapshot
+from segmentation_pipeline.model import SnapshotHeader
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 CHECK = "approval"
@@ -44,7 +44,7 @@ def report_approval(
 
 
 def report_decision(
-    segmentation: SegmentationContext, snapshot: Snapshot, outcome: str, *, instance: dg.DagsterInstance
+    segmentation: SegmentationContext, snapshot: SnapshotHeader, outcome: str, *, instance: dg.DagsterInstance
 ) -> None:
     """End the check's warning, because a person has decided; `outcome` says how."""
     instance.report_runless_asset_event(

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from segmentation_pipeline.model import LineageEvent, Snapshot, Transition
+from segmentation_pipeline.model import LineageEvent
 from segmentation_pipeline.model.report import Provenance, ReportedPeriod, ReportedSegment, SnapshotReport
 from segmentation_pipeline.storage.registry import decisions, schema, segments, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from segmentation_pipeline.model import Snapshot, SnapshotHeader
     from segmentation_pipeline.storage.registry.connection import Connection
 
 _EVENT_FIELDS = tuple(LineageEvent.__dataclass_fields__)
@@ -35,7 +36,7 @@ def choose_snapshot(connection: Connection, name: str, partition: str | None) ->
     versions = [snapshot for snapshot in every if snapshot.partition == wanted]
     accepted = [snapshot for snapshot in versions if snapshot.status in {"published", "waiting"}]
     shown = accepted or versions
-    return shown[-1] if shown else None
+    return snapshots.find_snapshot(connection, shown[-1].snapshot_id) if shown else None
 
 
 def read_report(connection: Connection, snapshot: Snapshot) -> SnapshotReport:
@@ -50,15 +51,13 @@ def read_report(connection: Connection, snapshot: Snapshot) -> SnapshotReport:
     return SnapshotReport(
         snapshot=snapshot,
         making=_read_provenance(connection, snapshot.snapshot_id),
-        parent=snapshots.find_snapshot(connection, parent_id) if parent_id is not None else None,
+        parent=snapshots.find_header(connection, parent_id) if parent_id is not None else None,
         is_current=_is_current(connection, snapshot),
         segments=_read_segments(connection, snapshot),
         names=segments.read_segment_names(connection, name),
         periods=_read_periods(connection, [*before, snapshot]),
-        transitions=tuple(Transition(**transition) for transition in snapshot.metrics.get("transitions", ())),
         gates=snapshots.read_gates(connection, snapshot.snapshot_id),
         decisions=tuple(decisions.list_decisions_about(connection, snapshot.snapshot_id)),
-        reasons=snapshot.reasons_to_wait,
     )
 
 
@@ -68,13 +67,13 @@ def _read_provenance(connection: Connection, snapshot_id: int) -> Provenance:
     return Provenance(**row._mapping)
 
 
-def _is_current(connection: Connection, snapshot: Snapshot) -> bool:
+def _is_current(connection: Connection, snapshot: SnapshotHeader) -> bool:
     current = schema.segmentation.c.current_snapshot_id
     current_id = connection.scalar(sa.select(current).where(schema.segmentation.c.name == snapshot.segmentation))
     return current_id == snapshot.snapshot_id
 
 
-def _read_segments(connection: Connection, snapshot: Snapshot) -> tuple[ReportedSegment, ...]:
+def _read_segments(connection: Connection, snapshot: SnapshotHeader) -> tuple[ReportedSegment, ...]:
     """Return the segments of a snapshot, by id."""
     segment, first = schema.segment.c, schema.snapshot.c
     rows = connection.execute(
@@ -101,7 +100,7 @@ def _read_segments(connection: Connection, snapshot: Snapshot) -> tuple[Reported
     )
 
 
-def _read_periods(connection: Connection, shown: Sequence[Snapshot]) -> tuple[ReportedPeriod, ...]:
+def _read_periods(connection: Connection, shown: Sequence[SnapshotHeader]) -> tuple[ReportedPeriod, ...]:
     """Return the sizes, shares and events of several snapshots, in their order."""
     ids = [snapshot.snapshot_id for snapshot in shown]
     centroid, lineage = schema.centroid.c, schema.lineage.c

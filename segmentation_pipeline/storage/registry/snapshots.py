@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from segmentation_pipeline.errors import ConfigurationError
-from segmentation_pipeline.model import GateResult, Snapshot
+from segmentation_pipeline.model import Encoding, FittedModel, GateResult, Snapshot, SnapshotHeader, SnapshotMetrics
 from segmentation_pipeline.model.json import to_plain
 from segmentation_pipeline.model.snapshot import EVER_PUBLISHED
 from segmentation_pipeline.storage.registry import schema
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from segmentation_pipeline.model import Centroid, Json, LineageEvent, Segment, Status
+    from segmentation_pipeline.model import Centroid, LineageEvent, Segment, Status
     from segmentation_pipeline.storage.registry.connection import Connection
 
 _SNAPSHOT = schema.snapshot
-_COLUMNS = [_SNAPSHOT.c[name] for name in Snapshot.__dataclass_fields__]
+_HEADER = [_SNAPSHOT.c[name] for name in SnapshotHeader.__dataclass_fields__]
+_ALL = [_SNAPSHOT.c[name] for name in Snapshot.__dataclass_fields__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ class NewSnapshot:
     n_assigned: int
     n_unassigned: int
     n_rejected: int
-    metrics: Json
-    encoding: Json
-    model: Json
-    library_versions: Json
+    metrics: SnapshotMetrics
+    encoding: Encoding
+    model: FittedModel
+    library_versions: Mapping[str, str]
     code_version: str
     data_version: str
 
@@ -98,41 +99,52 @@ def lock(connection: Connection, name: str) -> Ledger | None:
     return Ledger(**row._mapping) if row is not None else None
 
 
+def find_header(connection: Connection, snapshot_id: int) -> SnapshotHeader | None:
+    """Return the header of one snapshot; None if there is none with that id."""
+    row = connection.execute(sa.select(*_HEADER).where(_SNAPSHOT.c.snapshot_id == snapshot_id)).one_or_none()
+    return SnapshotHeader(**row._mapping) if row is not None else None
+
+
 def find_snapshot(connection: Connection, snapshot_id: int) -> Snapshot | None:
-    """Return one snapshot; None if there is none with that id."""
-    return _one(connection, _SNAPSHOT.c.snapshot_id == snapshot_id)
+    """Return one snapshot with its model; None if there is none with that id."""
+    return _find(connection, _SNAPSHOT.c.snapshot_id == snapshot_id)
 
 
-def list_snapshots(connection: Connection, name: str) -> list[Snapshot]:
-    """Return all snapshots of a segmentation, by (as_of, version)."""
+def list_snapshots(connection: Connection, name: str) -> list[SnapshotHeader]:
+    """Return the headers of all snapshots of a segmentation, by (as_of, version)."""
     rows = connection.execute(
-        sa.select(*_COLUMNS).where(_SNAPSHOT.c.segmentation == name).order_by(_SNAPSHOT.c.as_of, _SNAPSHOT.c.version)
+        sa.select(*_HEADER).where(_SNAPSHOT.c.segmentation == name).order_by(_SNAPSHOT.c.as_of, _SNAPSHOT.c.version)
     )
-    return [Snapshot(**row._mapping) for row in rows]
+    return [SnapshotHeader(**row._mapping) for row in rows]
 
 
 def list_waiting(connection: Connection, name: str) -> list[Snapshot]:
     """Return the snapshots that wait for a person, the earliest first."""
-    return [snapshot for snapshot in list_snapshots(connection, name) if snapshot.status == "waiting"]
+    rows = connection.execute(
+        sa.select(*_ALL)
+        .where((_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.status == "waiting"))
+        .order_by(_SNAPSHOT.c.as_of, _SNAPSHOT.c.version)
+    )
+    return [_decode(row) for row in rows]
+
+
+def list_versions(connection: Connection, name: str, partition: str) -> list[SnapshotHeader]:
+    """Return the headers of a partition's snapshots, the published one first, then the newest (rule 8)."""
+    rows = connection.execute(
+        sa.select(*_HEADER)
+        .where((_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.partition == partition))
+        .order_by((_SNAPSHOT.c.status == "published").desc(), _SNAPSHOT.c.version.desc())
+    )
+    return [SnapshotHeader(**row._mapping) for row in rows]
 
 
 def find_parent(connection: Connection, name: str, as_of: datetime) -> Snapshot | None:
     """Return the latest published snapshot with an earlier `as_of` (rule 1)."""
-    return _one(
+    return _find(
         connection,
         (_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.status == "published") & (_SNAPSHOT.c.as_of < as_of),
         _SNAPSHOT.c.as_of.desc(),
     )
-
-
-def list_versions(connection: Connection, name: str, partition: str) -> list[Snapshot]:
-    """Return the snapshots of a partition, the published one first, then the newest (rule 8)."""
-    rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where((_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.partition == partition))
-        .order_by((_SNAPSHOT.c.status == "published").desc(), _SNAPSHOT.c.version.desc())
-    )
-    return [Snapshot(**row._mapping) for row in rows]
 
 
 def was_ever_accepted(connection: Connection, name: str) -> bool:
@@ -144,7 +156,7 @@ def was_ever_accepted(connection: Connection, name: str) -> bool:
 
 def find_by_run(connection: Connection, name: str, run_id: str) -> Snapshot | None:
     """Return the snapshot that a run recorded last; None if it recorded none."""
-    return _one(
+    return _find(
         connection,
         (_SNAPSHOT.c.segmentation == name) & (_SNAPSHOT.c.run_id == run_id),
         _SNAPSHOT.c.snapshot_id.desc(),
@@ -154,7 +166,7 @@ def find_by_run(connection: Connection, name: str, run_id: str) -> Snapshot | No
 def record(
     connection: Connection,
     ledger: Ledger,
-    candidate: NewSnapshot,
+    new: NewSnapshot,
     *,
     next_segment_id: int,
     centroids: Sequence[Centroid],
@@ -165,18 +177,22 @@ def record(
     """Write a newly aligned snapshot with its gates, move the segment id counter, and return the snapshot's id."""
     version = connection.scalar(
         sa.select(sa.func.coalesce(sa.func.max(_SNAPSHOT.c.version), 0) + 1).where(
-            (_SNAPSHOT.c.segmentation == ledger.name) & (_SNAPSHOT.c.partition == candidate.partition)
+            (_SNAPSHOT.c.segmentation == ledger.name) & (_SNAPSHOT.c.partition == new.partition)
         )
     )
+    documents = {
+        "metrics": to_plain(new.metrics.to_json()),
+        "encoding": to_plain(new.encoding.to_json()),
+        "model": to_plain(new.model.to_json()),
+    }
+    columns = {name: getattr(new, name) for name in NewSnapshot.__dataclass_fields__}
     snapshot_id = connection.scalar(
         sa.insert(_SNAPSHOT)
         .values(
+            **{**columns, **documents},
             segmentation=ledger.name,
             version=version,
             created_at=sa.func.clock_timestamp(),
-            **{
-                name: to_plain(value) if isinstance(value, dict) else value for name, value in asdict(candidate).items()
-            },
         )
         .returning(_SNAPSHOT.c.snapshot_id)
     )
@@ -223,9 +239,21 @@ def read_gates(connection: Connection, snapshot_id: int) -> tuple[GateResult, ..
     return tuple(GateResult(**row._mapping) for row in rows)
 
 
-def _one(connection: Connection, where: sa.ColumnElement[bool], *order: sa.ColumnElement[Any]) -> Snapshot | None:
-    row = connection.execute(sa.select(*_COLUMNS).where(where).order_by(*order).limit(1)).one_or_none()
-    return Snapshot(**row._mapping) if row is not None else None
+def _find(connection: Connection, where: sa.ColumnElement[bool], *order: sa.ColumnElement[Any]) -> Snapshot | None:
+    row = connection.execute(sa.select(*_ALL).where(where).order_by(*order).limit(1)).one_or_none()
+    return _decode(row) if row is not None else None
+
+
+def _decode(row: sa.Row[Any]) -> Snapshot:
+    """Return the snapshot of a row; its JSON is decoded here and nowhere else."""
+    return Snapshot(
+        **{
+            **row._mapping,
+            "metrics": SnapshotMetrics.from_json(row.metrics),
+            "encoding": Encoding.from_json(row.encoding),
+            "model": FittedModel.from_json(row.model),
+        }
+    )
 
 
 def _row(value: Centroid | Segment | LineageEvent | GateResult) -> dict[str, Any]:

@@ -73,15 +73,13 @@ def read_status(connection: Connection, name: str) -> Json:
 
 def read_decision_log(connection: Connection, name: str) -> DecisionLog:
     """Return what waits for a person and what people decided: for people, beside `read_status`."""
-    every = snapshots.list_snapshots(connection, name)
+    labels = {snapshot.snapshot_id: snapshot.label for snapshot in snapshots.list_snapshots(connection, name)}
     made = decisions.list_decisions(connection, name)
-    labels = {snapshot.snapshot_id: snapshot.label for snapshot in every}
     approved_by = {decision.snapshot_id: decision.who for decision in made if decision.action == "approve"}
     return DecisionLog(
         waiting=tuple(
             WaitingSnapshot(snapshot, approved_by.get(snapshot.snapshot_id))
-            for snapshot in every
-            if snapshot.status == "waiting"
+            for snapshot in snapshots.list_waiting(connection, name)
         ),
         decisions=tuple(LabelledDecision(labels[decision.snapshot_id], decision) for decision in made),
     )

@@ -17,7 +17,7 @@ from segmentation_pipeline.analysis.quality.drift import describe_distributions
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
 from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
 from segmentation_pipeline.lifecycle.record import read_earlier_customers
-from segmentation_pipeline.model import UNASSIGNED, Period
+from segmentation_pipeline.model import UNASSIGNED, Period, SnapshotMetrics
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import segments, snapshots
 from segmentation_pipeline.storage.registry.tables import ensure_tables
@@ -93,8 +93,8 @@ class Published:
                     partition=period.partition, as_of=period.as_of, status="candidate",
                     parent_snapshot_id=parent.snapshot_id if parent is not None else None, run_id="simulated",
                     algorithm=found.model.algorithm, k=found.model.k, seed=0, n_rows=len(frame), n_assigned=len(frame),
-                    n_unassigned=0, n_rejected=0, metrics={"distributions": describe_distributions(frame, features)},
-                    encoding=fit.encoding.to_json(), model=found.model.to_json(), library_versions={},
+                    n_unassigned=0, n_rejected=0, metrics=SnapshotMetrics(distributions=describe_distributions(frame, features)),
+                    encoding=fit.encoding, model=found.model, library_versions={},
                     code_version="1", data_version="1",
                 ),
                 next_segment_id=found.alignment.next_segment_id,

@@ -12,7 +12,7 @@ import pytest
 
 from segmentation_pipeline.analysis.features.encoding import fit_encoding
 from segmentation_pipeline.analysis.features.validation import validate
-from segmentation_pipeline.model import FittedModel, Snapshot
+from segmentation_pipeline.model import Encoding, FittedModel, Snapshot, SnapshotMetrics
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.steps.score import NOT_ENCODED, fitted_features, no_longer_readable, redefined, score
 
@@ -48,7 +48,8 @@ def _snapshot(frame: pd.DataFrame, features: tuple[FeatureSpec, ...] = FEATURES,
     through_json: Any = json.loads(json.dumps([dumped, encoding.to_json(), model.to_json()]))
     return Snapshot(
         5, "shop", "2024-06-01", AS_OF, 1, "published", 2, len(frame), len(frame), None, "run", "1",
-        {"features": through_json[0]} if recorded else {}, through_json[1], through_json[2], AS_OF,
+        AS_OF, SnapshotMetrics.from_json({"features": through_json[0]} if recorded else {}),
+        Encoding.from_json(through_json[1]), FittedModel.from_json(through_json[2]),
     )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_a_value_without_the_transform_that_the_fit_chose_is_rejected() -> None:
     """`transform: auto` took log1p, which a number below -1 does not have."""
     frame = _frame()
     snapshot = _snapshot(frame)
-    assert snapshot.encoding["features"][0]["transform"] == "log1p"
+    assert snapshot.encoding.features[0].transform == "log1p"
     frame.loc[4, "spend"] = -3.0
     scored = _score(frame, snapshot)
     assert scored.reasons == (("spend: log1p needs > -1",),)

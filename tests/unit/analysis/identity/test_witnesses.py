@@ -18,7 +18,7 @@ from segmentation_pipeline.analysis.identity.witnesses import (
     find_missing_columns,
     look_up_segments,
 )
-from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot
+from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot, SnapshotMetrics
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [
@@ -38,7 +38,7 @@ def _snapshot(
     return Snapshot(
         snapshot_id=1, segmentation="shop", partition="2024-01-01", as_of=datetime(2024, 2, 1, tzinfo=UTC), version=1,
         status="published", k=2, n_rows=4, n_assigned=4, parent_snapshot_id=None, run_id="run", code_version="1",
-        metrics={}, encoding=encoding.to_json(), model=FittedModel("kmeans", centers, labels).to_json(),
+        metrics=SnapshotMetrics(), encoding=encoding, model=FittedModel("kmeans", centers, labels),
         created_at=datetime(2024, 2, 1, tzinfo=UTC),
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_the_rows_of_then_are_labelled_as_they_were_then() -> None:
     snapshot = _snapshot()
     matrix = transform(THEN, fit_encoding(THEN, FEATURES)).matrix
 
-    assert _labels(snapshot, THEN) == assign(matrix, FittedModel.from_json(snapshot.model)).labels.tolist()
+    assert _labels(snapshot, THEN) == assign(matrix, snapshot.model).labels.tolist()
 
 
 def test_a_retired_segments_snapshot_passes_on_that_segment_only() -> None:
