@@ -18,12 +18,12 @@ class Segmentation(dg.Component):
     """Customer segments that keep their meaning, from a query to a segment id per customer."""
 
     def __init__(self, segmentation: SegmentationContext) -> None:
-        """Take the checked spec and the folder it lies in."""
+        """Keep the checked spec and the folder that it lies in."""
         self.segmentation = segmentation
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        """The schema of `attributes` in a defs.yaml: the spec itself, so its errors carry file, line and field."""
+        """Return the schema of `attributes` in a defs.yaml: the spec, so that its errors name file, line and field."""
         return SegmentationSpec
 
     @classmethod
@@ -35,5 +35,5 @@ class Segmentation(dg.Component):
         return cls(SegmentationContext(attributes, context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002  Dagster's signature
-        """Build what `definitions_of` says."""
+        """Build the assets, checks, jobs and schedules."""
         return build_definitions(self.segmentation)

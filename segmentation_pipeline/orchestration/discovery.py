@@ -1,4 +1,4 @@
-"""Finding the segmentations: the defs folder, its component tree and its mistakes."""
+"""The segmentations that there are: the defs folder, its component tree and its mistakes."""
 
 import importlib
 import sys
@@ -20,10 +20,10 @@ from segmentation_pipeline.spec.files import require_readable
 
 
 def find_defs_folder() -> Path:
-    """The folder of the segmentations: the one that `SEGMENTATION_DEFS` names, or this package's own `defs/`.
+    """Return the folder of the segmentations: the one that `SEGMENTATION_DEFS` names, or this package's own `defs/`.
 
     Raises:
-        ConfigurationError: SEGMENTATION_DEFS names no folder.
+        ConfigurationError: SEGMENTATION_DEFS names something that is not a folder.
     """
     folder = read_defs_folder()
     if not folder:
@@ -36,11 +36,11 @@ def find_defs_folder() -> Path:
 
 
 def load_component_tree() -> ComponentTree | None:
-    """The segmentations of `defs_folder`; None where nothing is in it yet, which Dagster would not take.
+    """Load the segmentations of the defs folder; None where the folder is empty, which Dagster would not accept.
 
     Raises:
-        ConfigurationError: SEGMENTATION_DEFS names no folder.
-        SpecError: a defs.yaml is none.
+        ConfigurationError: SEGMENTATION_DEFS names something that is not a folder.
+        SpecError: a defs.yaml is not a valid segmentation.
     """
     path = find_defs_folder()
     require_readable(path)
@@ -57,20 +57,20 @@ def load_component_tree() -> ComponentTree | None:
 
 
 def load_definitions() -> dg.Definitions:
-    """Everything the segmentations define; one process per run, whether it is launched by job or by asset.
+    """Load all that the segmentations define; a run is one process, whether it is launched by job or by asset.
 
     Raises:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
     """
     with warnings.catch_warnings(), spec_errors():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns of its own use of its own beta classes
+        warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster warns about its own use of its own beta classes
         tree = load_component_tree()
         loaded = tree.build_defs() if tree is not None else dg.Definitions()
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
 
 
 def segmentations() -> dict[str, SegmentationContext]:
-    """Every segmentation by name.
+    """Return every segmentation by name.
 
     Raises:
         SpecError: a defs.yaml is wrong; the message names file, line, field and what to write.
@@ -83,7 +83,7 @@ def segmentations() -> dict[str, SegmentationContext]:
 
 @contextmanager
 def spec_errors() -> Iterator[None]:
-    """Say what is wrong with a defs.yaml in its own words, without Dagster's way to it."""
+    """Re-raise Dagster's component error as a SpecError without its traceback."""
     try:
         yield
     except ComponentTreeException as error:
@@ -92,11 +92,12 @@ def spec_errors() -> Iterator[None]:
 
 
 def describe_errors(error: ValidationError) -> str:
-    """One line for each thing that is wrong: file and line, field, what to write."""
+    """Return a line for each mistake: file and line, field, what to write."""
     lines = []
-    for each in error.errors(include_url=False):
+    for details in error.errors(include_url=False):
         # Dagster puts "field at file:line" in front of the place
-        field, _, place = ".".join(str(part) for part in each["loc"]).partition(" at ")
+        field, _, place = ".".join(str(part) for part in details["loc"]).partition(" at ")
         path = field.removeprefix("attributes").removeprefix(".")
-        lines.append(": ".join(part for part in (place, path, each["msg"].removeprefix("Value error, ")) if part))
+        message = details["msg"].removeprefix("Value error, ")
+        lines.append(": ".join(part for part in (place, path, message) if part))
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The jobs and schedules of one segmentation."""
 
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
@@ -20,7 +20,7 @@ from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import CHAIN, SCORED_CUSTOMERS, SEGMENT_REPORT
 from segmentation_pipeline.spec import SegmentationSpec
 
-BUILDERS = (
+BUILDERS: Final = (
     raw_extract,
     validated_rows,
     encoded_features,
@@ -31,17 +31,17 @@ BUILDERS = (
     segment_report,
     scored_customers,
 )
-# when today's customers are scored, once somebody switches the schedule on
-SCORE_CRON = "0 7 * * *"
+# when today's customers are scored, once a person switches the schedule on
+SCORE_CRON: Final = "0 7 * * *"
 
 
 def build_definitions(segmentation: SegmentationContext) -> dg.Definitions:
-    """One segmentation: assets and checks, the jobs of the chain, of scoring and of decisions, and the schedules."""
+    """Build one segmentation: assets and checks, the jobs (chain, scoring, decisions), and the schedules."""
     spec = segmentation.spec
     job = dg.define_asset_job(
         spec.name,
         selection=dg.AssetSelection.assets(*[segmentation.key(stage) for stage in (*CHAIN, SEGMENT_REPORT)]),
-        # six processes less: heavy imports once, and the chain is sequential anyway
+        # saves six processes and their heavy imports; the chain is sequential anyway
         executor_def=dg.in_process_executor,
         description=describe_chain(spec.name),
     )
@@ -59,11 +59,11 @@ def build_definitions(segmentation: SegmentationContext) -> dg.Definitions:
 
 
 def score_job_name(name: str) -> str:
-    """The name of the job that scores a segmentation's customers."""
+    """Return the name of the job that scores a segmentation's customers."""
     return f"{name}_score"
 
 
-def _build_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the job type Dagster keeps to itself
+def _build_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # the type is not public in Dagster
     @dg.schedule(
         name=f"{spec.name}_schedule",
         job=job,
@@ -81,7 +81,7 @@ def _build_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition: 
     return schedule
 
 
-def _build_score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:
+def _build_score_schedule(spec: SegmentationSpec, job: Any) -> dg.ScheduleDefinition:  # as above
     cron = spec.schedule.score
     return dg.ScheduleDefinition(
         name=f"{score_job_name(spec.name)}_schedule",

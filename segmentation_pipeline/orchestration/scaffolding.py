@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Final
 
 import dagster as dg
 from pydantic import BaseModel, Field
@@ -12,29 +13,29 @@ from segmentation_pipeline.model.commands import init_command
 from segmentation_pipeline.orchestration.partitions import find_latest_partition
 from segmentation_pipeline.spec import PartitionsSpec
 
-SINCE = PartitionsSpec(start="2000-01-01")
+SINCE: Final = PartitionsSpec(start="2000-01-01")
 
 
 class SegmentationParams(BaseModel):
-    """What may be said on the command line; `segmentation init` looks at the table and says more."""
+    """The options of the command; `segmentation init` looks at the table and writes more."""
 
     table: str = Field("public.customers", description="schema.table with a row per customer.")
     key: str = Field("customer_id", description="The column that identifies a customer.")
 
 
 class SegmentationScaffolder(dg.Scaffolder[SegmentationParams]):
-    """Writes a defs.yaml that loads as it is and says in comments what to change."""
+    """A writer of a defs.yaml that loads as it is and says in comments what to change."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[SegmentationParams]:
-        """Table and key."""
+        """Return the class of the options: table and key."""
         return SegmentationParams
 
     def scaffold(self, request: dg.ScaffoldRequest[SegmentationParams]) -> None:
         """Write the defs.yaml.
 
         Raises:
-            SpecError: it is to be Python, which a segmentation is not.
+            SpecError: the format is to be Python; a segmentation is written in YAML.
         """
         if request.scaffold_format != "yaml":
             message = "a segmentation is written in YAML: leave out --format python"
@@ -45,7 +46,7 @@ class SegmentationScaffolder(dg.Scaffolder[SegmentationParams]):
 
 
 def _write_text(folder: str, params: SegmentationParams) -> str:
-    # a folder may be called what no segmentation can be
+    # a folder may have a name that a segmentation cannot have
     name = re.sub(r"[^a-z0-9_]+", "_", folder.lower())[:40]
     name = name if re.match(r"[a-z]", name) else f"s_{name}"[:40]
     return write_defs_yaml(
@@ -58,7 +59,7 @@ def _write_text(folder: str, params: SegmentationParams) -> str:
             target_key=params.key,
             mode="create",
             remarks=(
-                "Name your table and key below. Or remove this folder, and let a look at the table list its columns:",
+                "Name your table and key below. Or remove this folder and run this, which lists the table's columns:",
                 f"  {init_command(name)}",
                 "SEGMENTATION_DATABASE_URL names the database (postgresql://...).",
             ),

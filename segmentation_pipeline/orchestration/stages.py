@@ -62,7 +62,7 @@ VALIDATED_ROWS: Final = Stage(
         "rejected": "rows that cannot be used; they are in the table `segmentation.<name>_rejected`, with reasons",
         "reasons": "how often each reason rejected a row; a row may have several",
         "features": "the columns that customers are compared by: kind and transform",
-        "left_out": "with `features: auto`, the columns that are no features, and why",
+        "left_out": "with `features: auto`, the columns that are not features, and why",
     },
 )
 ENCODED_FEATURES: Final = Stage(
@@ -75,10 +75,10 @@ ENCODED_FEATURES: Final = Stage(
         "columns": "the width of the matrix: one column for a number, one for each category",
         "transforms": "what was applied to a column before it was scaled",
         "infrequent_categories": "how many rare categories share one column",
-        "unknown_categories": "values that no category knows, by column",
+        "unknown_categories": "values that belong to no known category, by column",
         "missing_values": "values that were filled in, by column",
         "memory_needed_mb": "what the sweep and the fit of this matrix need at most",
-        "outliers_not_fitted_on": "customers left out of the fit by `outliers: remove`; they get a segment too",
+        "outliers_not_fitted_on": "customers that `outliers: remove` leaves out of the fit; they get a segment too",
         "explained_by_components": "with `pca`, the share of the variance that each component holds",
     },
 )
@@ -89,15 +89,15 @@ K_SWEEP: Final = Stage(
     reads=lambda spec: [spec.sweep.model_dump(), spec.fit.model_dump()],
     after=ENCODED_FEATURES,
     shows={
-        "k": "the number of clusters that is taken",
+        "k": "the chosen number of clusters",
         "reason": "why it is this one",
-        "structure": "whether there are groups at all: the silhouette against that of data without any",
-        "inertia_and_silhouette": "a plot of both for each K, the chosen one marked",
+        "structure": "whether there are groups at all: the silhouette, compared with that of data without any",
+        "inertia_and_silhouette": "a plot of both for each K, with the chosen one marked",
         "silhouettes": "a plot of each customer's silhouette in the chosen K: below 0 another cluster is nearer",
         "silhouette": "the mean silhouette of the chosen K, from -1 to 1; higher is better",
         "candidates": "every K tried: inertia, Davies-Bouldin and dip p are better when lower, the rest when higher",
         "diagnosis": "what speaks against K-Means on these customers, and what to do about it",
-        "seed": "the seed of everything random in this run; `fit.seed` replays it",
+        "seed": "the seed of everything random in this run; `fit.seed` repeats it",
     },
 )
 FINAL_FIT: Final = Stage(
@@ -113,12 +113,12 @@ FINAL_FIT: Final = Stage(
         "distances": "a plot of how far the customers of each cluster are from its center",
         "inertia": "the sum of the squared distances to the centers; lower is tighter",
         "iterations": "how many steps the best start took",
-        "converged": "whether it came to rest before the limit",
+        "converged": "whether the best start stopped improving before the limit",
         "won_by": "the start that gave the lowest inertia",
         "fitted_rows": "customers that were fitted on",
-        "unassigned": "customers in no cluster: outliers, of algorithms that know such a thing",
-        "seed": "the seed of everything random in this run; `fit.seed` replays it",
-        "notes": "what a person should know of this algorithm's result",
+        "unassigned": "customers in no cluster: outliers, of the algorithms that have any",
+        "seed": "the seed of everything random in this run; `fit.seed` repeats it",
+        "notes": "what a person should know about this algorithm's result",
     },
 )
 ALIGNED_SEGMENTS: Final = Stage(
@@ -130,11 +130,11 @@ ALIGNED_SEGMENTS: Final = Stage(
     shows={
         "snapshot": f"the number of this model in `{status_command()}` and in the database",
         "status": "`candidate` may be published, `waiting` needs a person, `rejected` failed a gate",
-        "parent_snapshot": "the published snapshot it was matched with: the latest of an earlier period",
+        "parent_snapshot": "the published snapshot that it was compared with: the latest of an earlier period",
         "parent_run": "the run that made the parent",
-        "segments": "each segment's size, what happened to it, how well and how surely (0 to 1) it matches",
+        "segments": "each segment's size, what happened to it, how well it matches and how sure that is (both 0 to 1)",
         "sizes": "a plot of the customers in each segment",
-        "profiles": "a plot of how far each segment is from everybody, by feature",
+        "profiles": "a plot of how far each segment is from the average customer, by feature",
         "customers": "a plot of the customers on two principal axes, by segment",
         "rules": "who is in which segment, in words: the rules of a small decision tree",
         "rules_fidelity": "the share of customers whom these rules put into their own segment",
@@ -142,7 +142,7 @@ ALIGNED_SEGMENTS: Final = Stage(
         "moved": "customers in another segment than in the parent",
         "unassigned": "customers in no segment",
         "drift": "how far shares and features have shifted since the parent, and which segments shifted most",
-        "evidence": "what the matching went by",
+        "evidence": "what the matching is based on",
     },
 )
 PUBLISHED_SEGMENTS: Final = Stage(
@@ -154,8 +154,8 @@ PUBLISHED_SEGMENTS: Final = Stage(
     is_optional=True,
     shows={
         "snapshot_id": "the snapshot that was published",
-        "already_published": "true where there was nothing to do",
-        "became_current": "whether the target shows it; false for a period older than what is there",
+        "already_published": "true where it had been published before, so nothing was done",
+        "became_current": "whether the target shows it now; false where the target shows a later period",
         "changed": "rows of the target whose segment changed",
         "unchanged": "rows of the target that have this segment already; nothing was written to them",
         "not_in_target": "customers that have no row in the target, and so got no segment there",
@@ -177,7 +177,7 @@ SEGMENT_REPORT: Final = Stage(
     shows={
         "report": f"the HTML file; `{report_command()}` writes the same anywhere",
         "snapshot": "the number of the snapshot that it shows",
-        "status": "whether that one is published, waits for a person, or failed a gate",
+        "status": "whether that snapshot is published, waits for a person, or failed a gate",
         "segments": "how many segments it has",
         "customers": "customers in a segment",
         "moved": "customers in another segment than in the parent",
@@ -216,9 +216,9 @@ SCORED_CUSTOMERS: Final = Stage(
         "as_of": "the end of the window that was read: now",
         "window_start": "its beginning, one period earlier",
         "reasons": "how often each reason rejected a row",
-        "unknown_categories": "values that no category of the fit knows, by column",
+        "unknown_categories": "values that belong to no category of the fit, by column",
         "missing_values": "values that were filled in, by column",
-        "far_by_segment": "the share of customers who are far from it, for each segment",
+        "far_by_segment": "for each segment, the share of its customers who are far from it",
     },
 )
 # the chain of one partition, in order

@@ -237,7 +237,7 @@ def test_a_killed_container_comes_back_and_its_run_is_tried_again(stack: Stack) 
     before = stack.tools.main_process(stack.container("code"))
     os.kill(before, signal.SIGKILL)
     assert stack.read_end(killed) == "FAILURE"
-    assert "ended without a word" in stack.log(killed)
+    assert "ended without a message" in stack.log(killed)
     assert stack.tools.main_process(stack.container("code")) not in {0, before}
     assert stack.read_end(stack.find_retry(killed)) == "SUCCESS"
 

@@ -83,7 +83,7 @@ def test_everything_that_is_shown_has_a_meaning_and_every_column_a_source(
         "Feature: customers are compared by it (numeric: log1p, then scaled)."
     )
     assert _read_columns(shown["encoded_features"])["plan=gold"].description == (
-        "1 where it is so, times the feature's weight: plan=gold. From validated_rows: plan."
+        "1 where plan=gold is true, else 0; times the feature's weight. From validated_rows: plan."
     )
     assert _read_columns(shown["validated_rows"])["visits"].constraints.other == [">= 0"]
     assert list(_read_columns(shown["published_segments"])) == ["user_id", "segment_id", "last_updated"]

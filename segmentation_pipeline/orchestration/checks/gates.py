@@ -1,4 +1,6 @@
-"""The gates as asset checks: what each one asks, and what it found, with value and threshold."""
+"""The gates as asset checks: what each of them requires, and what it found, with value and threshold."""
+
+from typing import Final
 
 import dagster as dg
 
@@ -8,13 +10,13 @@ from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import GatesSpec
 
-STAGE = "aligned_segments"
+STAGE: Final = "aligned_segments"
 # the one gate that has no threshold to set
-COUNTS = "Every extracted row is assigned, unassigned or rejected: nothing is lost in silence. Always on."
+COUNTS: Final = "Every extracted row is assigned, unassigned or rejected: no row is lost unnoticed. Always on."
 
 
 def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
-    """A check for each gate; those that only warn stop nothing."""
+    """Return a check for each gate; the gates that only warn do not stop the run."""
     return [
         dg.AssetCheckSpec(
             name,
@@ -27,7 +29,7 @@ def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckS
 
 
 def report_gate(segmentation: SegmentationContext, gate: GateResult, partition: str) -> dg.AssetCheckResult:
-    """What a gate found in one period."""
+    """Return what a gate found in one period."""
     return dg.AssetCheckResult(
         check_name=gate.name,
         asset_key=segmentation.key(STAGE),

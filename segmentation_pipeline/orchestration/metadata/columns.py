@@ -1,7 +1,7 @@
-"""The columns of the assets that are tables: types, meanings, and the columns they come from."""
+"""The columns of the assets that are tables: their types, their meanings, and the columns that they come from."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import pyarrow as pa
@@ -18,18 +18,18 @@ from segmentation_pipeline.orchestration.stages import (
 )
 from segmentation_pipeline.spec import FeatureSpec, SegmentationSpec, is_number
 
-SCHEMA = "dagster/column_schema"
-LINEAGE = "dagster/column_lineage"
-TABLE_NAME = "dagster/table_name"
-LABELS = {
+SCHEMA: Final = "dagster/column_schema"
+LINEAGE: Final = "dagster/column_lineage"
+TABLE_NAME: Final = "dagster/table_name"
+LABELS: Final = {
     "distance": "How far the customer is from the center, in the units of the scaled features.",
-    "margin": "0 on the border to the second, near 1 deep inside.",
+    "margin": "0 on the border to the second one, near 1 far from it.",
 }
-Columns = dict[str, Any]  # metadata, as Dagster takes it
+Columns = dict[str, Any]  # metadata: any value that Dagster accepts
 
 
 def describe_raw_columns(segmentation: SegmentationContext, types: Mapping[str, str]) -> Columns:
-    """The source's columns with their PostgreSQL types; what they come from is known to the query alone."""
+    """Describe the source's columns with their PostgreSQL types; only the query knows what they come from."""
     spec = segmentation.spec
     listed = () if spec.features == "auto" else spec.features
     return {SCHEMA: dg.TableSchema(_describe_source_columns(spec, types, listed))}
@@ -38,25 +38,25 @@ def describe_raw_columns(segmentation: SegmentationContext, types: Mapping[str, 
 def describe_valid_columns(
     segmentation: SegmentationContext, schema: pa.Schema, features: Iterable[FeatureSpec]
 ) -> Columns:
-    """The same columns after validation, with the features that were taken."""
+    """Describe the same columns after validation, with the features that were chosen."""
     types = {column.name: str(column.type) for column in schema}
     deps = {name: [_make_dep(segmentation, RAW_EXTRACT, name)] for name in types}
     return _make_metadata(_describe_source_columns(segmentation.spec, types, list(features), checked=True), deps)
 
 
 def describe_encoded_columns(segmentation: SegmentationContext, encoding: Encoding, key_type: str) -> Columns:
-    """The matrix's columns: which feature each one encodes, and how."""
+    """Describe the matrix's columns: which feature each of them encodes, and how."""
     key = segmentation.spec.source.key
-    source = {name: each.column for each in encoding.features for name in each.names}
-    meanings = {name: f"1 where it is so, times the feature's weight: {name}." for name in source}
+    source = {name: feature.column for feature in encoding.features for name in feature.names}
+    meanings = {name: f"1 where {name} is true, else 0; times the feature's weight." for name in source}
     meanings |= {
-        each.column: f"The number of {each.column}: {_describe_steps(each)}."
-        for each in encoding.features
-        if each.is_one_number
+        feature.column: f"The number of {feature.column}: {_describe_steps(feature)}."
+        for feature in encoding.features
+        if feature.is_one_number
     }
     deps = {name: [_make_dep(segmentation, VALIDATED_ROWS, column)] for name, column in source.items()}
     if encoding.pca is not None:
-        everything = [_make_dep(segmentation, VALIDATED_ROWS, each) for each in encoding.columns]
+        everything = [_make_dep(segmentation, VALIDATED_ROWS, column) for column in encoding.columns]
         deps = dict.fromkeys(encoding.names, everything)
         shares = zip(encoding.names, encoding.pca.explained, strict=True)
         meanings = {name: f"Principal component: {share:.1%} of the variance." for name, share in shares}
@@ -65,13 +65,13 @@ def describe_encoded_columns(segmentation: SegmentationContext, encoding: Encodi
 
 
 def describe_label_columns(segmentation: SegmentationContext, schema: pa.Schema, encoding: Encoding) -> Columns:
-    """Each customer's cluster in this fit: every column comes from all of the matrix."""
+    """Describe each customer's cluster in this fit: every column comes from all columns of the matrix."""
     key = segmentation.spec.source.key
     meanings = {
         **LABELS,
-        "cluster": "The cluster's number in this fit. It means nothing in another fit: aligned_segments gives the "
-        "segment. -1: in none.",
-        "second_cluster": "The next best cluster; -1: there is none.",
+        "cluster": "The cluster's number in this fit. It means nothing in another fit; aligned_segments has the "
+        "segment. -1: in no cluster.",
+        "second_cluster": "The next best cluster. -1: there is none.",
     }
     everything = [_make_dep(segmentation, ENCODED_FEATURES, name) for name in encoding.names]
     deps = {
@@ -81,12 +81,12 @@ def describe_label_columns(segmentation: SegmentationContext, schema: pa.Schema,
 
 
 def describe_segment_columns(segmentation: SegmentationContext, schema: pa.Schema) -> Columns:
-    """Each customer's segment: the cluster, under the number that keeps its meaning."""
+    """Describe each customer's segment: the cluster, under the number that keeps its meaning."""
     key = segmentation.spec.source.key
     meanings = {
         **LABELS,
-        "segment_id": "The customer's segment, which means the same in every period; empty: in none.",
-        "second_segment_id": "The next best segment; empty: there is none.",
+        "segment_id": "The customer's segment, which means the same in every period. Empty: in no segment.",
+        "second_segment_id": "The next best segment. Empty: there is none.",
     }
     sources = {"segment_id": "cluster", "second_segment_id": "second_cluster"}
     deps = {name: [_make_dep(segmentation, FINAL_FIT, sources.get(name, name))] for name in schema.names}
@@ -94,14 +94,14 @@ def describe_segment_columns(segmentation: SegmentationContext, schema: pa.Schem
 
 
 def describe_target_columns(segmentation: SegmentationContext, upstream: Stage, key_type: str) -> Columns:
-    """The columns of the target that are read or written; its other columns are the user's and not touched."""
+    """Describe the columns of the target that are read or written; its other columns are not touched."""
     publish = segmentation.spec.publish
     columns = [
-        dg.TableColumn(publish.key, key_type, "Whose row it is: compared with the source's key, never written."),
-        dg.TableColumn(publish.column, "integer", "The customer's segment; empty: in none."),
+        dg.TableColumn(publish.key, key_type, "The row's customer: compared with the source's key, never written."),
+        dg.TableColumn(publish.column, "integer", "The customer's segment. Empty: in no segment."),
     ]
     key, column = segmentation.spec.source.key, "segment_id"
-    if upstream is PUBLISHED_SEGMENTS:  # that is the target itself
+    if upstream is PUBLISHED_SEGMENTS:  # it is the target itself
         key, column = publish.key, publish.column
     deps = {
         publish.key: [_make_dep(segmentation, upstream, key)],
@@ -115,7 +115,7 @@ def describe_target_columns(segmentation: SegmentationContext, upstream: Stage, 
 def _describe_source_columns(
     spec: SegmentationSpec, types: Mapping[str, str], features: Iterable[FeatureSpec], *, checked: bool = False
 ) -> list[dg.TableColumn]:
-    by_name = {each.column: each for each in features}
+    by_name = {feature.column: feature for feature in features}
     columns = []
     for name, kind in types.items():
         if name == spec.source.key:
@@ -133,14 +133,14 @@ def _describe_use(spec: SegmentationSpec, name: str, feature: FeatureSpec | None
         steps = _describe_steps(feature)
         return f"Feature: customers are compared by it ({feature.kind}: {steps})."
     if name in spec.outcomes:
-        return "Outcome: what the business wants to know of a segment; never clustered on."
+        return "Outcome: what the business wants to know about a segment; never clustered on."
     if spec.source.fresh is not None and name == spec.source.fresh.column:
         return "Shows whether the period's data has arrived; not clustered on."
     if spec.features == "auto":
-        return "No feature by itself: left_out of validated_rows says why." if name in spec.exclude else (
-            "Looked at by `features: auto`: validated_rows says what became of it."
-        )  # fmt: skip
-    return "Not used: it is among neither the features nor the outcomes."
+        if name in spec.exclude:
+            return "Not a feature: `exclude` names it."
+        return "`features: auto` decides about it: validated_rows says what became of it."
+    return "Not used: it is neither a feature nor an outcome."
 
 
 def _describe_steps(feature: FeatureSpec | FeatureEncoding) -> str:
@@ -159,10 +159,10 @@ def _list_limits(feature: FeatureSpec | None) -> list[str]:
 
 def _describe_columns(key: str, schema: pa.Schema, meanings: Mapping[str, str]) -> list[dg.TableColumn]:
     return [
-        _make_key(each.name, str(each.type))
-        if each.name == key
-        else dg.TableColumn(each.name, str(each.type), meanings[each.name])
-        for each in schema
+        _make_key(field.name, str(field.type))
+        if field.name == key
+        else dg.TableColumn(field.name, str(field.type), meanings[field.name])
+        for field in schema
     ]
 
 
@@ -176,12 +176,12 @@ def _make_dep(segmentation: SegmentationContext, stage: Stage, column: str) -> d
 
 
 def _make_metadata(columns: list[dg.TableColumn], deps: Mapping[str, list[dg.TableColumnDep]]) -> Columns:
-    """Schema and lineage; the lineage also in words, for the open-source UI stores it and does not show it."""
-    told = []
-    for each in columns:
-        description = f"{each.description} {_describe_origin(each.name, deps.get(each.name, []))}".strip()
-        told.append(dg.TableColumn(each.name, each.type, description, each.constraints))
-    return {SCHEMA: dg.TableSchema(told), LINEAGE: dg.TableColumnLineage(deps)}
+    """Return schema and lineage; the lineage also in words, because the open-source UI does not show it."""
+    described = []
+    for column in columns:
+        description = f"{column.description} {_describe_origin(column.name, deps.get(column.name, []))}".strip()
+        described.append(dg.TableColumn(column.name, column.type, description, column.constraints))
+    return {SCHEMA: dg.TableSchema(described), LINEAGE: dg.TableColumnLineage(deps)}
 
 
 def _describe_origin(name: str, deps: list[dg.TableColumnDep]) -> str:

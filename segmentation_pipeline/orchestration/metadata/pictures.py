@@ -1,4 +1,4 @@
-"""What the segments look like, for the UI and the artifact: their sizes, their profiles and the rules of a tree."""
+"""The segments in the UI and in the artifact: their sizes, their profiles and the rules of a small tree."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,13 +25,13 @@ def show_segments(
     features: Sequence[FeatureSpec],
     names: Mapping[int, str],
     seed: int,
-) -> dict[str, Any]:  # whatever Dagster takes as metadata
-    """Write the profiles and the rules into the artifact, and give them as metadata, with pictures."""
+) -> dict[str, Any]:  # any value that Dagster accepts as metadata
+    """Write the profiles and the rules into the artifact, and return them as metadata, with pictures."""
     rules = imitate(rows, segments, features=features, seed=seed)
     scores = score_segments(profiles, features=features)
     figures = {segment: _profile_to_json(profile, scores[segment]) for segment, profile in profiles.items()}
     AlignedSegments.write_portraits(artifact, rules=rules.to_json(), profiles=figures)
-    sizes = {segment: each.n_customers for segment, each in profiles.items()}
+    sizes = {segment: profile.n_customers for segment, profile in profiles.items()}
     return {
         "sizes": embed_picture(
             draw_sizes(sizes, names=names, unassigned=len(segments) - sum(sizes.values())), "customers by segment"
@@ -56,7 +56,7 @@ def _profile_to_json(profile: SegmentProfile, scores: Mapping[str, float]) -> di
 
 
 def _tabulate_rules(rules: Imitation) -> str:
-    """The rules as a table, with what they get right in all and what they cannot tell."""
+    """Return the rules as a table, with the share of customers that they put right, in all and by segment."""
     lines = [
         f"These rules put {rules.fidelity:.1%} of {rules.n_rows:,} customers into their own segment.",
         "",
@@ -64,7 +64,7 @@ def _tabulate_rules(rules: Imitation) -> str:
         "|---|---|---|",
         *(_format_rule(rule) for rule in rules.rules),
         "",
-        "Found of each segment: " + ", ".join(f"{each} {share:.0%}" for each, share in rules.by_segment.items()) + ".",
+        f"Found of each segment: {', '.join(f'{segment} {share:.0%}' for segment, share in rules.by_segment.items())}.",
     ]
     if rules.without_rule:
         lines[-1] += f" No rule leads to {', '.join(map(str, rules.without_rule))}."
@@ -72,5 +72,5 @@ def _tabulate_rules(rules: Imitation) -> str:
 
 
 def _format_rule(rule: Rule) -> str:
-    condition = rule.condition.replace("|", "\\|")  # a category may hold one, which would end the cell
+    condition = rule.condition.replace("|", "\\|")  # a category may hold a bar, which would end the cell
     return f"| {condition} | {rule.segment_id} | {rule.right:.0%} of {rule.n_customers:,} |"

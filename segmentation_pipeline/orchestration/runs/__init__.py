@@ -1,1 +1,1 @@
-"""Runs: executing, ordering, watching and preparing them."""
+"""Runs of Dagster: how they are executed, ordered, watched and prepared."""

