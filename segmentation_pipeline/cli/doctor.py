@@ -99,11 +99,14 @@ def _check_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
     fresh = [spec.source.fresh.column] if spec.source.fresh else []
     period = find_scoring_period(spec.partitions, datetime.now(tz=UTC))
-    source, key_type = privileges.check_source(
-        spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period
-    )
-    if spec.name == DEMO and read_defs_folder() is None and not source.ok and "does not exist" in source.found:
+    source = privileges.check_source(spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period)
+    if (
+        spec.name == DEMO
+        and read_defs_folder() is None
+        and not source.check.ok
+        and "does not exist" in source.check.found
+    ):
         yield health.Check("the demo", ok=True, found=f"is not seeded, which is not needed; `{demo_command()}` does it")
         return
-    yield source
-    yield from privileges.check_target(spec.publish, key_type=key_type)
+    yield source.check
+    yield from privileges.check_target(spec.publish, key_type=source.key_type)

@@ -58,17 +58,16 @@ def _make_draft(name: str, table: str, key: str, target: str | None) -> "Draft":
     from segmentation_pipeline.drafting.columns import plan_columns
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.orchestration.partitions import find_latest_partition, find_period
-    from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
-    from segmentation_pipeline.spec import PartitionsSpec
-    from segmentation_pipeline.storage.warehouse.postgres import inspection
+    from segmentation_pipeline.spec import PartitionsSpec, SourceSpec
+    from segmentation_pipeline.storage.warehouse.open import source_for
 
     now = datetime.now(tz=UTC)
     since = PartitionsSpec(start="2000-01-01")
     start = find_latest_partition(since, now) or since.start
     period = find_period(since, start)
-    variable = DATABASE_VARIABLE
-    found = inspection.inspect_table(table, key, period=period, variable=variable)
-    place = inspection.choose_target(found, name, variable=variable, wanted=target)
+    source = source_for(SourceSpec(table=table, key=key), timezone="UTC")
+    found = source.inspect(table, period)
+    place = source.propose_target(found, name, wanted=target)
     columns = plan_columns(
         found.sample, key=key, as_of=period.as_of, column_types=found.column_types, n_distinct=found.n_distinct
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,22 +17,22 @@ from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.postgres.connection import (
     describe_error,
     get_driver_connection,
-    split_table_name,
     transaction,
 )
-from segmentation_pipeline.storage.warehouse.postgres.source import describe_query
-from segmentation_pipeline.storage.warehouse.postgres.types import KEY_TYPES
+from segmentation_pipeline.storage.warehouse.postgres.query import describe_query, prepare_query
+from segmentation_pipeline.storage.warehouse.postgres.tables import read_columns, split_table_name
+from segmentation_pipeline.storage.warehouse.postgres.target import list_written_columns
+from segmentation_pipeline.storage.warehouse.postgres.types import COLUMN_TYPES, INTEGER_TYPES, KEY_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from segmentation_pipeline.model import Period
+    from segmentation_pipeline.model import KeyType, Period
     from segmentation_pipeline.spec import PublishSpec, SourceSpec
 
 Driver = psycopg.Connection[Any]
 # the oldest that still gets fixes
 OLDEST: Final = 140_000
-_INTEGERS: Final = {"smallint", "integer", "bigint"}
 _DENIED: Final = re.compile(r"permission denied for (?P<kind>[a-z ]+?) (?P<name>\S+)")
 
 
@@ -55,37 +56,47 @@ def check_server(variable: str) -> Check:
     )
 
 
-def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, period: Period) -> tuple[Check, str | None]:
-    """Whether the source can be read and gives the key and `columns`; with the key's type where it is known."""
+@dataclass(frozen=True, slots=True)
+class CheckedSource:
+    """The check of a source, with the type of its key where it is known."""
+
+    check: Check
+    key_type: KeyType | None = None
+
+
+def check_source(source: SourceSpec, query: str, columns: Sequence[str], *, period: Period) -> CheckedSource:
+    """Check that the source can be read and has the key and `columns`."""
     try:
         with transaction(source.url_env) as connection:
             driver = get_driver_connection(connection)
             driver.execute("SET TRANSACTION READ ONLY")
             try:
                 with driver.transaction():
-                    found = describe_query(driver, query, period)
+                    found = describe_query(driver, prepare_query(query, period))
             except errors.InsufficientPrivilege as error:
-                return Check("source", ok=False, found=_said(error), fix=_grant_of(driver, str(error))), None
+                return CheckedSource(Check("source", ok=False, found=_said(error), fix=_grant_of(driver, str(error))))
             except psycopg.Error as error:
                 fix = "correct source.query or source.table in the defs.yaml, or make what it names"
-                return Check("source", ok=False, found=_said(error), fix=fix), None
+                return CheckedSource(Check("source", ok=False, found=_said(error), fix=fix))
     except (ConfigurationError, DatabaseError) as error:
-        return Check("source", ok=False, found=str(error), fix=_reach(source.url_env)), None
+        return CheckedSource(Check("source", ok=False, found=str(error), fix=_reach(source.url_env)))
     missing = [each for each in (source.key, *columns) if each not in found]
     if missing:
         near = {each: get_close_matches(each, found, n=1) for each in missing}
         said = ", ".join(f"{each} ({near[each][0]}?)" if near[each] else each for each in missing)
         fix = f"the source has {', '.join(found)}; correct the defs.yaml, or add what is missing to the query"
-        return Check("source", ok=False, found=f"there is no column {said}", fix=fix), None
+        return CheckedSource(Check("source", ok=False, found=f"there is no column {said}", fix=fix))
     key_type = KEY_TYPES.get(found[source.key])
     if key_type is None:
         said = f"the key {source.key} is of type {found[source.key]}"
         fix = f"cast it in the query to an integer, uuid or text: CAST({source.key} AS text) AS {source.key}"
-        return Check("source", ok=False, found=said, fix=fix), None
-    return Check("source", ok=True, found=f"readable, {len(found)} columns, key {source.key} ({key_type})"), key_type
+        return CheckedSource(Check("source", ok=False, found=said, fix=fix))
+    return CheckedSource(
+        Check("source", ok=True, found=f"readable, {len(found)} columns, key {source.key} ({key_type})"), key_type
+    )
 
 
-def check_target(publish: PublishSpec, *, key_type: str | None) -> Iterator[Check]:
+def check_target(publish: PublishSpec, *, key_type: KeyType | None) -> Iterator[Check]:
     """Whether segments can be written, and the books of the `segmentation` schema kept."""
     try:
         with transaction(publish.url_env) as connection:
@@ -97,7 +108,7 @@ def check_target(publish: PublishSpec, *, key_type: str | None) -> Iterator[Chec
     yield from found
 
 
-def _target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check:  # noqa: PLR0911  one for each lack
+def _target(driver: Driver, publish: PublishSpec, key_type: KeyType | None) -> Check:  # noqa: PLR0911  one for each lack
     schema_name, name = split_table_name(publish.table)
     table, role = sql.Identifier(schema_name, name), _role(driver)
     there = _one(driver, "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s", schema_name)
@@ -107,14 +118,8 @@ def _target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check
     if not there:
         statement = sql.SQL("GRANT USAGE ON SCHEMA {} TO {};").format(sql.Identifier(schema_name), role)
         return _problem(driver, f"this role may not use the schema {schema_name}", statement)
-    columns = dict(
-        driver.execute(
-            "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = to_regclass(%s) "
-            "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            [table.as_string(driver)],
-        ).fetchall()
-    )
-    wanted = {publish.column: "integer"} | ({publish.updated_column: "timestamptz"} if publish.updated_column else {})
+    columns = read_columns(driver, schema_name, name)
+    wanted = list_written_columns(publish)
     if not columns:
         return _absent_target(driver, publish, key_type)
     if publish.key not in columns:
@@ -128,7 +133,7 @@ def _target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check
     if missing:
         statement = sql.SQL("ALTER TABLE {} {};").format(table, sql.SQL(", ").join(missing))
         return _problem(driver, f"{publish.table} lacks {', '.join(set(wanted) - set(columns))}", statement)
-    if columns[publish.column] not in _INTEGERS:
+    if columns[publish.column] not in INTEGER_TYPES:
         fix = "name another column in publish.column, or change its type"
         said = f"{publish.table}.{publish.column} is {columns[publish.column]}, and a segment id is an integer"
         return Check("target", ok=False, found=said, fix=fix)
@@ -155,13 +160,15 @@ def _may_write(driver: Driver, publish: PublishSpec, table: sql.Identifier, writ
     return Check("target", ok=True, found=f"{publish.table} takes the segments in {publish.column}")
 
 
-def _absent_target(driver: Driver, publish: PublishSpec, key_type: str | None) -> Check:
+def _absent_target(driver: Driver, publish: PublishSpec, key_type: KeyType | None) -> Check:
     schema_name, name = split_table_name(publish.table)
     table = sql.Identifier(schema_name, name)
     if publish.mode == "update":
         stamp = [sql.SQL("{} timestamptz").format(sql.Identifier(each)) for each in (publish.updated_column,) if each]
         column = sql.SQL("{} integer").format(sql.Identifier(publish.column))
-        key = sql.SQL("{} {} PRIMARY KEY").format(sql.Identifier(publish.key), sql.SQL(key_type or "text"))
+        key = sql.SQL("{} {} PRIMARY KEY").format(
+            sql.Identifier(publish.key), sql.SQL(COLUMN_TYPES[key_type or "text"])
+        )
         statement = sql.SQL("CREATE TABLE {} ({});").format(table, sql.SQL(", ").join([key, column, *stamp]))
         return _problem(driver, f"{publish.table} is not there", statement, also="or set publish.mode: create")
     if not _one(driver, "SELECT has_schema_privilege(%s, 'CREATE')", schema_name):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.errors import ErasureRefusedError
+from segmentation_pipeline.model.key import is_integer_key
 from segmentation_pipeline.storage.artifacts.erase import erase_from_artifacts
 from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.registry.erase import erase_rows
+from segmentation_pipeline.storage.warehouse.open import target_for
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
-from segmentation_pipeline.storage.warehouse.postgres.write import clear_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +73,9 @@ def forget(connection: Connection, publish: PublishSpec, store: ArtifactStore, n
     ledger = snapshots.lock(connection, name)
     if ledger is None:
         return Forgotten()
-    key, key_type = parse_key(ledger, text), _choose_type(ledger)
-    rows = erase_rows(connection, ledger, key, key_type=key_type)
-    target = clear_segment(connection, publish, key, key_type=key_type)
+    key = parse_key(ledger, text)
+    rows = erase_rows(connection, ledger, key)
+    target = target_for(publish, connection).clear_customer(key, key_type=ledger.key_type)
     artifacts = erase_from_artifacts(store, ledger.key_name, key)
     return Forgotten(rows.history, rows.scored, rows.rejected, target, artifacts.rewritten, artifacts.removed)
 
@@ -88,7 +89,7 @@ def parse_key(ledger: Ledger, text: str) -> int | str:
     try:
         if ledger.key_type == "uuid":
             return str(uuid.UUID(text))
-        if ledger.key_type == "text":
+        if not is_integer_key(ledger.key_type):
             return text
         if abs(number := int(text)) < 2**63:
             return number
@@ -98,8 +99,3 @@ def parse_key(ledger: Ledger, text: str) -> int | str:
         f"{text!r} is not a key of {ledger.name}: {ledger.key_name} is of type {ledger.key_type}. Nothing was erased."
     )
     raise ErasureRefusedError(message)
-
-
-def _choose_type(ledger: Ledger) -> str:
-    """Return the type that keys are compared as: a number too large for the column is in no row, and not an error."""
-    return ledger.key_type if ledger.key_type in {"uuid", "text"} else "bigint"

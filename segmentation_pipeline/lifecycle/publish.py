@@ -10,8 +10,7 @@ from segmentation_pipeline.lifecycle.precedence import describe_changed_parent
 from segmentation_pipeline.model.commands import approve_command
 from segmentation_pipeline.storage.registry import assignments, decisions, scores, snapshots
 from segmentation_pipeline.storage.registry.tables import name_assignment_table
-from segmentation_pipeline.storage.warehouse.postgres.target import check_target
-from segmentation_pipeline.storage.warehouse.postgres.write import clear_absent, write_segments
+from segmentation_pipeline.storage.warehouse.open import target_for
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Json, SnapshotHeader
@@ -69,7 +68,7 @@ def publish(
             cleared=0,
         )
     require_publishable(connection, snapshot)
-    check_target(connection, publish_spec, key_type=ledger.key_type)
+    target_for(publish_spec, connection).check(key_type=ledger.key_type)
     assignments.load(connection, ledger, snapshot_id, rows)
     for other in snapshots.list_versions(connection, name, snapshot.partition):
         if other.status == "published":
@@ -103,11 +102,11 @@ def make_current(
     """
     snapshots.set_current(connection, ledger.name, snapshot_id)
     scores.clear_scores(connection, ledger.name)
-    loaded = name_assignment_table(ledger.name, snapshot_id)
-    written = write_segments(connection, publish_spec, ledger.key_name, loaded)
+    target, rows = target_for(publish_spec, connection), name_assignment_table(ledger.name, snapshot_id).as_string()
+    written = target.write(rows, key=ledger.key_name)
     cleared = 0
     if publish_spec.absent == "clear" and written.absent:
-        cleared = clear_absent(connection, publish_spec, ledger.key_name, loaded)
+        cleared = target.clear_absent(rows, key=ledger.key_name)
     return PublicationReceipt(
         snapshot_id,
         already_published=False,

@@ -11,7 +11,7 @@ from segmentation_pipeline.lifecycle.publish import make_current
 from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.model.snapshot import SEEN
 from segmentation_pipeline.storage.registry import assignments, snapshots
-from segmentation_pipeline.storage.warehouse.postgres.target import check_target
+from segmentation_pipeline.storage.warehouse.open import target_for
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Json, SnapshotHeader
@@ -53,7 +53,7 @@ def rollback(
     ledger = snapshots.lock(connection, name)
     assert ledger is not None  # noqa: S101  a segmentation that has a snapshot is registered
     _require_restorable(connection, restored, current=ledger.current_snapshot_id)
-    check_target(connection, publish, key_type=ledger.key_type)
+    target_for(publish, connection).check(key_type=ledger.key_type)
     newer = [
         snapshot
         for snapshot in snapshots.list_snapshots(connection, name)

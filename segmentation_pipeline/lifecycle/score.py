@@ -9,8 +9,7 @@ from segmentation_pipeline.errors import ScoringError, SnapshotChangedError
 from segmentation_pipeline.model.commands import run_command, score_command
 from segmentation_pipeline.storage.registry import assignments, scores, snapshots
 from segmentation_pipeline.storage.registry.tables import ensure_tables
-from segmentation_pipeline.storage.warehouse.postgres.target import check_target
-from segmentation_pipeline.storage.warehouse.postgres.write import write_segments
+from segmentation_pipeline.storage.warehouse.open import target_for
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,10 +92,11 @@ def write_scores(
             f"one: nothing was written. Score again: {score_command(name)}"
         )
         raise SnapshotChangedError(message)
-    check_target(connection, publish, key_type=ledger.key_type)
+    target = target_for(publish, connection)
+    target.check(key_type=ledger.key_type)
     ensure_tables(connection, name, key_name=ledger.key_name, key_type=ledger.key_type)
     kept = scores.write_scores(connection, ledger, snapshot_id, rows)
-    in_target = write_segments(connection, publish, ledger.key_name, scores.TODAY)
+    in_target = target.write(scores.TODAY.as_string(), key=ledger.key_name)
     return ScoringReceipt(
         snapshot_id,
         scored=rows.num_rows,

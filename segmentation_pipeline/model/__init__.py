@@ -14,6 +14,7 @@ from segmentation_pipeline.model.identity import (
 )
 from segmentation_pipeline.model.json import Json
 from segmentation_pipeline.model.judgement import Finding, GateResult, OutcomeEffect
+from segmentation_pipeline.model.key import KeyType
 from segmentation_pipeline.model.memory import Memory
 from segmentation_pipeline.model.metrics import SegmentMatch, SnapshotMetrics
 from segmentation_pipeline.model.period import Period
@@ -36,6 +37,7 @@ __all__ = [
     "FittedModel",
     "GateResult",
     "Json",
+    "KeyType",
     "LineageEvent",
     "Match",
     "Memory",

@@ -23,7 +23,7 @@ from segmentation_pipeline.storage.artifacts.artifact import Artifact
 from segmentation_pipeline.storage.artifacts.datasets import Dataset
 from segmentation_pipeline.storage.artifacts.store import ArtifactStore
 from segmentation_pipeline.storage.artifacts.versions import json_version
-from segmentation_pipeline.storage.warehouse.postgres.source import read_query
+from segmentation_pipeline.storage.warehouse.postgres.query import read_query
 
 ARTIFACT = "artifact"
 PACKAGE = "segmentation-pipeline"

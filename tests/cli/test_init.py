@@ -124,7 +124,7 @@ def test_init_does_not_overwrite(place: Path) -> None:
         (("shop", "--table", "customers"), 2, "Missing option '--key'"),
         (("shop", "--table", "custmers", "--key", "id"), 1, "there is no table custmers; did you mean public.customers?"),
         (("shop", "--table", "a.b.c", "--key", "id"), 1, "'a.b.c' is not a table name; write schema.table"),
-        (("shop", "--table", "customers", "--key", "plan"), 1, "2 of its 2 values are there more than once (first: a in 60 rows, b in 60 rows)"),
+        (("shop", "--table", "customers", "--key", "plan"), 1, "2 of its 2 values occur more than once (first: a in 60 rows, b in 60 rows)"),
     ],
 )  # fmt: skip
 def test_init_refuses_before_it_writes(place: Path, arguments: tuple[str, ...], code: int, said: str) -> None:

@@ -13,7 +13,7 @@ from segmentation_pipeline.doctor import database as privileges
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import PublishSpec, SourceSpec
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
-from segmentation_pipeline.storage.warehouse.postgres import target
+from segmentation_pipeline.storage.warehouse.postgres.target import PostgresTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def owner(engine: sa.Engine, emptied_url: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _source() -> Check:
-    return privileges.check_source(SOURCE, SOURCE.query or "", ["spend"], period=PERIOD)[0]
+    return privileges.check_source(SOURCE, SOURCE.query or "", ["spend"], period=PERIOD).check
 
 
 def _mended(owner: psycopg.Connection, check: Check) -> None:
@@ -91,7 +91,7 @@ def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, pub
             f'as its owner, run:  GRANT SELECT ("user_id", "segment_id"), UPDATE ("segment_id", "last_updated") ON "crm"."users" TO "{ROLE}";',
         ]
     with database.transaction("ROLE_URL") as connection:
-        target.check_target(connection, publish, key_type="integer")
+        PostgresTarget(publish, connection).check(key_type="integer")
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_a_source_that_gives_something_else_is_told(
         connection.exec_driver_sql("CREATE SCHEMA crm; CREATE TABLE crm.customers (id int, spend float8, joined date)")
     spec = SourceSpec(**source)
     query = spec.query or f"SELECT * FROM {spec.table}"
-    check, key_type = privileges.check_source(spec, query, columns, period=PERIOD)
+    source = privileges.check_source(spec, query, columns, period=PERIOD)
 
-    assert (check.ok, key_type) == (False, None)
-    assert found in check.found
-    assert check.fix
+    assert (source.check.ok, source.key_type) == (False, None)
+    assert found in source.check.found
+    assert source.check.fix
 
 
 def test_the_books_of_a_newer_package_are_told(engine: sa.Engine) -> None:

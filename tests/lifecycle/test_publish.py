@@ -14,7 +14,8 @@ from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import assignments, snapshots
-from segmentation_pipeline.storage.warehouse.postgres import target, write
+from segmentation_pipeline.storage.warehouse.postgres import write
+from segmentation_pipeline.storage.warehouse.postgres.target import PostgresTarget
 
 if TYPE_CHECKING:
     from segmentation_pipeline.model import Status
@@ -24,7 +25,7 @@ ALL = {1: 1, 2: 1, 3: 2, 4: 2, 5: 1, 6: 2}
 
 def _check(books: Books, spec: PublishSpec, key_type: str = "integer") -> None:
     with books.engine.begin() as connection:
-        target.check_target(connection, spec, key_type=key_type)
+        PostgresTarget(spec, connection).check(key_type=key_type)
 
 
 def _everything(books: Books) -> list[Any]:
@@ -373,8 +374,8 @@ def test_the_statement_of_the_message_mends_the_target(books: Books) -> None:
 
 
 def test_a_missing_target_is_named(books: Books) -> None:
-    """A target table that is not there says so, and how to have it made."""
-    with pytest.raises(TargetError, match=r"public\.gone is not there.*mode: create"):
+    """A target table that does not exist is named, with how to have it created."""
+    with pytest.raises(TargetError, match=r"public\.gone does not exist.*mode: create"):
         _check(books, PUBLISH.model_copy(update={"table": "public.gone"}))
 
 
@@ -404,7 +405,7 @@ def test_a_role_without_the_privilege_is_told_the_grant(books: Books) -> None:
             with pytest.raises(
                 TargetError, match=r'GRANT UPDATE \("segment_id", "last_updated"\) ON "public"\."target"'
             ):
-                target.check_target(connection, PUBLISH, key_type="integer")
+                PostgresTarget(PUBLISH, connection).check(key_type="integer")
     finally:
         books.execute("DROP OWNED BY reader")
         books.execute("DROP ROLE reader")

@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from support.three_groups import MONTHS, N_CUSTOMERS, write_defs
 
-from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.orchestration import retries
 from segmentation_pipeline.orchestration.assets import validated_rows
 from segmentation_pipeline.orchestration.stages import CHAIN
 from segmentation_pipeline.steps import fit
 from segmentation_pipeline.storage.registry import snapshots
-from segmentation_pipeline.storage.warehouse.postgres import source as extraction
+from segmentation_pipeline.storage.warehouse.postgres import source, target
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def _lose_connection(chain: Chain, function: Callable[..., Any], *, times: int) 
 
 def _lose_source(chain: Chain) -> Callable[..., Iterator[pa.RecordBatch]]:
     """Return the reader of batches with its connection ended once, before the first batch."""
-    read, left = extraction._read, [1]
+    read, left = source._read_batches, [1]
 
     def wrapped(reader: pa.RecordBatchReader, period: Any) -> Iterator[pa.RecordBatch]:
         if left[0]:
@@ -101,8 +100,8 @@ def test_a_connection_lost_in_every_stage_is_tried_again(chain: Chain, monkeypat
         .replace("SELECT customer_id, visits, spend, plan FROM facts", query)
     )
     (chain.defs / "shop" / "defs.yaml").write_text(text)
-    monkeypatch.setattr(extraction, "_read", _lose_source(chain))
-    for module, name in ((validated_rows, "record_rejected"), (snapshots, "record"), (publication, "write_segments")):
+    monkeypatch.setattr(source, "_read_batches", _lose_source(chain))
+    for module, name in ((validated_rows, "record_rejected"), (snapshots, "record"), (target, "write_segments")):
         monkeypatch.setattr(module, name, _lose_connection(chain, getattr(module, name), times=1))
 
     outcome = chain.run(MONTHS[0])
@@ -129,7 +128,7 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
 ) -> None:
     """A publication that always loses its connection leaves the old state; re-executed from failure, only it runs again."""
     with monkeypatch.context() as broken:
-        broken.setattr(publication, "write_segments", _lose_connection(chain, publication.write_segments, times=99))
+        broken.setattr(target, "write_segments", _lose_connection(chain, target.write_segments, times=99))
         outcome = chain.run(MONTHS[0])
     assert not outcome.success
     assert "PostgreSQL ended the transaction" in outcome.problems[0]
@@ -152,7 +151,7 @@ def test_what_does_not_pass_ends_after_three_tries_and_is_picked_up_there(
 
 def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """When another session updates the target's rows in the opposite order, both end, and all segments are written."""
-    write, started = publication.write_segments, threading.Event()
+    write, started = target.write_segments, threading.Event()
 
     def announce_and_write(*arguments: Any, **named: Any) -> Any:
         started.set()
@@ -168,7 +167,7 @@ def test_a_deadlock_with_another_session_is_tried_again(chain: Chain, monkeypatc
                 time.sleep(0.02)
             connection.execute("UPDATE target SET other_id = 1")
 
-    monkeypatch.setattr(publication, "write_segments", announce_and_write)
+    monkeypatch.setattr(target, "write_segments", announce_and_write)
     locked = threading.Event()
     thread = threading.Thread(target=lock_rows_in_other_order)
     thread.start()

@@ -16,8 +16,8 @@ import pytest
 from psycopg import sql
 from support.three_groups import MONTHS, write_source
 
-from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
+from segmentation_pipeline.storage.warehouse.postgres import target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from support.chain import Chain
 
-    from segmentation_pipeline.storage.warehouse.postgres.write import WrittenSegments
+    from segmentation_pipeline.storage.warehouse.base import WrittenSegments
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("segmentation")
@@ -95,15 +95,15 @@ def test_two_roles_with_the_documented_grants_are_enough(roles: Chain, monkeypat
     assert _score(roles).success
     assert roles.rows("SELECT count(DISTINCT segment_id) FROM user_analytics WHERE user_id IN (3, 4)") == [(1,)]
 
-    write = publication.write_segments
+    write = target.write_segments
 
-    def revoke_and_write(*arguments: object) -> WrittenSegments:
+    def revoke_and_write(*arguments: object, **named: object) -> WrittenSegments:
         roles.execute("REVOKE UPDATE ON user_analytics FROM segmentation_writer")
         roles.execute("REVOKE UPDATE (segment_id) ON user_analytics FROM segmentation_writer")
-        return write(*arguments)  # type: ignore[arg-type]  # as they came
+        return write(*arguments, **named)  # type: ignore[arg-type]  # as they came
 
     before = roles.rows("SELECT * FROM user_analytics ORDER BY 1")
-    monkeypatch.setattr(publication, "write_segments", revoke_and_write)
+    monkeypatch.setattr(target, "write_segments", revoke_and_write)
     refused = roles.run(MONTHS[1])
     assert not refused.success
     assert "permission denied for table user_analytics" in refused.problems[0]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from segmentation_pipeline.model import Status
+    from segmentation_pipeline.model import KeyType, Status
 
 PUBLISH = PublishSpec(table="public.target", key="user_id", updated_column="last_updated")
 
@@ -46,7 +46,7 @@ class Books:
     name: str = "shop"
     key: str = "customer_id"
 
-    def register(self, key_type: str = "integer") -> None:
+    def register(self, key_type: KeyType = "integer") -> None:
         """Enter the segmentation and make its tables."""
         with self.engine.begin() as connection:
             snapshots.register(connection, self.name, key_name=self.key, key_type=key_type)

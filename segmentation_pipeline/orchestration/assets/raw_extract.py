@@ -12,9 +12,8 @@ from segmentation_pipeline.orchestration.stages import RAW_EXTRACT
 from segmentation_pipeline.storage.artifacts.datasets import RawExtract
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.warehouse.freshness import require_fresh
-from segmentation_pipeline.storage.warehouse.postgres import target
+from segmentation_pipeline.storage.warehouse.open import source_for, target_for
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
-from segmentation_pipeline.storage.warehouse.postgres.source import extract, is_dated
 
 
 def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
@@ -29,11 +28,11 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         schema.migrate(spec.publish.url_env)
         with segmentation.writing(context, RAW_EXTRACT) as artifact:
             rows, timezone = RawExtract.path(artifact), spec.partitions.timezone
-            extracted = extract(spec.source, query, period, rows, timezone=timezone)
+            extracted = source_for(spec.source, timezone=timezone).extract(query, period, rows)
             newest = require_fresh(rows, fresh, period, timezone=timezone) if (fresh := spec.source.fresh) else None
             # a target that cannot take the segments is reported now, not after the fit
             with transaction(spec.publish.url_env) as connection:
-                target.check_target(connection, spec.publish, key_type=extracted.key_type)
+                target_for(spec.publish, connection).check(key_type=extracted.key_type)
             as_of, version = period.as_of.isoformat(), extracted.data_version
             RawExtract.write(
                 artifact, n_rows=extracted.n_rows, data_version=version, key_type=extracted.key_type, as_of=as_of
@@ -48,8 +47,10 @@ def raw_extract(segmentation: SegmentationContext) -> dg.AssetsDefinition:
 
 def warn_undated(segmentation: SegmentationContext, partition: str) -> str | None:
     """Return a warning where a period of the past would show the customers of today; else None."""
-    latest = find_latest_partition(segmentation.spec.partitions, datetime.now(tz=UTC))
-    if partition == latest or is_dated(segmentation.query):
+    spec = segmentation.spec
+    latest = find_latest_partition(spec.partitions, datetime.now(tz=UTC))
+    source = source_for(spec.source, timezone=spec.partitions.timezone)
+    if partition == latest or source.is_dated(segmentation.query):
         return None
     return (
         f"the source query uses neither :as_of nor :window_start, so {partition} shows customers as they are today, "

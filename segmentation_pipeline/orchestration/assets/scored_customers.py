@@ -23,8 +23,9 @@ from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
 from segmentation_pipeline.storage.registry.tables import ensure_tables
+from segmentation_pipeline.storage.warehouse.base import Extracted
+from segmentation_pipeline.storage.warehouse.open import source_for
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
-from segmentation_pipeline.storage.warehouse.postgres.source import Extracted, extract_frame
 
 DRIFT_CHECK = "distance_drift"
 # what `<name>_rejected` has in place of a period; only the latest scoring's rows are kept
@@ -52,7 +53,9 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         with transaction(spec.publish.url_env) as connection:
             fit = scoring.read_scoring_model(connection, spec.name, quantile=FAR_QUANTILE)
         _require(segmentation, fit, redefined(fit.snapshot, spec.features))
-        extracted, frame = extract_frame(spec.source, segmentation.query, period, timezone=spec.partitions.timezone)
+        source = source_for(spec.source, timezone=spec.partitions.timezone)
+        today = source.extract_frame(segmentation.query, period)
+        extracted, frame = today.extracted, today.rows
         _require_same_key(segmentation, fit, extracted)
         scored = _score(segmentation, fit, frame, period)
         _record_rejected(context, segmentation, fit, scored)

@@ -7,6 +7,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.features.inference import InferredFeatures
 from segmentation_pipeline.engines.local.blocks import RowBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
+from segmentation_pipeline.model import KeyType
 from segmentation_pipeline.orchestration.metadata.columns import describe_valid_columns
 from segmentation_pipeline.orchestration.runs.preload import begin_loading, finish_loading
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -74,7 +75,7 @@ def _describe(
 
 
 def _record_rejected(
-    context: dg.AssetExecutionContext, segmentation: SegmentationContext, key_type: str, rejected: ParquetRows
+    context: dg.AssetExecutionContext, segmentation: SegmentationContext, key_type: KeyType, rejected: ParquetRows
 ) -> None:
     """Register the segmentation and load its rejected rows, in one short transaction."""
     spec, key = segmentation.spec, segmentation.spec.source.key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from segmentation_pipeline.model import Json
+    from segmentation_pipeline.model import Json, KeyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Manifest:
     rows: int | None = None
     rejected: int | None = None
     outliers: int | None = None
-    key_type: str | None = None
+    key_type: KeyType | None = None
     as_of: str | None = None
     snapshot_id: int | None = None
     forgotten: int | None = None

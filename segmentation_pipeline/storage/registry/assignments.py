@@ -20,10 +20,12 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from segmentation_pipeline.model import Reach
+from segmentation_pipeline.model.key import is_integer_key
 from segmentation_pipeline.storage.registry import schema
 from segmentation_pipeline.storage.registry.tables import has_table, name_assignment_table
 from segmentation_pipeline.storage.warehouse.postgres import copy as binary_copy
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.types import COLUMN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +71,7 @@ def load(connection: Connection, ledger: Ledger, snapshot_id: int, rows: Batches
     cursor = get_driver_connection(connection).cursor()
     cursor.execute(sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS)").format(**parts))
     cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN snapshot_id SET DEFAULT {snapshot}").format(**parts))
-    copy_rows(connection, table, {ledger.key_name: ledger.key_type, **COLUMNS}, rows)
+    copy_rows(connection, table, {ledger.key_name: COLUMN_TYPES[ledger.key_type], **COLUMNS}, rows)
     cursor.execute(
         sql.SQL(
             "ALTER TABLE {table} ADD PRIMARY KEY (snapshot_id, {key}), "
@@ -104,7 +106,7 @@ def copy_rows(connection: Connection, table: sql.Identifier, columns: Mapping[st
 
 def read_assignments(connection: Connection, ledger: Ledger, snapshot_id: int) -> pd.Series:
     """Return the segment of each assigned customer of a published snapshot, indexed by the key (int64 or text)."""
-    is_text = ledger.key_type in {"uuid", "text"}
+    is_text = not is_integer_key(ledger.key_type)
     # the server packs thousands of customers into one value: reading them row by row in Python takes longest of all
     query = sql.SQL(
         "SELECT string_agg({packed}, ''::bytea), string_agg(int4send(segment_id), ''::bytea) FROM {table} "

@@ -14,6 +14,7 @@ from segmentation_pipeline.storage.registry.tables import (
     name_scored_table,
 )
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.types import to_compared_type
 
 if TYPE_CHECKING:
     from segmentation_pipeline.storage.registry.connection import Connection
@@ -29,8 +30,9 @@ class ErasedRows:
     rejected: int
 
 
-def erase_rows(connection: Connection, ledger: Ledger, key: int | str, *, key_type: str) -> ErasedRows:
-    """Delete the rows of the customer `key`, compared as the PostgreSQL type `key_type`."""
+def erase_rows(connection: Connection, ledger: Ledger, key: int | str) -> ErasedRows:
+    """Delete the rows of the customer `key`."""
+    kind = to_compared_type(ledger.key_type)
     cursor = get_driver_connection(connection).cursor()
 
     def delete(table: sql.Identifier, column: str, value: int | str, kind: str) -> int:
@@ -40,7 +42,7 @@ def erase_rows(connection: Connection, ledger: Ledger, key: int | str, *, key_ty
         return cursor.execute(statement, [value]).rowcount
 
     return ErasedRows(
-        history=delete(name_assignment_table(ledger.name), ledger.key_name, key, key_type),
-        scored=delete(name_scored_table(ledger.name), ledger.key_name, key, key_type),
+        history=delete(name_assignment_table(ledger.name), ledger.key_name, key, kind),
+        scored=delete(name_scored_table(ledger.name), ledger.key_name, key, kind),
         rejected=delete(name_rejected_table(ledger.name), "key", str(key), "text"),
     )

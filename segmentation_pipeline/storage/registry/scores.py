@@ -13,6 +13,7 @@ from psycopg import sql
 from segmentation_pipeline.storage.registry import assignments
 from segmentation_pipeline.storage.registry.tables import has_table, name_assignment_table, name_scored_table
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.types import COLUMN_TYPES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,7 +78,9 @@ def write_scores(connection: Connection, ledger: Ledger, snapshot_id: int, rows:
 
     run("CREATE TEMPORARY TABLE scored_today (LIKE {scored}) ON COMMIT DROP")
     run("ALTER TABLE {today} ALTER snapshot_id DROP NOT NULL, ALTER scored_at DROP NOT NULL")
-    assignments.copy_rows(connection, TODAY, {ledger.key_name: ledger.key_type, **assignments.COLUMNS}, rows)
+    assignments.copy_rows(
+        connection, TODAY, {ledger.key_name: COLUMN_TYPES[ledger.key_type], **assignments.COLUMNS}, rows
+    )
     run("ANALYZE {today}")
     known = run("SELECT FROM {today} n JOIN {assignment} a ON a.snapshot_id = {snapshot} AND a.{key} = n.{key}")
     moved = run(

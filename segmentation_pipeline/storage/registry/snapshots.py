@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from segmentation_pipeline.model import Centroid, LineageEvent, Segment, Status
+    from segmentation_pipeline.model import Centroid, KeyType, LineageEvent, Segment, Status
     from segmentation_pipeline.storage.registry.connection import Connection
 
 _SNAPSHOT = schema.snapshot
@@ -37,7 +37,7 @@ class Ledger:
     name: str
     current_snapshot_id: int | None
     next_segment_id: int
-    key_type: str
+    key_type: KeyType
     key_name: str
 
 
@@ -65,7 +65,7 @@ class NewSnapshot:
     data_version: str
 
 
-def register(connection: Connection, name: str, *, key_name: str, key_type: str) -> None:
+def register(connection: Connection, name: str, *, key_name: str, key_type: KeyType) -> None:
     """Record a segmentation on its first use.
 
     Raises:

@@ -14,8 +14,10 @@ from psycopg import sql
 
 from segmentation_pipeline.storage.registry import schema, snapshots
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.types import COLUMN_TYPES
 
 if TYPE_CHECKING:
+    from segmentation_pipeline.model import KeyType
     from segmentation_pipeline.storage.registry.connection import Connection
 
 # no reference to segmentation.snapshot: attaching a partition would lock that table against every other segmentation
@@ -82,8 +84,8 @@ WHERE a.snapshot_id = (SELECT current_snapshot_id FROM segmentation.segmentation
 """
 
 
-def ensure_tables(connection: Connection, name: str, *, key_name: str, key_type: str) -> None:
-    """Make the tables and views of a segmentation where they are missing; `key_type` is a PostgreSQL type name."""
+def ensure_tables(connection: Connection, name: str, *, key_name: str, key_type: KeyType) -> None:
+    """Make the tables and views of a segmentation where they are missing."""
     if has_table(connection, name_scored_table(name)):  # the newest of the tables
         return
     snapshots.lock(connection, name)  # two processes must not make them at once
@@ -95,7 +97,7 @@ def ensure_tables(connection: Connection, name: str, *, key_name: str, key_type:
         "current": sql.Identifier(schema.SCHEMA, f"{name}_current"),
         "movers": sql.Identifier(schema.SCHEMA, f"{name}_movers"),
         "key": sql.Identifier(key_name),
-        "key_type": sql.SQL(key_type),  # one of the warehouse's types.KEY_TYPES
+        "key_type": sql.SQL(COLUMN_TYPES[key_type]),
         "name": sql.Literal(name),
     }
     for statement in (_TABLES, _CURRENT, _MOVERS):

@@ -9,9 +9,10 @@ import pytest
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Period
-from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
+from segmentation_pipeline.spec import SourceSpec
+from segmentation_pipeline.storage.warehouse.base import InspectedTable, ProposedTarget
 from segmentation_pipeline.storage.warehouse.postgres import inspection
-from segmentation_pipeline.storage.warehouse.postgres.inspection import InspectedTable, Target
+from segmentation_pipeline.storage.warehouse.postgres.source import PostgresSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +42,12 @@ def shop(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return engine
 
 
+def _source(table: str, key: str = "id") -> PostgresSource:
+    return PostgresSource(SourceSpec(table=table, key=key), "UTC")
+
+
 def _look(table: str, key: str = "id") -> InspectedTable:
-    return inspection.inspect_table(table, key, period=PERIOD, variable=DATABASE_VARIABLE)
+    return _source(table, key).inspect(table, PERIOD)
 
 
 def test_a_table_is_read_as_every_stage_reads_it(shop: sa.Engine) -> None:
@@ -90,7 +95,7 @@ def test_of_a_large_table_a_sample_is_read_that_stays_the_same(
         ("crm.customers", "joined", "the key joined is of type date; use an integer, uuid or text column"),
         (
             "crm.orders", "customer_id",
-            "cannot be the key: 3 of 60 rows have none; 19 of its 19 values are there more than once (first: 1 in 3 rows, 2 in",
+            "cannot be the key: 3 of 60 rows have no value; 19 of its 19 values occur more than once (first: 1 in 3 rows, 2 in",
         ),
     ],
 )  # fmt: skip
@@ -106,23 +111,23 @@ def test_looking_changes_nothing(shop: sa.Engine) -> None:
     """Neither the look nor the choice of a target writes anything: the server would refuse it."""
     with shop.begin() as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar()
-    inspection.choose_target(_look("crm.customers"), "shop", variable=DATABASE_VARIABLE)
+    _source("crm.customers").propose_target(_look("crm.customers"), "shop")
     with shop.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar() == before
 
 
-def _target(table: str = "crm.customers", wanted: str | None = None) -> Target:
-    return inspection.choose_target(_look(table), "shop", variable=DATABASE_VARIABLE, wanted=wanted)
+def _target(table: str = "crm.customers", wanted: str | None = None) -> ProposedTarget:
+    return _source(table).propose_target(_look(table), "shop", wanted=wanted)
 
 
 def test_segments_go_where_it_works_at_once(shop: sa.Engine) -> None:
     """A table of their own, with the statement for the table itself; the table itself where it has the column."""
     statement = 'ALTER TABLE "crm"."customers" ADD COLUMN "segment_id" integer;'
-    assert _target() == Target("public.shop_segments", "id", "create", statement)
-    assert _target("crm.active") == Target("public.shop_segments", "id", "create", None)
+    assert _target() == ProposedTarget("public.shop_segments", "id", "create", statement)
+    assert _target("crm.active") == ProposedTarget("public.shop_segments", "id", "create", None)
     with shop.begin() as connection:
         connection.exec_driver_sql(statement)
-    assert _target() == Target("crm.customers", "id", "update")
+    assert _target() == ProposedTarget("crm.customers", "id", "update")
 
 
 def test_a_wanted_target_is_taken_as_it_is(shop: sa.Engine) -> None:
@@ -132,8 +137,8 @@ def test_a_wanted_target_is_taken_as_it_is(shop: sa.Engine) -> None:
             "CREATE TABLE crm.users (user_id int PRIMARY KEY, segment_id int); CREATE TABLE crm.bare (a int)"
         )
 
-    assert _target(wanted="crm.users") == Target("crm.users", "user_id", "update")
-    assert _target(wanted="crm.made") == Target("crm.made", "id", "create")
+    assert _target(wanted="crm.users") == ProposedTarget("crm.users", "user_id", "update")
+    assert _target(wanted="crm.made") == ProposedTarget("crm.made", "id", "create")
     assert _target(wanted="crm.customers").statement == 'ALTER TABLE "crm"."customers" ADD COLUMN "segment_id" integer;'
     with pytest.raises(
         SourceError, match=r"the target crm\.bare has no column id and no primary key of one column; it has a"

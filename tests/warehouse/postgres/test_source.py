@@ -16,14 +16,15 @@ import pytest
 from segmentation_pipeline.errors import ConfigurationError, SegmentationError, SourceError, UnusableDataError
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import SourceSpec
-from segmentation_pipeline.storage.warehouse.postgres.source import extract, insert_dates, is_dated, read_query
+from segmentation_pipeline.storage.warehouse.postgres.query import insert_dates, is_dated, read_query
+from segmentation_pipeline.storage.warehouse.postgres.source import PostgresSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from segmentation_pipeline.storage.warehouse.postgres.source import Extracted
+    from segmentation_pipeline.storage.warehouse.base import Extracted
 
 MARCH = Period("2011-03-01", datetime(2011, 3, 1, tzinfo=UTC), datetime(2011, 4, 1, tzinfo=UTC))
 TYPES = """
@@ -101,7 +102,8 @@ def destination(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _extract(query: str, destination: Path, *, period: Period = MARCH, timezone: str = "UTC", **spec: Any) -> Extracted:
-    return extract(SourceSpec(**{"query": query, "key": "id", **spec}), query, period, destination, timezone=timezone)
+    source = PostgresSource(SourceSpec(**{"query": query, "key": "id", **spec}), timezone)
+    return source.extract(query, period, destination)
 
 
 def _value(expression: str, destination: Path, **settings: Any) -> Any:
@@ -339,7 +341,7 @@ def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, dest
         SourceSpec(table='"My Shop"."Customers.All"', key="id"),
     ]
     for spec in specs:
-        extract(spec, read_query(spec, tmp_path), MARCH, destination, timezone="UTC")
+        PostgresSource(spec, "UTC").extract(read_query(spec, tmp_path), MARCH, destination)
         assert pq.read_table(destination).to_pylist() == [{"id": 5}]
     with pytest.raises(SourceError, match=r"gone\.sql, which is not beside"):
         read_query(SourceSpec(query="gone.sql", key="id"), tmp_path)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 
 from segmentation_pipeline.spec import PublishSpec
+from segmentation_pipeline.storage.warehouse.base import WrittenSegments
 from segmentation_pipeline.storage.warehouse.postgres import write
 from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
-from segmentation_pipeline.storage.warehouse.postgres.write import WrittenSegments, write_segments
+from segmentation_pipeline.storage.warehouse.postgres.target import PostgresTarget
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,7 +39,7 @@ def _written(
         cursor.executemany("INSERT INTO held VALUES (%s, %s, NULL)", held)
         cursor.execute("CREATE TABLE wanted (customer integer PRIMARY KEY, segment_id integer)")
         cursor.executemany("INSERT INTO wanted VALUES (%s, %s)", list(wanted.items()))
-        told = [write_segments(connection, spec, "customer", sql.Identifier("wanted")) for _ in range(2)]
+        told = [PostgresTarget(spec, connection).write("wanted", key="customer") for _ in range(2)]
         rows = cursor.execute('SELECT "user", segment FROM held').fetchall()
         ((touched,),) = cursor.execute("SELECT count(touched) FROM held").fetchall()
         settings_after = _settings(get_driver_connection(connection))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
+from segmentation_pipeline.errors import ArtifactError
 from segmentation_pipeline.model import Encoding
 from segmentation_pipeline.spec import FeatureSpec
 from segmentation_pipeline.storage.artifacts.versions import json_version
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.model import KeyType
     from segmentation_pipeline.storage.artifacts.artifact import Artifact, TableWriter
     from segmentation_pipeline.storage.artifacts.rows import ParquetRows
     from segmentation_pipeline.storage.artifacts.versions import RowsVersion
@@ -39,9 +41,12 @@ class RawExtract(Dataset):
         return self.artifact.open_rows(ROWS)
 
     @property
-    def key_type(self) -> str:
+    def key_type(self) -> KeyType:
         """The type of the key in the source database."""
-        return str(self.artifact.manifest.key_type)
+        if (key_type := self.artifact.manifest.key_type) is None:
+            message = f"the artifact in {self.artifact.folder} does not name the type of its key; run raw_extract again"
+            raise ArtifactError(message)
+        return key_type
 
     @staticmethod
     def path(draft: Artifact) -> Path:
@@ -49,7 +54,7 @@ class RawExtract(Dataset):
         return draft.folder / f"{ROWS}.parquet"
 
     @staticmethod
-    def write(draft: Artifact, *, n_rows: int, data_version: str, key_type: str, as_of: str) -> None:
+    def write(draft: Artifact, *, n_rows: int, data_version: str, key_type: KeyType, as_of: str) -> None:
         """Note what was extracted into `path`."""
         draft.note(rows=n_rows, data_version=data_version, key_type=key_type, as_of=as_of)
 

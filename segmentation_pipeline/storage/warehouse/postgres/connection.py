@@ -100,34 +100,6 @@ def get_driver_connection(connection: sa.Connection) -> psycopg.Connection[tuple
     return connection.connection.driver_connection  # type: ignore[return-value]  # typed as Any by SQLAlchemy
 
 
-def split_table_name(table: str) -> tuple[str, str]:
-    """Split `schema.table` (or `table`, in public); double quotes keep dots and capitals.
-
-    Raises:
-        ConfigurationError: there are more parts than two, or an empty one.
-    """
-    parts = list(_parts(table))
-    if len(parts) == 1:
-        parts.insert(0, "public")
-    if len(parts) != 2 or not all(parts):
-        message = f"{table!r} is not a table name; write schema.table"
-        raise ConfigurationError(message)
-    return parts[0], parts[1]
-
-
-def _parts(table: str) -> Iterator[str]:
-    part, quoted = "", False
-    for character in table:
-        if character == '"':
-            quoted = not quoted
-        elif character == "." and not quoted:
-            yield part
-            part = ""
-        else:
-            part += character
-    yield part
-
-
 @contextmanager
 def transaction(variable: str = DATABASE_VARIABLE) -> Iterator[sa.Connection]:
     """One transaction on the database that `variable` names; an error rolls it back.
@@ -139,14 +111,14 @@ def transaction(variable: str = DATABASE_VARIABLE) -> Iterator[sa.Connection]:
     try:
         connection = get_engine(variable).connect()
     except sa.exc.OperationalError as error:
-        raise unreachable_error(variable, error.orig or error) from error
+        raise build_unreachable_error(variable, error.orig or error) from error
     try:
         with connection, connection.begin():
             yield connection
     except sa.exc.DBAPIError as error:
-        raise _refused(error.orig or error, lost=error.connection_invalidated) from error
+        raise _build_refusal(error.orig or error, lost=error.connection_invalidated) from error
     except psycopg.Error as error:  # of COPY, which goes past SQLAlchemy
-        raise _refused(error) from error
+        raise _build_refusal(error) from error
 
 
 def is_transient(error: BaseException) -> bool:
@@ -157,7 +129,7 @@ def is_transient(error: BaseException) -> bool:
     return _PASSING_WORDS.search(str(error)) is not None
 
 
-def unreachable_error(variable: str, error: BaseException) -> ConfigurationError:
+def build_unreachable_error(variable: str, error: BaseException) -> ConfigurationError:
     """Return the error of a database that cannot be reached; libpq's words name the host, never the password."""
     words = describe_error(error)
     message = f"the database that {variable} names cannot be reached: {words}. Is it running, is the URL right?"
@@ -169,7 +141,7 @@ def describe_error(error: BaseException) -> str:
     return re.sub(r"postgres(ql)?(\+\w+)?://\S+", "the database", " ".join(str(error).split()))
 
 
-def _refused(error: BaseException, *, lost: bool = False) -> DatabaseError:
+def _build_refusal(error: BaseException, *, lost: bool = False) -> DatabaseError:
     """Return the error of a transaction that the server ended, or refused a statement of."""
     words = describe_error(error)
     if lost or is_transient(error):

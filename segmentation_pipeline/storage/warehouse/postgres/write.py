@@ -1,16 +1,17 @@
-"""Writing segments into the target: only the rows that differ, counted in the same join."""
+"""The statements that write segments to the target: only the rows that differ, counted in the same join."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection, split_table_name
-from segmentation_pipeline.storage.warehouse.postgres.target import read_columns
+from segmentation_pipeline.storage.warehouse.base import WrittenSegments
+from segmentation_pipeline.storage.warehouse.postgres.connection import get_driver_connection
+from segmentation_pipeline.storage.warehouse.postgres.tables import read_columns, split_table_name
+from segmentation_pipeline.storage.warehouse.postgres.types import to_compared_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,32 +19,25 @@ if TYPE_CHECKING:
     import psycopg
     import sqlalchemy as sa
 
+    from segmentation_pipeline.model import KeyType
     from segmentation_pipeline.spec import PublishSpec
 
-_EXAMPLES = 3
-
-
-# A join that does not fit into work_mem comes in parts, and each goes through all of the target's pages: ten million
-# rows took 192 s with the default of 4 MB, 41 s with this. The server allows a hash join twice of it.
-_MANY_ROWS = 2_000_000
-
-
-_WORK_MEM = "128MB"
-
-
-# Rows that must change, customers who are missing from the target, rows of the target that have a segment and no
-# customer (these without a key), and who has no segment on either side: what else the target holds with a segment has
-# the right one.
-_DIFFERING = """
+_EXAMPLES: Final = 3
+# A join that does not fit into work_mem is done in parts, and every part reads all of the target's pages: ten million
+# rows took 192 s with the default of 4 MB, 41 s with this. The server allows a hash join twice as much.
+_MANY_ROWS: Final = 2_000_000
+_WORK_MEM: Final = "128MB"
+# Rows that must change, customers that are missing from the target, rows of the target that have a segment and no
+# customer (these without a key), and customers that have no segment on either side. All other rows of the target that
+# have a segment have the right one.
+_DIFFERING: Final = """
 CREATE TEMPORARY TABLE differing AS
 SELECT a.key, a.segment_id, t.segment_id AS before, t.here
 FROM (SELECT {key} AS key, segment_id FROM {loaded}) a
 FULL JOIN (SELECT {target_key} AS key, {column} AS segment_id, true AS here FROM {target}) t ON t.key = a.key
 WHERE a.segment_id IS DISTINCT FROM t.segment_id OR (a.key IS NOT NULL AND a.segment_id IS NULL)
 """
-
-
-_COUNTS = """
+_COUNTS: Final = """
 SELECT count(*) FILTER (WHERE here IS NULL), count(*) FILTER (WHERE key IS NULL),
     (SELECT count({column}) FROM {target}) - count(before)
     + count(*) FILTER (WHERE here AND key IS NOT NULL AND segment_id IS NULL AND before IS NULL)
@@ -51,33 +45,20 @@ FROM pg_temp.differing
 """
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenSegments:
-    """What writing segments did, in rows of the target; `absent` have a segment and are not among those written."""
+def write_segments(connection: sa.Connection, publish: PublishSpec, rows: str, *, key: str) -> WrittenSegments:
+    """Write the segments of the table `rows` to the target, where they differ; in `create` mode add missing rows.
 
-    changed: int
-    unchanged: int
-    not_in_target: int
-    absent: int
-    examples_not_in_target: tuple[str, ...]
-
-
-def write_segments(
-    connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier
-) -> WrittenSegments:
-    """Write the segments of the table `loaded` to the target, where they differ; in `create` mode with missing rows.
-
-    What differs is found first, in one join that counts as well and that the server runs on all cores: an UPDATE runs
-    on one, and has only the rows of that join to look up.
+    `rows` is a quoted name. One join finds what differs first; it counts as well, and the server runs it on all cores.
+    An UPDATE runs on one core, and has only the rows of that join to look up.
     """
-    parts = target_parts(publish, key_name, loaded)
+    parts = _name_parts(publish, rows, key=key)
     cursor = get_driver_connection(connection).cursor(row_factory=tuple_row)
 
     def run(statement: str) -> int:
         cursor.execute(sql.SQL(statement).format(**parts))
         return cursor.rowcount
 
-    with _settings_to_join(cursor, loaded):
+    with _settings_to_join(cursor, rows):
         run(_DIFFERING)
         run("ANALYZE pg_temp.differing")
         run(_COUNTS)
@@ -101,15 +82,15 @@ def write_segments(
 
 
 @contextmanager
-def _settings_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> Iterator[None]:
-    """Let the server join on all cores, and many rows in few parts; where it may take more memory it stays at that."""
+def _settings_to_join(cursor: psycopg.Cursor[Any], rows: str) -> Iterator[None]:
+    """Let the server join on all cores, and many rows in few parts; a larger work_mem of its own stays."""
     cursor.execute(
         "SELECT reltuples > %s AND pg_size_bytes(current_setting('work_mem')) < pg_size_bytes(%s) "
         "FROM pg_class WHERE oid = to_regclass(%s)",
-        [_MANY_ROWS, _WORK_MEM, loaded.as_string()],
+        [_MANY_ROWS, _WORK_MEM, rows],
     )
     (takes_more,) = cursor.fetchone() or (False,)
-    # the planner believes that most rows differ, and that handing them from core to core would cost more than it saves
+    # the planner expects most rows to differ, and that passing them between cores would cost more than it saves
     wanted = {"parallel_tuple_cost": "0"} | ({"work_mem": _WORK_MEM} if takes_more else {})
     before = {}
     for name, value in wanted.items():
@@ -120,37 +101,37 @@ def _settings_to_join(cursor: psycopg.Cursor[Any], loaded: sql.Identifier) -> It
         cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
 
 
-def clear_absent(connection: sa.Connection, publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> int:
-    """Empty the segment of the target's rows whose customer is not in the table `loaded`; return their number."""
+def clear_absent(connection: sa.Connection, publish: PublishSpec, rows: str, *, key: str) -> int:
+    """Empty the segment of the customers that are not in the table `rows`; return the number of target rows."""
     statement = sql.SQL(
         "UPDATE {target} t SET {column} = NULL{touch} WHERE t.{column} IS NOT NULL "
         "AND NOT EXISTS (SELECT FROM {loaded} a WHERE a.{key} = t.{target_key})"
     )
-    return (
-        get_driver_connection(connection).execute(statement.format(**target_parts(publish, key_name, loaded))).rowcount
-    )
+    parts = _name_parts(publish, rows, key=key)
+    return get_driver_connection(connection).execute(statement.format(**parts)).rowcount
 
 
-def clear_segment(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: str) -> int:
-    """Empty the segment of one customer in the target, where there is such a table; gives the number of rows."""
-    found = read_columns(connection, *split_table_name(publish.table))
+def clear_customer(connection: sa.Connection, publish: PublishSpec, key: int | str, *, key_type: KeyType) -> int:
+    """Empty the segment of one customer, where there is such a table; return the number of target rows."""
+    driver = get_driver_connection(connection)
+    found = read_columns(driver, *split_table_name(publish.table))
     touched = [publish.updated_column] if publish.updated_column else []
     if not {publish.key, publish.column, *touched} <= found.keys():
         return 0
     statement = sql.SQL(
         "UPDATE {target} SET {column} = NULL{touch} WHERE {target_key} = %s::{kind} AND {column} IS NOT NULL"
     )
-    parts = target_parts(publish, publish.key, sql.Identifier("none"))
-    return get_driver_connection(connection).execute(statement.format(**parts, kind=sql.SQL(key_type)), [key]).rowcount
+    parts = _name_parts(publish, "", key=publish.key)
+    return driver.execute(statement.format(**parts, kind=sql.SQL(to_compared_type(key_type))), [key]).rowcount
 
 
-def target_parts(publish: PublishSpec, key_name: str, loaded: sql.Identifier) -> dict[str, sql.Composable]:
-    """Name the parts of the statements that read the table `loaded` and write to the target."""
+def _name_parts(publish: PublishSpec, rows: str, *, key: str) -> dict[str, sql.Composable]:
+    """Return the names in the statements that read the table `rows` and write to the target."""
     touched = [sql.Identifier(publish.updated_column)] if publish.updated_column else []
     return {
         "target": sql.Identifier(*split_table_name(publish.table)),
-        "loaded": loaded,
-        "key": sql.Identifier(key_name),
+        "loaded": sql.SQL(rows),
+        "key": sql.Identifier(key),
         "target_key": sql.Identifier(publish.key),
         "column": sql.Identifier(publish.column),
         "examples": sql.Literal(_EXAMPLES),

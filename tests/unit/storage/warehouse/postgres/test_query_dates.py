@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import SourceSpec
-from segmentation_pipeline.storage.warehouse.postgres.source import insert_dates, is_dated, read_query
+from segmentation_pipeline.storage.warehouse.postgres.query import insert_dates, is_dated, read_query
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MARCH = Period("2024-03-01", datetime(2024, 3, 1, tzinfo=BERLIN), datetime(2024, 4, 1, tzinfo=BERLIN))
