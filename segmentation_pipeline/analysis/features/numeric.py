@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Bulmer (1979), Principles of Statistics: a skewness beyond 1 is highly skewed
 SKEWED: Final = 1.0
 # its square, and so a squared distance, still fits into float32
-LARGEST: Final = 1e19
+LARGEST_ENCODED: Final = 1e19
 TRIMMED: Final = (0.01, 0.99)
 # a normal distribution's interquartile range in standard deviations
 _NORMAL_RANGE: Final = 1.349
@@ -154,7 +154,7 @@ def encode_numbers(numbers: NDArray[np.float64], feature: FeatureEncoding) -> ND
         (apply_transform(numbers, feature.transform, feature.power) - feature.center) / feature.scale * feature.weight
     )
     # a power above 1 takes a value far beyond those of the fit out of float32's range
-    return np.clip(numbers, -LARGEST, LARGEST) if feature.power is not None else numbers
+    return np.clip(numbers, -LARGEST_ENCODED, LARGEST_ENCODED) if feature.power is not None else numbers
 
 
 def apply_transform(numbers: NDArray[np.float64], name: str, power: float | None = None) -> NDArray[np.float64]:

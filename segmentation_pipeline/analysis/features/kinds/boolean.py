@@ -1,4 +1,4 @@
-"""True or false, in any of the ways people write it."""
+"""True or false, in any of the usual spellings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _check(_feature: FeatureSpec) -> list[pa.Check]:
 
 
 def _fit(_values: pd.Series, feature: FeatureSpec, _limits: Limits) -> FeatureEncoding:
-    """Give both values a column, whatever was seen: one that was never true is still known."""
+    """Give false and true a column each, also where one of them was not seen when fitting."""
     return FeatureEncoding(
         column=feature.column,
         kind=feature.kind,

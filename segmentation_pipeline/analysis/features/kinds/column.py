@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# the share of a text's values from which on it is read as numbers or dates, and its values as all different
+# from this share of a text column's values on, it is read as numbers or dates, or its values count as all different
 NEARLY_ALL: Final = 0.95
-# up to this many different values, integers may be codes and a text that looks like numbers is a category
+# with up to this many different values, integers may be codes, and text that looks like numbers is a category
 FEW: Final = 12
 
 
@@ -58,7 +58,7 @@ class UnknownColumn:
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are neither numbers nor dates by their type, so that text is what they can be read as."""
+        """Whether its values, by their type, are neither numbers nor dates: they can be read as text."""
         return not (types.is_numeric_dtype(self.present.dtype) or is_date(self.present))
 
     def read_words(self) -> pd.Series:

@@ -12,11 +12,11 @@ from segmentation_pipeline.analysis.features.kinds.categorical import MAX_CATEGO
 from segmentation_pipeline.analysis.features.kinds.column import NEARLY_ALL
 from segmentation_pipeline.analysis.features.kinds.kind import Kind, ReadColumn
 from segmentation_pipeline.analysis.features.kinds.numeric import (
-    blanks_to_nulls,
     check_number,
     explain_transform,
     fit_as_number,
     infer_number,
+    read_blanks_as_nulls,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _read(values: pd.Series, feature: FeatureSpec, as_of: datetime | None) -> ReadColumn:
-    values = blanks_to_nulls(values, feature)
+    values = read_blanks_as_nulls(values, feature)
     days = count_days_before(values, as_of)
     return ReadColumn(days, days.isna() & values.notna())
 

@@ -46,7 +46,7 @@ class Kind:
     `explain` says in a few phrases why a drafted feature is as it is.
 
     `can_encode` says whether a column that was not validated as this kind (a feature of an earlier snapshot that is not
-    a feature today) can be encoded all the same. `unit` stands behind a number in rules and reports.
+    a feature today) can be encoded all the same. `unit` is written after a number in rules and reports.
     """
 
     name: ColumnKind

@@ -1,4 +1,4 @@
-"""Numbers, also such as arrive as text."""
+"""Numbers, including numbers that arrive as text."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import FeatureEncoding
 
 # beyond it, the squares that a variance needs do not fit into a double
-LARGEST: Final = 1e100
+LARGEST_VALUE: Final = 1e100
 # with fewer values a percentile lies between the last two
 ENOUGH_FOR_A_PERCENTILE: Final = 100
 
 
-def blanks_to_nulls(values: pd.Series, feature: FeatureSpec) -> pd.Series:
-    """Return a column, shape (n,), with nulls for blanks where nulls are filled: so a text file writes a null."""
+def read_blanks_as_nulls(values: pd.Series, feature: FeatureSpec) -> pd.Series:
+    """Replace the blanks of a column, shape (n,), by nulls where nulls are filled: text files write nulls so."""
     if feature.missing == "reject" or types.infer_dtype(values, skipna=True) != "string":
         return values
     return values.mask(values.astype("string").str.strip() == "")
 
 
 def check_number(feature: FeatureSpec) -> list[pa.Check]:
-    """Build the checks of a number: finite, not beyond LARGEST, possible for the transform, within min and max."""
+    """Build the checks of a number: finite, at most LARGEST_VALUE, fit for the transform, within min and max."""
     import pandera.pandas as pa
 
     column = feature.column
     checks = [
         pa.Check(lambda values: values.isna() | ~np.isinf(values), error=f"{column}: infinite", ignore_na=False),
         pa.Check(
-            lambda values: values.isna() | np.isinf(values) | (values.abs() <= LARGEST),
-            error=f"{column}: beyond {LARGEST:g}",
+            lambda values: values.isna() | np.isinf(values) | (values.abs() <= LARGEST_VALUE),
+            error=f"{column}: beyond {LARGEST_VALUE:g}",
             ignore_na=False,
         ),
     ]
@@ -84,7 +84,7 @@ def fit_as_number(values: pd.Series, feature: FeatureSpec, limits: Limits) -> Fe
 def infer_number(
     numbers: NDArray[np.float64], column: str, *, kind: ColumnKind, missing: Literal["reject", "median", "indicator"]
 ) -> FeatureSpec | str:
-    """Choose the transform of numbers, shape (m,), and winsorize them; return a reason where they say nothing."""
+    """Make a winsorized, transformed feature of numbers, shape (m,), or return the reason why they make none."""
     finite = numbers[np.isfinite(numbers)]
     if finite.size == 0:
         return "no finite value"
@@ -105,7 +105,7 @@ def explain_transform(numbers: pd.Series, feature: FeatureSpec) -> str:
 
 
 def _read(values: pd.Series, feature: FeatureSpec, _as_of: datetime | None) -> ReadColumn:
-    values = blanks_to_nulls(values, feature)
+    values = read_blanks_as_nulls(values, feature)
     if types.is_numeric_dtype(values.dtype):
         return read_all(values.astype(np.float64))
     if is_date(values):
@@ -126,7 +126,7 @@ def _infer(column: UnknownColumn) -> FeatureSpec | str | None:
 
 
 def _draft(column: UnknownColumn) -> FeatureSpec | str | None:
-    """Read text as numbers where nearly all of it is, and has more than a few values; a blank is a null then."""
+    """Read text as numbers where nearly all values are, and there are more than a few; a blank is then a null."""
     if not column.is_text or column.n_values <= FEW:
         return None
     words = column.read_words()
