@@ -6,6 +6,7 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic_core import PydanticUndefined
 
 from segmentation_pipeline.spec import (
@@ -70,6 +71,13 @@ class Section:
     place: str
     examples: Mapping[str, str]
     notes: str = ""
+
+
+def _write_example(name: str, field: FieldInfo) -> str:
+    """Return the example that the spec itself has for a field, in YAML."""
+    (example,) = field.examples or ()
+    value = yaml.safe_dump([example], default_flow_style=True, sort_keys=False).strip()[1:-1]
+    return f"{name}: {value}"
 
 
 SECTIONS: Final = (
@@ -169,16 +177,7 @@ SECTIONS: Final = (
     Section(
         GatesSpec,
         "gates",
-        {
-            "structure": "structure: 5",
-            "min_segment_share": "min_segment_share: 0.02",
-            "max_row_drop": "max_row_drop: {threshold: 0.3, severity: warn}",
-            "max_rejected_share": "max_rejected_share: 0.05",
-            "min_silhouette": "min_silhouette: 0.1",
-            "match_confidence": "match_confidence: {threshold: 0.3, severity: block}",
-            "outcomes": "outcomes: {threshold: 0.02, severity: block}",
-            "max_moved": "max_moved: {severity: block}",
-        },
+        {name: _write_example(name, field) for name, field in GatesSpec.model_fields.items()},
         "A gate is a number, its threshold, or a mapping. [gates.md](gates.md) says what to do when one fails.",
     ),
     Section(Gate, "gates.NAME", {"threshold": "threshold: 0.3", "severity": "severity: warn"}),

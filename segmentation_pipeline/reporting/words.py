@@ -109,7 +109,7 @@ class GateWords:
     show: Callable[[float | None], str]
 
 
-_GATES: Final = {
+GATE_WORDS: Final = {
     "counts_add_up": GateWords(
         "Nothing is lost", "Every customer who was read is in a segment, in none, or rejected with a reason.",
         "exactly", format_number,
@@ -163,14 +163,14 @@ class GateShown:
 
 def describe_gates(gates: Sequence[GateResult]) -> tuple[GateShown, ...]:
     """The outcomes of the gates: first those that failed, the rest from what matters most."""
-    order = list(_GATES)
+    order = list(GATE_WORDS)
     known = sorted(gates, key=lambda gate: order.index(gate.name) if gate.name in order else len(order))
     return tuple(_describe_gate(gate) for gate in sorted(known, key=lambda gate: (gate.passed, gate.severity)))
 
 
 def _describe_gate(gate: GateResult) -> GateShown:
     """A gate's outcome for people; one that this version does not know keeps its name."""
-    words = _GATES.get(gate.name) or GateWords(to_words(gate.name), "", "", format_number)
+    words = GATE_WORDS.get(gate.name) or GateWords(to_words(gate.name), "", "", format_number)
     failed = ("stopped it", "bad") if gate.severity == "block" else ("warning", "warn")
     # without a value there was nothing to check, which is not the same as being in order
     result, tone = (

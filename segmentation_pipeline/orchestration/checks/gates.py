@@ -4,27 +4,25 @@ from typing import Final
 
 import dagster as dg
 
-from segmentation_pipeline.analysis.quality.gates import GATE_NAMES
+from segmentation_pipeline.analysis.quality.gates import GATES, GateRule
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.spec import GatesSpec
 
 STAGE: Final = "aligned_segments"
-# the one gate that has no threshold to set
-COUNTS: Final = "Every extracted row is assigned, unassigned or rejected: no row is lost unnoticed. Always on."
 
 
 def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
     """Return a check for each gate; the gates that only warn do not stop the run."""
     return [
         dg.AssetCheckSpec(
-            name,
+            rule.name,
             asset=segmentation.key(STAGE),
-            blocking=_find_severity(segmentation, name) == "block",
-            description=_describe_gate(segmentation, name),
+            blocking=rule.find_setting(segmentation.spec.gates).severity != "warn",
+            description=_describe_gate(rule, segmentation.spec.gates),
         )
-        for name in GATE_NAMES
+        for rule in GATES
     ]
 
 
@@ -47,18 +45,10 @@ def report_gate(segmentation: SegmentationContext, gate: GateResult, partition: 
     )
 
 
-def _find_severity(segmentation: SegmentationContext, name: str) -> str:
-    gate = getattr(segmentation.spec.gates, name, None)
-    return gate.severity or "block" if gate is not None else "block"
-
-
-def _describe_gate(segmentation: SegmentationContext, name: str) -> str:
-    field = GatesSpec.model_fields.get(name)
-    if field is None:
-        return COUNTS
-    threshold = getattr(segmentation.spec.gates, name).threshold
-    here = f"`gates.{name}` is {'not set' if threshold is None else f'{threshold:g}'} here"
-    what = (
-        "a failure stops the publication" if _find_severity(segmentation, name) == "block" else "a failure only warns"
-    )
-    return f"{field.description} {here}; {what}."
+def _describe_gate(rule: GateRule, gates: GatesSpec) -> str:
+    if rule.fixed is not None:
+        return rule.question
+    setting = rule.find_setting(gates)
+    here = f"`gates.{rule.name}` is {'not set' if setting.threshold is None else f'{setting.threshold:g}'} here"
+    effect = "a failure stops the publication" if setting.severity != "warn" else "a failure only warns"
+    return f"{GatesSpec.model_fields[rule.name].description} {here}; {effect}."
