@@ -16,9 +16,7 @@ from support.documents import DOCS, ROOT, Block, read_all_blocks, read_blocks
 
 from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
 from segmentation_pipeline.analysis.clustering.labelling import assign
-from segmentation_pipeline.analysis.quality.gates import GateInputs
-from segmentation_pipeline.model import FittedModel, StructureVerdict
-from segmentation_pipeline.spec import Gate
+from segmentation_pipeline.model import FittedModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,14 +98,18 @@ def _list_files(heading: str) -> list[Block]:
     ]
 
 
-def _extend(copy: Path, heading: str) -> None:
-    """Copy the package and change it as a section of the page says.
+def _extend(copy: Path, heading: str, *, leave_out: str = "") -> None:
+    """Copy the package and change it as a section of the page says, but for the file to `leave_out`.
 
     A diff has hunks between lines of `@@`; what a hunk changes stands in the file once.
     """
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "segmentation_pipeline", copy / "segmentation_pipeline", ignore=ignored)
+    (copy / "docs").mkdir(exist_ok=True)
+    shutil.copy(DOCS / "gates.md", copy / "docs")
     for block in _list_files(heading):
+        if block.file == leave_out:
+            continue
         path = copy / str(block.file)
         if block.language != "diff":
             assert not path.exists()
@@ -158,16 +160,43 @@ def test_the_tests_over_all_algorithms_take_the_added_one(extended: Path) -> Non
     assert "failed" not in ran
 
 
-@pytest.mark.parametrize(("sizes", "passed"), [({1: 50, 2: 50}, True), ({1: 95, 2: 5}, False)])
-def test_the_example_gate_fails_what_it_should(sizes: dict[int, int], passed: bool) -> None:
-    """Two equal segments pass; 95 % of the customers in one segment do not, and the message says what to do."""
-    evidence = GateInputs(
-        n_extracted=100, n_assigned=100, n_unassigned=0, n_rejected=0, segment_sizes=sizes, silhouette=0.5,
-        structure=StructureVerdict("structure", 9.0, 0.5, "groups"), parent_partition=None, parent_n_rows=None,
-    )  # fmt: skip
-    result = _define("max_segment_share")(evidence, Gate(threshold=0.9, severity="warn"))
-    assert (result.name, result.passed) == ("max_segment_share", passed)
-    assert ("log1p" in result.message) is not passed
+GATE_FILES = (
+    "segmentation_pipeline/analysis/quality/gates.py",
+    "segmentation_pipeline/spec/gates.py",
+    "segmentation_pipeline/reporting/words.py",
+    "docs/gates.md",
+)
+GATE_PROGRAM = str(ROOT / "tests" / "support" / "gate_places.py")
+
+
+def test_a_gate_is_added_in_four_places(tmp_path: Path) -> None:
+    """Changed in four files as the page says, a copy of the package judges and reports the gate, and lacks no place."""
+    assert tuple(str(block.file) for block in _list_files("A gate")) == GATE_FILES
+    _extend(tmp_path, "A gate")
+
+    found = json.loads(_run_python(tmp_path, GATE_PROGRAM, "50", "95"))
+
+    assert found["missing"] == []
+    passed, failed = found["results"]
+    assert (passed["name"], passed["passed"], passed["severity"]) == ("max_segment_share", True, "warn")
+    assert passed["message"] == "segment 1 is the largest: 50.0% (limit 0.9)"
+    assert failed["passed"] is False
+    assert failed["message"] == (
+        "segment 1 is the largest: 95.0% (limit 0.9). Transform skewed features (log1p), or raise sweep.k_min."
+    )
+    assert failed["shown"] == ["No giant segment", "95.0%", "at most 90.0%", "warning"]
+
+
+@pytest.mark.parametrize("forgotten", GATE_FILES)
+def test_a_gates_place_that_was_forgotten_is_named(tmp_path: Path, forgotten: str) -> None:
+    """With one of the four files left as it was, the test of the places names it, and only it."""
+    _extend(tmp_path, "A gate", leave_out=forgotten)
+
+    missing = json.loads(_run_python(tmp_path, GATE_PROGRAM))["missing"]
+
+    place = forgotten.removeprefix("segmentation_pipeline/")
+    assert missing
+    assert all(line.startswith("max_segment_share is missing in ") and line.endswith(place) for line in missing)
 
 
 def test_the_example_kind_is_validated_encoded_and_profiled(tmp_path: Path) -> None:

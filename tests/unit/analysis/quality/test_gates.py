@@ -27,13 +27,13 @@ GOOD = GateInputs(
 
 
 def _gate(name: str, gates: dict[str, Any] | None = None, **changes: Any) -> GateResult:
-    """One gate's outcome on the good evidence with changes."""
+    """The result of one gate on the good inputs with changes."""
     results = evaluate(replace(GOOD, **changes), GatesSpec(**(gates or {})))
     return next(result for result in results if result.name == name)
 
 
-def test_good_evidence_passes_every_gate() -> None:
-    """Each gate gives one result, in the order of the names, and good evidence passes them all."""
+def test_good_inputs_pass_every_gate() -> None:
+    """Each gate has one result, in the order of the names, and good inputs pass them all."""
     results = evaluate(GOOD, GatesSpec())
 
     assert tuple(result.name for result in results) == GATE_NAMES
@@ -74,7 +74,7 @@ def test_a_gate_fails_beyond_its_threshold_and_not_at_it(
 @given(parent=st.integers(1, 1000), percent=st.integers(0, 100))
 @settings(deadline=None, max_examples=50)
 def test_a_drop_by_exactly_the_limit_passes(parent: int, percent: int) -> None:
-    """Rounding does not turn a drop of exactly the allowed share into one beyond it."""
+    """Rounding does not turn a drop of exactly the allowed share into a larger one."""
     result = _gate(
         "max_row_drop",
         {"max_row_drop": percent / 100},
@@ -86,7 +86,7 @@ def test_a_drop_by_exactly_the_limit_passes(parent: int, percent: int) -> None:
 
 
 @pytest.mark.parametrize("severity", ["warn", "block"])
-def test_the_severity_is_the_specs(severity: str) -> None:
+def test_the_severity_is_that_of_the_spec(severity: str) -> None:
     """A failed gate says whether it blocks or only warns."""
     result = _gate("min_silhouette", {"min_silhouette": {"threshold": 0.9, "severity": severity}})
 
@@ -113,15 +113,15 @@ def test_a_gate_without_a_threshold_always_passes(name: str) -> None:
     "changes", [{"n_assigned": 899}, {"n_extracted": 1001}, {"n_rejected": 61}, {"n_unassigned": 39}]
 )
 def test_a_row_unaccounted_for_blocks(changes: dict[str, int]) -> None:
-    """Assigned, unassigned and rejected rows that do not add up to the extracted ones block, whatever the spec says."""
+    """Assigned, unassigned and rejected rows that do not add up to the extracted rows block, whatever the spec says."""
     result = _gate("counts_add_up", **changes)
 
     assert (result.passed, result.severity) == (False, "block")
     assert "does not hold" in result.message
 
 
-def test_the_counts_are_told() -> None:
-    """The sum that must hold is written out."""
+def test_the_counts_are_written_out() -> None:
+    """The message has the sum that must hold."""
     assert _gate("counts_add_up").message == "extracted 1,000 = assigned 900 + unassigned 40 + rejected 60"
 
 
@@ -134,8 +134,8 @@ def test_without_a_parent_no_row_can_be_lost(parent: dict[str, Any]) -> None:
     assert "no parent snapshot to compare with" in result.message
 
 
-def test_a_silhouette_that_is_no_number_fails() -> None:
-    """A silhouette that could not be computed does not pass for a good one."""
+def test_a_silhouette_of_nan_fails() -> None:
+    """A silhouette that could not be computed is not a good one."""
     assert not _gate("min_silhouette", silhouette=float("nan")).passed
 
 
@@ -145,13 +145,13 @@ def test_a_failure_says_what_was_found_what_was_wanted_and_what_to_do() -> None:
     passed = _gate("min_segment_share")
 
     assert failed.message == (
-        "segment 7 is the smallest: 5 customers, 0.56% (limit 0.01). Few customers far from the rest own a segment: "
-        "look at them, transform the feature (log1p), lower K."
+        "segment 7 is the smallest: 5 customers, 0.56% (limit 0.01). A few customers far from the rest form a "
+        "segment: look at them, transform the feature (log1p), or lower K."
     )
     assert passed.message == "segment 2 is the smallest: 400 customers, 44.44% (limit 0.01)"
 
 
-def test_nothing_extracted_is_no_division_by_zero() -> None:
+def test_without_rows_there_is_no_division_by_zero() -> None:
     """Zero rows and a single empty segment are judged without an error."""
     empty = replace(GOOD, n_extracted=0, n_assigned=0, n_unassigned=0, n_rejected=0, segment_sizes={1: 0})
 
@@ -164,7 +164,7 @@ def test_nothing_extracted_is_no_division_by_zero() -> None:
 
 
 def test_doubtful_structure_warns_and_does_not_block() -> None:
-    """Above the nulls but without a valley that holds: not passed, a warning, and the reason as it was found."""
+    """Above the null models but without a valley that holds: not passed, a warning, and the reason of the test."""
     result = _gate("structure", structure=StructureVerdict("doubtful", 5.0, 0.3, "no valley on held-out customers"))
 
     assert (result.passed, result.severity, result.value) == (False, "warn", 5.0)
@@ -172,15 +172,18 @@ def test_doubtful_structure_warns_and_does_not_block() -> None:
 
 
 def test_no_structure_blocks_and_says_what_to_do() -> None:
-    """Within reach of noise: a blocking failure with the reason and an advice."""
+    """Within reach of noise: a blocking failure with the reason and advice."""
     result = _gate("structure", structure=StructureVerdict("none", 0.4, 0.3, "no cluster structure: 0.3"))
 
     assert (result.passed, result.severity) == (False, "block")
-    assert result.message.startswith("no cluster structure: 0.3 (limit 3). K-Means cuts anything")
+    assert result.message == (
+        "no cluster structure: 0.3 (limit 3). K-Means cuts any data; on these features the customers form no groups. "
+        "Add or change features."
+    )
 
 
 def test_no_round_structure_only_warns_for_an_algorithm_of_other_shapes() -> None:
-    """The null model is K-Means': what it says of chains and rings is told, and blocks nothing."""
+    """The null model is that of K-Means: its verdict on chains and rings is reported, and blocks nothing."""
     noise = StructureVerdict("none", 0.4, 0.3, "no cluster structure: 0.3")
 
     assert _gate("structure", structure=noise, round_clusters=False).severity == "warn"
@@ -191,7 +194,7 @@ def _effect(effect: float | None, *, differ: bool) -> OutcomeEffect:
     return OutcomeEffect("converted", "V", effect, 0.0, 0.1, 0.5, 0.5, differ, 900, 0, f"V = {effect}")
 
 
-def test_segments_that_differ_in_no_outcome_are_told() -> None:
+def test_segments_that_differ_in_no_outcome_are_a_warning() -> None:
     """Indistinguishable in every outcome: a warning with the effects; in one of them different: passed."""
     same = _gate("outcomes", outcomes=(_effect(0.01, differ=False), _effect(None, differ=False)))
     assert (same.passed, same.severity, same.value) == (False, "warn", 0.01)
@@ -201,7 +204,7 @@ def test_segments_that_differ_in_no_outcome_are_told() -> None:
 
 
 def test_an_effect_below_the_threshold_fails() -> None:
-    """A threshold asks for an effect of that size, and may block."""
+    """A threshold demands an effect of that size, and may block."""
     gates = {"outcomes": {"threshold": 0.1, "severity": "block"}}
     failed = _gate("outcomes", gates, outcomes=(_effect(0.05, differ=True),))
     assert (failed.passed, failed.severity) == (False, "block")
@@ -209,7 +212,7 @@ def test_an_effect_below_the_threshold_fails() -> None:
 
 
 def test_an_ambiguous_match_is_a_warning_with_both_candidates() -> None:
-    """Where another matching is nearly as good, the gate names the customers and the segments that could be meant."""
+    """Where another matching is nearly as good, the gate names the customers and the segments in question."""
     matches = (
         Match(0, 1, 0.5, "parent", confidence=0.04, rival_segment_id=3, rival_cluster=1),
         Match(1, 2, 0.0, "new"),
@@ -222,8 +225,8 @@ def test_an_ambiguous_match_is_a_warning_with_both_candidates() -> None:
     assert "the 400 customers that are segment 2 could be 1" in gate.message
 
 
-def test_certain_matches_and_first_months_are_not_ambiguous() -> None:
-    """A clear match passes with its confidence; where everything is new there is nothing to doubt."""
+def test_certain_matches_and_first_periods_are_not_ambiguous() -> None:
+    """A clear match passes with its confidence; where all segments are new there is nothing to doubt."""
     clear = _gate("match_confidence", matches=(Match(0, 1, 0.9, "parent"), Match(1, 2, 0.8, "parent", 0.7, 1)))
     first = _gate("match_confidence", matches=(Match(0, 1, 0.0, "new"), Match(1, 2, 0.0, "new")))
 
@@ -231,7 +234,7 @@ def test_certain_matches_and_first_months_are_not_ambiguous() -> None:
     assert (first.passed, first.value) == (True, None)
 
 
-def test_customers_who_move_are_told_against_those_the_parent_knew() -> None:
+def test_customers_who_move_are_compared_with_those_the_parent_knew() -> None:
     """The message has both counts and the parent's partition; without shared customers there is nothing to judge."""
     result = _gate("max_moved", n_moved=400)
 
