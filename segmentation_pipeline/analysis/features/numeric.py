@@ -196,7 +196,7 @@ def _invert_transform(value: float, name: str, power: float | None) -> float | N
     elif name == "yeo-johnson" and power is not None:
         from scipy.special import inv_boxcox1p
 
-        original = inv_boxcox1p(value, power) if value >= 0 else -inv_boxcox1p(-value, 2 - power)
+        original = float(inv_boxcox1p(value, power) if value >= 0 else -inv_boxcox1p(-value, 2 - power))
     else:
         original = value
     return float(original) if np.isfinite(original) else None
