@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import squared_distances, squared_mahalanobis_distances
 from segmentation_pipeline.model import UNASSIGNED
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 BLOCK_ROWS: Final = 65_536
 # Rows times prototypes in one block: 64 MB of distances.
 BLOCK_VALUES: Final = 2**23
-# This many rows and their differences stay in the cache.
-CACHED_ROWS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +50,6 @@ def label_rows(block: NDArray[np.float32], model: FittedModel) -> Assignment:
     if model.weights is not None and model.precisions is not None:
         return _label_by_component(block, model.centers, model.weights, model.precisions, names)
     return _label_by_prototype(block, model.centers, model.radii, names)
-
-
-def squared_distances(block: NDArray[np.float32], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the squared distances of the rows of `block`, shape (b, D), to `centers`, shape (P, D): shape (b, P).
-
-    It takes one difference at a time rather than the Gram form, whose rounding depends on the batch.
-    """
-    squared = np.empty((len(block), len(centers)), dtype=np.float64)
-    for start in range(0, len(block), CACHED_ROWS):
-        part = slice(start, start + CACHED_ROWS)
-        # in C order, because the order in which einsum adds up depends on the memory layout
-        wide = block[part].astype(np.float64, order="C")
-        difference = np.empty_like(wide)
-        for index, center in enumerate(centers):
-            np.subtract(wide, center, out=difference)
-            np.einsum("ij,ij->i", difference, difference, out=squared[part, index])
-    return squared
-
-
-def squared_mahalanobis_distances(
-    block: NDArray[np.float32], centers: NDArray[np.float64], precisions: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return `(x - m)' P (x - m)` for each row and component, shape (b, P), one column of the product at a time."""
-    squared = np.empty((len(block), len(centers)), dtype=np.float64)
-    wide = block.astype(np.float64, order="C")
-    for index, (center, precision) in enumerate(zip(centers, precisions, strict=True)):
-        difference = wide - center
-        turned = np.empty_like(difference)
-        for column, direction in enumerate(np.ascontiguousarray(precision.T)):
-            np.einsum("ij,ij->i", difference, np.broadcast_to(direction, difference.shape), out=turned[:, column])
-        np.einsum("ij,ij->i", difference, turned, out=squared[:, index])
-    return np.maximum(squared, 0.0)
 
 
 def _label_by_prototype(

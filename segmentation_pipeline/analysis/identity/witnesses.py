@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 from pandas.api.types import is_integer_dtype
 
+from segmentation_pipeline.analysis.arrays.distances import squared_lengths
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS, iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
@@ -170,7 +171,7 @@ def compare_places(spreads: Spreads, model: FittedModel, segment_ids: tuple[int,
     likeness = np.zeros((len(spreads.counts), len(segment_ids)))
     for cluster in np.flatnonzero(spreads.counts).tolist():
         way = centers - spreads.mean(cluster)
-        length = np.sqrt(np.square(way).sum(axis=1))
+        length = np.sqrt(squared_lengths(way))
         direction = np.divide(way, length[:, None], out=np.zeros_like(way), where=length[:, None] > 0)
         spread = np.maximum(spreads.along(cluster, direction), LEAST_SPREAD)
         likeness[cluster] = 2 * norm.cdf(-length / spread / 2)

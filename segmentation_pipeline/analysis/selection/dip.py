@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import squared_distances_between
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def measure_neighbour_dips(
     if len(centers) < 2:
         raise ValueError(f"{len(centers)} centroids: neighbours need at least two. Raise sweep.k_min to 2.")
     anchors = np.asarray(centers, dtype=np.float64)
-    apart = ((anchors[:, None, :] - anchors[None, :, :]) ** 2).sum(axis=2)
+    apart = squared_distances_between(anchors, anchors)
     np.fill_diagonal(apart, np.inf)
     neighbours = apart.argmin(axis=1)
     rows_of = Groups.of(labels, len(anchors)).rows

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.arrays.distances import iter_centred_blocks, partial_distances
+from segmentation_pipeline.analysis.arrays.distances import (
+    complete_distances,
+    iter_centred_blocks,
+    partial_distances,
+    squared_distances_between,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +68,8 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
         members = np.empty(distances.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
             nearest, best, second = _find_nearest_two(distances[first:last], members=members[first:last])
-            cost = np.maximum(best + norms, 0.0)
-            a, b = np.sqrt(cost), np.sqrt(np.maximum(second + norms, 0.0))
+            cost = complete_distances(best, norms)
+            a, b = np.sqrt(cost), np.sqrt(complete_distances(second, norms))
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
             labels[index][start : start + len(block)] = nearest
             inertias[index] += cost.sum()
@@ -136,14 +141,14 @@ def _measure_spreads(
         rows = np.arange(len(block))
         for assigned, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
             own = assigned[start : start + len(block)]
-            distance = np.sqrt(np.maximum(distances[first:last][own, rows] + norms, 0.0))
+            distance = np.sqrt(complete_distances(distances[first:last][own, rows], norms))
             sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
     return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 
 
 def _davies_bouldin(means: NDArray[np.float64], spreads: NDArray[np.float64]) -> float:
     """Davies and Bouldin 1979 (doi:10.1109/TPAMI.1979.4766909), and 0 where scikit-learn returns 0."""
-    apart = np.sqrt(np.maximum(((means[:, None] - means[None]) ** 2).sum(axis=2), 0.0))
+    apart = np.sqrt(squared_distances_between(means, means))
     if np.allclose(spreads, 0) or np.allclose(apart, 0):
         return 0.0
     apart[apart == 0] = np.inf

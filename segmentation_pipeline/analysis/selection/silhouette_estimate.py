@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distance_sums import Runs, sum_distances
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.selection.silhouette import (
     BLOCK_ROWS,
-    Runs,
     count_labels,
     encode_labels,
     require_finite,
@@ -18,7 +18,6 @@ from segmentation_pipeline.analysis.selection.silhouette import (
     shrink,
     silhouette_samples,
     split_blocks,
-    sum_distances,
 )
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import product_distances
 from segmentation_pipeline.analysis.selection.silhouette import silhouette_ratio
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ def simplified_silhouette(
     for start in range(0, len(matrix), block_rows):
         block = np.asarray(matrix[start : start + block_rows], dtype=np.float64) - middle
         own, here = labels[start : start + block_rows], np.arange(len(block))
-        squared = -2.0 * (block @ anchors.T)
-        squared += np.einsum("ij,ij->i", anchors, anchors)
-        squared += np.einsum("ij,ij->i", block, block)[:, None]
-        distances = np.sqrt(np.maximum(squared, 0.0))
+        distances = product_distances(block, anchors)
         a = distances[here, own]
         distances[here, own] = np.inf
         scores = np.where(alone[own], 0.0, silhouette_ratio(a, distances.min(axis=1)))

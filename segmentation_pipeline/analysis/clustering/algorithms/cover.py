@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import squared_distances_to
 from segmentation_pipeline.model import FittedModel
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def _choose_farthest_first(members: NDArray[np.float64], most: int) -> tuple[lis
 
     Returns them with the distance of the farthest row that was not chosen.
     """
-    first = int(np.square(members - members.mean(axis=0)).sum(axis=1).argmin())
+    first = int(squared_distances_to(members.mean(axis=0), members).argmin())
     chosen = [first]
-    distance = np.square(members - members[first]).sum(axis=1)
+    distance = squared_distances_to(members[first], members)
     while len(chosen) < most and distance.max() > 0:
         chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.square(members - members[chosen[-1]]).sum(axis=1))
+        distance = np.minimum(distance, squared_distances_to(members[chosen[-1]], members))
     return chosen, float(np.sqrt(distance.max()))
 
 

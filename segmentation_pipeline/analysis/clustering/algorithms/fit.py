@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import inertia_within
 from segmentation_pipeline.analysis.clustering.algorithms.algorithm import FitRequest
 from segmentation_pipeline.analysis.clustering.algorithms.registry import ALGORITHMS
 from segmentation_pipeline.analysis.clustering.algorithms.result import Fit, RawFit
 from segmentation_pipeline.analysis.clustering.distinct_rows import require_distinct_rows
-from segmentation_pipeline.analysis.clustering.labelling import BLOCK_ROWS, assign
+from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import UNASSIGNED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,7 +53,7 @@ def fit_model(
     inertia = raw.inertia
     if inertia is None:
         raw, labels = _drop_empty_clusters(matrix, raw)
-        inertia = _sum_squares_within(matrix, labels, raw.model.k)
+        inertia = inertia_within(matrix, labels, raw.model.k)
     return Fit(raw.model, inertia, raw.n_iter, raw.converged, raw.won_by, raw.n_fitted, raw.notes)
 
 
@@ -86,22 +87,3 @@ def _keep_clusters(model: FittedModel, present: NDArray[np.int64]) -> FittedMode
     }
     labels = tuple(int(label) for label in np.searchsorted(present, names[kept]))
     return replace(model, centers=model.centers[kept], labels=labels, **picked)
-
-
-def _sum_squares_within(matrix: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> float:
-    """Return the sum of squared distances of the assigned rows to the mean of their cluster, computed in blocks."""
-    sums, counts = np.zeros((k, matrix.shape[1])), np.bincount(labels[labels >= 0], minlength=k)
-    for block, own in _iter_assigned_blocks(matrix, labels):
-        np.add.at(sums, own, block)
-    means = sums / np.maximum(counts, 1)[:, None]
-    return sum(float(np.square(block - means[own]).sum()) for block, own in _iter_assigned_blocks(matrix, labels))
-
-
-def _iter_assigned_blocks(
-    matrix: NDArray[np.float32], labels: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Yield the assigned rows with their labels, block by block."""
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        own = labels[start : start + BLOCK_ROWS]
-        inside = own >= 0
-        yield matrix[start : start + BLOCK_ROWS][inside].astype(np.float64), own[inside]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import all_distances, squared_distances
 from segmentation_pipeline.analysis.clustering.algorithms.algorithm import Algorithm
 from segmentation_pipeline.analysis.clustering.algorithms.result import RawFit, sample_rows
-from segmentation_pipeline.analysis.clustering.labelling import squared_distances
 from segmentation_pipeline.model import FittedModel
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ def fit_medoids(matrix: NDArray[np.float32], request: FitRequest) -> RawFit:
     """
     import kmedoids as package
     from sklearn.cluster import kmeans_plusplus
-    from sklearn.metrics import pairwise_distances
 
     k = request.k
     sample = sample_rows(matrix, MEDOID_ROWS, seed=request.seed)
-    distances = np.asarray(pairwise_distances(sample), dtype=np.float32)
+    distances = all_distances(sample)
     rng = np.random.default_rng(request.seed)
     inits = [
         ("k-means++", kmeans_plusplus(sample, k, random_state=int(rng.integers(2**32)))[1])

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from segmentation_pipeline.analysis.arrays.distances import (
+    distance_between,
+    squared_distances_between,
+    squared_distances_to,
+)
 from segmentation_pipeline.analysis.clustering.algorithms.kmedoids import KMEDOIDS
 from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 from segmentation_pipeline.model import Finding
@@ -46,7 +51,7 @@ class Clusters:
     def measure_radius(self, cluster: int) -> float:
         """Return the root mean square distance of a cluster's rows to its centroid."""
         rows = self.points[self.labels == cluster]
-        return float(np.sqrt(np.square(rows - self.centers[cluster]).sum(axis=1).mean())) if len(rows) else 0.0
+        return float(np.sqrt(squared_distances_to(self.centers[cluster], rows).mean())) if len(rows) else 0.0
 
 
 def judge_outliers(sample: Clusters, shares: NDArray[np.float64]) -> list[Finding]:
@@ -56,7 +61,7 @@ def judge_outliers(sample: Clusters, shares: NDArray[np.float64]) -> list[Findin
 
 
 def _find_owned_cluster(sample: Clusters, shares: NDArray[np.float64]) -> Finding | None:
-    apart = np.sqrt(np.square(sample.centers[:, None] - sample.centers[None]).sum(axis=2))
+    apart = np.sqrt(squared_distances_between(sample.centers, sample.centers))
     np.fill_diagonal(apart, np.inf)
     alone = []
     for cluster in np.flatnonzero((shares > 0) & (shares < SMALL)).tolist():
@@ -87,12 +92,12 @@ def _find_pulled_centroid(sample: Clusters, shares: NDArray[np.float64]) -> Find
         if len(rows) < 10:
             continue
         middle = np.median(rows, axis=0)
-        distance = np.sqrt(np.square(rows - middle).sum(axis=1))
+        distance = np.sqrt(squared_distances_to(middle, rows))
         low, high = np.quantile(distance, [0.25, 0.75])
         far = distance > high + FENCE * (high - low)
         core = rows[~far]
-        radius = float(np.sqrt(np.square(core - core.mean(axis=0)).sum(axis=1).mean()))
-        shift = float(np.linalg.norm(rows.mean(axis=0) - core.mean(axis=0)))
+        radius = float(np.sqrt(squared_distances_to(core.mean(axis=0), core).mean()))
+        shift = distance_between(rows.mean(axis=0), core.mean(axis=0))
         pull = shift / radius if radius > 0 and far.any() else 0.0
         if pull > PULLED and (worst is None or pull > worst[0]):
             worst = (pull, cluster, far)
@@ -124,7 +129,7 @@ def judge_overlap(sample: Clusters) -> list[Finding]:
         return []
     means = [float(silhouettes[sample.labels == cluster].mean()) for cluster in np.unique(sample.labels)]
     worst = int(np.unique(sample.labels)[int(np.argmin(means))])
-    other = np.square(sample.centers - sample.centers[worst]).sum(axis=1)
+    other = squared_distances_to(sample.centers[worst], sample.centers)
     other[worst] = np.inf
     return [
         Finding(
@@ -183,7 +188,7 @@ def judge_parent(centers: Points, parent_centers: Points | None) -> list[Finding
     """Report centroids that are the parent's to the last digit, in whatever order."""
     if parent_centers is None or parent_centers.shape != centers.shape:
         return []
-    gaps = np.sqrt(np.square(centers[:, None] - parent_centers[None]).sum(axis=2)).min(axis=1)
+    gaps = np.sqrt(squared_distances_between(centers, parent_centers)).min(axis=1)
     if float(gaps.max()) > 1e-6 * max(float(np.abs(centers).max()), 1.0):
         return []
     return [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import silhouette_samples as reference
 
-from segmentation_pipeline.analysis.selection.silhouette import Runs, silhouette_samples
+from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 from segmentation_pipeline.analysis.selection.silhouette_estimate import draw_stratified, estimate_silhouette
 from segmentation_pipeline.analysis.selection.simplified_silhouette import simplified_silhouette
 
@@ -176,21 +176,3 @@ def test_the_simplified_silhouette_refuses_what_it_cannot_compare() -> None:
         simplified_silhouette(np.zeros((2, 1)), np.zeros((1, 1)), np.zeros(2, dtype=int))
     with pytest.raises(ValueError, match=r"run from 0 to 2, expected 0\.\.1"):
         simplified_silhouette(np.zeros((2, 1)), np.zeros((2, 1)), np.array([0, 2]))
-
-
-@given(
-    st.lists(st.integers(0, 6), min_size=1, max_size=40),
-    st.integers(1, 12),
-    st.integers(0, 2**32 - 1),
-)
-def test_runs_add_up_as_one_hot_columns_do(codes: list[int], width: int, seed: int) -> None:
-    """The sums are those of one-hot columns whatever runs are empty, and wherever a strip of columns begins and ends."""
-    ascending = np.sort(np.array(codes, dtype=np.intp))
-    strip = np.random.default_rng(seed).random((3, len(ascending)))
-    runs = Runs.of(ascending, 8)
-    found = np.zeros((3, 8))
-
-    for left in range(0, len(ascending), width):
-        runs.add(strip[:, left : left + width], left, into=found)
-
-    np.testing.assert_allclose(found, strip @ np.eye(8)[ascending])
