@@ -60,9 +60,9 @@ def report(name: str, partition: str | None, file: Path) -> None:
     Example:
       segmentation report shop --partition 2025-03-01 -o shop-2025-03.html
     """
-    from segmentation_pipeline.orchestration.assets.segment_report import latest_report
+    from segmentation_pipeline.orchestration.reports import render_latest
 
-    made = latest_report(segmentation_named(name), partition)
+    made = render_latest(segmentation_named(name), partition)
     try:
         file.write_bytes(made.html)
     except OSError as error:

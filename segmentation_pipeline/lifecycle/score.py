@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from segmentation_pipeline.errors import ScoringError, SnapshotChangedError
+from segmentation_pipeline.errors import FeaturesChangedError, ScoringError, SnapshotChangedError
 from segmentation_pipeline.model.commands import run_command, score_command
 from segmentation_pipeline.storage.registry import assignments, scores, snapshots
+from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
 from segmentation_pipeline.storage.registry.tables import ensure_tables
 from segmentation_pipeline.storage.warehouse.open import target_for
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from segmentation_pipeline.model import Json, Reach, Snapshot
-    from segmentation_pipeline.spec import PublishSpec
+    from segmentation_pipeline.spec import PublishSpec, SegmentationSpec
+    from segmentation_pipeline.steps.score import Scored
     from segmentation_pipeline.storage.registry.connection import Connection
+
+# what `<name>_rejected` has in place of a period; only the rows of the latest scoring are kept
+REJECTED_PARTITION: Final = "scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,39 @@ def read_scoring_model(connection: Connection, name: str, *, quantile: float) ->
     assert snapshot is not None  # noqa: S101  snapshots are never deleted
     reaches = assignments.read_reaches(connection, name, snapshot.snapshot_id, quantile=quantile)
     return ScoringModel(ledger, snapshot, reaches.by_segment, reaches.n_unassigned)
+
+
+def require_same_key(name: str, ledger: snapshots.Ledger, *, key_name: str, key_type: str) -> None:
+    """Refuse to score where the source returns another key than the one that the segmentation was registered with.
+
+    Raises:
+        FeaturesChangedError: name or type of the key changed.
+    """
+    then, now = (ledger.key_name, ledger.key_type), (key_name, key_type)
+    if then != now:
+        message = (
+            f"the key of {name} is {then[0]} ({then[1]}), and now the source gives {now[0]} ({now[1]}). "
+            "Nobody was scored. Cast the key in the query."
+        )
+        raise FeaturesChangedError(message)
+
+
+def record_rejected_scores(
+    connection: Connection, spec: SegmentationSpec, ledger: snapshots.Ledger, scored: Scored, *, run_id: str
+) -> None:
+    """Keep the rows that could not be scored, in place of those of the scoring before."""
+    ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
+    clear_rejected(connection, spec.name, run_id=run_id, partition=REJECTED_PARTITION)
+    record_rejected(
+        connection,
+        spec.name,
+        run_id=run_id,
+        partition=REJECTED_PARTITION,
+        key=spec.source.key,
+        rejected=scored.rejected,
+        reasons=scored.reasons,
+        store_rows=spec.store_rows,
+    )
 
 
 def write_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.engines.base import Blocks, Engine, Sink
     from segmentation_pipeline.model import Alignment
+
+
+def to_ids(segments: NDArray[np.integer[Any]]) -> pa.Array:
+    """Return segment ids as Arrow, null for none."""
+    return pa.array(segments.astype(np.int32), mask=segments == UNASSIGNED)
 
 
 def name_segments(
@@ -36,14 +41,9 @@ def name_block(place: slice, batch: pa.RecordBatch, *, alignment: Alignment, sch
     second = apply_alignment(batch.column("second_cluster").to_numpy(), alignment)
     columns = [
         batch.column(0),
-        _ids(segments),
+        to_ids(segments),
         batch.column("distance"),
-        _ids(second),
+        to_ids(second),
         batch.column("margin"),
     ]
     return Mapped((pa.table(columns, schema=schema),), int((segments == UNASSIGNED).sum()))
-
-
-def _ids(segments: NDArray[np.int32]) -> pa.Array:
-    """Return segment ids as Arrow, null for none."""
-    return pa.array(segments.astype(np.int32), mask=segments == UNASSIGNED)

@@ -201,7 +201,7 @@ REFUSED = [
     ("visits, spend, plan", "visits, month AS spend, plan", "spend was numeric, and 300 of 300 values are not"),
     ("visits, spend, plan", "visits, plan AS spend, plan", "300 of 300 values are not, such as "),
     ("visits, spend, plan", "visits, spend, 'x' || plan AS plan", "plan has 300 values, none of which was there"),
-    ("    - {column: plan, kind: categorical}\n", "", "plan is no feature any more"),
+    ("    - {column: plan, kind: categorical}\n", "", "plan is no longer a feature"),
     ("    - {column: plan,", "    - {column: tenure, kind: numeric}\n    - {column: plan,", "tenure is a new feature"),
     ("SELECT customer_id,", "SELECT customer_id::text,", "the key of shop is customer_id (integer), and now the source"),
     ("WHERE month", "WHERE customer_id < 0 AND month", "gave 0 rows"),

@@ -4,32 +4,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, measure_distance_drift
-from segmentation_pipeline.errors import FeaturesChangedError, UnusableDataError
 from segmentation_pipeline.lifecycle import score as scoring
-from segmentation_pipeline.model import UNASSIGNED, Period
 from segmentation_pipeline.model.commands import run_command
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import find_scoring_period
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SCORED_CUSTOMERS
-from segmentation_pipeline.steps.score import Scored, fitted_features, no_longer_readable, redefined, score
+from segmentation_pipeline.steps.score import Scored, find_redefined, require_as_fitted, score_as_fitted, to_assignments
 from segmentation_pipeline.storage.artifacts.versions import json_version
 from segmentation_pipeline.storage.registry import schema
-from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
-from segmentation_pipeline.storage.registry.tables import ensure_tables
-from segmentation_pipeline.storage.warehouse.base import Extracted
 from segmentation_pipeline.storage.warehouse.open import source_for
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 DRIFT_CHECK = "distance_drift"
-# what `<name>_rejected` has in place of a period; only the latest scoring's rows are kept
-REJECTED_PARTITION = "scored"
 
 
 def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
@@ -52,119 +42,54 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         schema.migrate(spec.publish.url_env)
         with transaction(spec.publish.url_env) as connection:
             fit = scoring.read_scoring_model(connection, spec.name, quantile=FAR_QUANTILE)
-        _require(segmentation, fit, redefined(fit.snapshot, spec.features))
-        source = source_for(spec.source, timezone=spec.partitions.timezone)
-        today = source.extract_frame(segmentation.query, period)
-        extracted, frame = today.extracted, today.rows
-        _require_same_key(segmentation, fit, extracted)
-        scored = _score(segmentation, fit, frame, period)
-        _record_rejected(context, segmentation, fit, scored)
-        if scored.keys.empty:
-            message = f"all {len(frame):,} rows were rejected: {scored.reason_counts}. Nobody was scored."
-            raise UnusableDataError(message)
-        labels = scored.assignment
+        require_as_fitted(spec.name, fit.snapshot, find_redefined(fit.snapshot, spec.features))
+        today = source_for(spec.source, timezone=spec.partitions.timezone).extract_frame(segmentation.query, period)
+        key_type = today.extracted.key_type
+        scoring.require_same_key(spec.name, fit.ledger, key_name=key, key_type=key_type)
+        scored = score_as_fitted(today.rows, fit.snapshot, spec, as_of=period.as_of)
+        # in a transaction of their own: they say why nobody was scored
         with transaction(spec.publish.url_env) as connection:
-            receipt = scoring.write_scores(
-                connection, spec.publish, spec.name, fit.snapshot.snapshot_id, _rows(key, scored)
-            )
+            scoring.record_rejected_scores(connection, spec, fit.ledger, scored, run_id=context.run.run_id)
+        scored.require_usable()
+        with transaction(spec.publish.url_env) as connection:
+            rows, snapshot_id = to_assignments(key, scored), fit.snapshot.snapshot_id
+            receipt = scoring.write_scores(connection, spec.publish, spec.name, snapshot_id, rows)
         drift = measure_distance_drift(
-            labels.labels, labels.distance, fit.reaches, n_unassigned_at_fit=fit.n_unassigned
+            scored.assignment.labels,
+            scored.assignment.distance,
+            fit.reaches,
+            n_unassigned_at_fit=fit.n_unassigned,
         )
-        if scored.unknown:
-            context.log.warning(f"values that no category of the fit knows: {scored.unknown}")
+        for warning in scored.warnings:
+            context.log.warning(warning)
         return dg.MaterializeResult(
             metadata={
-                "extracted": len(frame),
-                "rejected": len(scored.rejected),
-                **receipt.to_json(),
+                **_describe(scored, receipt, drift),
                 "snapshot_partition": fit.snapshot.partition,
                 "as_of": period.as_of.isoformat(),
                 "window_start": period.window_start.isoformat(),
-                "reasons": dg.MetadataValue.json(scored.reason_counts),
-                "unknown_categories": dg.MetadataValue.json(scored.unknown),
-                "missing_values": dg.MetadataValue.json(scored.missing),
-                "far_by_segment": dg.MetadataValue.json(
-                    {str(segment): part for segment, part in drift.by_segment.items()}
-                ),
-                "dagster/row_count": receipt.scored,
-                **describe_target_columns(segmentation, PUBLISHED_SEGMENTS, extracted.key_type),
+                **describe_target_columns(segmentation, PUBLISHED_SEGMENTS, key_type),
             },
-            data_version=dg.DataVersion(json_version([fit.snapshot.snapshot_id, extracted.data_version])),
+            data_version=dg.DataVersion(json_version([snapshot_id, today.extracted.data_version])),
             check_results=[_check_result(segmentation, drift)],
         )
 
     return step
 
 
-def _require(segmentation: SegmentationContext, fit: scoring.ScoringModel, no_longer: list[str]) -> None:
-    """Refuse where anything is no longer as the snapshot was fitted on it."""
-    if not no_longer:
-        return
-    name, snapshot = segmentation.spec.name, fit.snapshot
-    message = (
-        f"the features no longer match snapshot {snapshot.snapshot_id} ({snapshot.partition}), which customers of "
-        f"{name} are scored by: {'; '.join(no_longer)}. Nobody was scored. Run a fit: {run_command(name)}; or give "
-        "the source and the defs.yaml their features back."
-    )
-    raise FeaturesChangedError(message)
-
-
-def _require_same_key(segmentation: SegmentationContext, fit: scoring.ScoringModel, extracted: Extracted) -> None:
-    then, now = (fit.ledger.key_name, fit.ledger.key_type), (segmentation.spec.source.key, extracted.key_type)
-    if then != now:
-        message = (
-            f"the key of {segmentation.spec.name} is {then[0]} ({then[1]}), and now the source gives {now[0]} "
-            f"({now[1]}). Nobody was scored. Cast the key in the query."
-        )
-        raise FeaturesChangedError(message)
-
-
-def _score(segmentation: SegmentationContext, fit: scoring.ScoringModel, frame: pd.DataFrame, period: Period) -> Scored:
-    features = fitted_features(fit.snapshot, segmentation.spec.features)
-    if not features:
-        _require(segmentation, fit, ["it does not say how it read its columns"])
-    _require(segmentation, fit, no_longer_readable(frame, features, as_of=period.as_of))
-    scored = score(frame, fit.snapshot, features, key=segmentation.spec.source.key, as_of=period.as_of)
-    _require(segmentation, fit, list(scored.no_longer))
-    return scored
-
-
-def _record_rejected(
-    context: dg.AssetExecutionContext, segmentation: SegmentationContext, fit: scoring.ScoringModel, scored: Scored
-) -> None:
-    """Keep the rejected rows in a transaction of their own: who asks why nobody was scored finds them."""
-    spec, ledger = segmentation.spec, fit.ledger
-    with transaction(spec.publish.url_env) as connection:
-        ensure_tables(connection, spec.name, key_name=ledger.key_name, key_type=ledger.key_type)
-        clear_rejected(connection, spec.name, run_id=context.run.run_id, partition=REJECTED_PARTITION)
-        record_rejected(
-            connection,
-            spec.name,
-            run_id=context.run.run_id,
-            partition=REJECTED_PARTITION,
-            key=spec.source.key,
-            rejected=scored.rejected,
-            reasons=scored.reasons,
-            store_rows=spec.store_rows,
-        )
-    if len(scored.rejected):
-        context.log.warning(f"{len(scored.rejected):,} rows rejected: {scored.reason_counts}")
-
-
-def _rows(key: str, scored: Scored) -> pa.Table:
-    def segments(ids: np.ndarray) -> pa.Array:
-        return pa.array(ids.astype(np.int32), mask=ids == UNASSIGNED)
-
-    labels = scored.assignment
-    return pa.table(
-        {
-            key: pa.Array.from_pandas(scored.keys),
-            "segment_id": segments(labels.labels),
-            "distance": labels.distance,
-            "second_segment_id": segments(labels.second_labels),
-            "margin": labels.margin,
-        }
-    )
+def _describe(
+    scored: Scored, receipt: scoring.ScoringReceipt, drift: DistanceDrift
+) -> dict[str, Any]:  # whatever Dagster takes as metadata
+    return {
+        "extracted": scored.n_rows,
+        "rejected": len(scored.rejected),
+        **receipt.to_json(),
+        "reasons": dg.MetadataValue.json(scored.reason_counts),
+        "unknown_categories": dg.MetadataValue.json(scored.unknown),
+        "missing_values": dg.MetadataValue.json(scored.missing),
+        "far_by_segment": dg.MetadataValue.json({str(segment): share for segment, share in drift.by_segment.items()}),
+        "dagster/row_count": receipt.scored,
+    }
 
 
 def _check_result(segmentation: SegmentationContext, drift: DistanceDrift) -> dg.AssetCheckResult:

@@ -14,7 +14,7 @@ from segmentation_pipeline.analysis.features.encoding import fit_encoding
 from segmentation_pipeline.analysis.features.validation import validate
 from segmentation_pipeline.model import Encoding, FittedModel, Snapshot, SnapshotMetrics
 from segmentation_pipeline.spec import FeatureSpec
-from segmentation_pipeline.steps.score import NOT_ENCODED, fitted_features, no_longer_readable, redefined, score
+from segmentation_pipeline.steps.score import NOT_ENCODED, find_redefined, find_unreadable, read_fitted_features, score
 
 AS_OF = datetime(2024, 7, 1, tzinfo=UTC)
 FEATURES = (
@@ -54,7 +54,7 @@ def _snapshot(frame: pd.DataFrame, features: tuple[FeatureSpec, ...] = FEATURES,
 
 
 def _score(frame: pd.DataFrame, snapshot: Snapshot) -> Any:
-    return score(frame, snapshot, fitted_features(snapshot, "auto"), key="id", as_of=AS_OF)
+    return score(frame, snapshot, read_fitted_features(snapshot, "auto"), key="id", as_of=AS_OF)
 
 
 def test_a_row_gets_the_same_answer_whatever_rows_surround_it() -> None:
@@ -169,7 +169,7 @@ def test_a_column_that_no_longer_matches_is_told_by_name(change: dict[str, Any],
     frame = _frame()
     ((column, value),) = change.items()
     frame = frame.drop(columns=column) if value is None else frame.assign(**{column: value})
-    (found,) = no_longer_readable(frame, FEATURES, as_of=AS_OF)
+    (found,) = find_unreadable(frame, FEATURES, as_of=AS_OF)
     assert found.startswith(told)
 
 
@@ -185,12 +185,12 @@ def test_a_column_that_no_longer_matches_is_told_by_name(change: dict[str, Any],
 )
 def test_what_can_be_read_as_at_the_fit_still_matches(change: dict[str, Any]) -> None:
     """Numbers and dates in text are read, and a column that is bad by half has rows to reject."""
-    assert no_longer_readable(_frame().assign(**change), FEATURES, as_of=AS_OF) == []
+    assert find_unreadable(_frame().assign(**change), FEATURES, as_of=AS_OF) == []
 
 
 def test_every_column_that_no_longer_matches_is_told_at_once() -> None:
     """Two columns that are gone are two findings."""
-    found = no_longer_readable(_frame()[["id", "active"]], FEATURES, as_of=AS_OF)
+    found = find_unreadable(_frame()[["id", "active"]], FEATURES, as_of=AS_OF)
     assert found == ["spend is not in the source", "joined is not in the source", "plan is not in the source"]
 
 
@@ -203,24 +203,24 @@ def test_features_that_were_redefined_are_told() -> None:
         FeatureSpec(column="plan", kind="categorical"),
         FeatureSpec(column="tenure", kind="numeric"),
     ]
-    assert redefined(snapshot, listed) == [
-        "joined is no feature any more",
+    assert find_redefined(snapshot, listed) == [
+        "joined is no longer a feature",
         "tenure is a new feature",
         "active was boolean, and is categorical now",
     ]
-    assert redefined(snapshot, FEATURES) == []
-    assert redefined(snapshot, "auto") == []
+    assert find_redefined(snapshot, FEATURES) == []
+    assert find_redefined(snapshot, "auto") == []
 
 
 def test_a_snapshot_that_did_not_record_its_features_takes_the_listed_ones() -> None:
     """An older snapshot is read by the features of the defs.yaml; with `auto` there is nothing to go by."""
     snapshot = _snapshot(_frame(), recorded=False)
-    assert [each.column for each in fitted_features(snapshot, FEATURES)] == ["spend", "joined", "active", "plan"]
-    assert fitted_features(snapshot, "auto") == ()
+    assert [each.column for each in read_fitted_features(snapshot, FEATURES)] == ["spend", "joined", "active", "plan"]
+    assert read_fitted_features(snapshot, "auto") == ()
 
 
 def test_the_fit_s_checks_hold_not_today_s() -> None:
     """What the fit recorded decides over the features that the defs.yaml lists today."""
     snapshot = _snapshot(_frame())
     today = [feature.model_copy(update={"missing": "median"}) if feature.is_number else feature for feature in FEATURES]
-    assert [each.missing for each in fitted_features(snapshot, today)] == ["reject"] * 4
+    assert [each.missing for each in read_fitted_features(snapshot, today)] == ["reject"] * 4
