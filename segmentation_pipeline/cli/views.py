@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.doctor.machine import Check
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.lifecycle.forget import Forgotten
-    from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
     from segmentation_pipeline.model import Json, LineageEvent, Snapshot
+    from segmentation_pipeline.model.receipts import RollbackReceipt
     from segmentation_pipeline.orchestration.runs.execute import RunOutcome, ScoringOutcome
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
     from segmentation_pipeline.storage.registry.status import DecisionLog
@@ -127,29 +127,26 @@ def show_demo(result: "DemoResult", *, table_name: str, n_up_to_date: int, chang
 
 def show_scoring(segmentation: "SegmentationContext", outcome: "ScoringOutcome") -> None:
     """Print what scoring did in a line, and what to look at."""
-    out, name, receipt = make_console(), segmentation.spec.name, outcome.receipt
-    if not outcome.success:
+    out, name, receipt, rows = make_console(), segmentation.spec.name, outcome.receipt, outcome.rows
+    if receipt is None or rows is None:
         out.print(f"{name}: [bold]nobody was scored[/bold]")
         for problem in outcome.problems:
             out.print(textwrap.indent(problem, "  "), markup=False, soft_wrap=True)
         return
-    customers = f"{receipt['scored']:,} customers scored by snapshot {receipt['snapshot_id']}"
     parts = [
-        f"{receipt['new']:,} new",
-        f"{receipt['moved']:,} in another segment than at the fit",
-        f"{receipt['changed']:,} rows of {segmentation.spec.publish.table} changed",
-        f"{receipt['unchanged']:,} unchanged",
+        f"{receipt.new:,} new",
+        f"{receipt.moved:,} in another segment than at the fit",
+        f"{receipt.changed:,} rows of {segmentation.spec.publish.table} changed",
+        f"{receipt.unchanged:,} unchanged",
     ]
-    parts += [f"{receipt['unassigned']:,} in no segment"] if receipt["unassigned"] else []
-    parts += [f"{receipt['rejected']:,} rejected (see segmentation.{name}_rejected)"] if receipt["rejected"] else []
-    if receipt["kept"]:
-        parts.append(f"{receipt['kept']:,} not scored today keep their segment")
-    if receipt["not_in_target"]:
-        examples = ", ".join(receipt["examples_not_in_target"])
-        parts.append(f"{receipt['not_in_target']:,} are not in the target, for example {examples}")
-    out.print(
-        f"{name}: {customers} ({receipt['snapshot_partition']}): {', '.join(parts)}", markup=False, soft_wrap=True
-    )
+    parts += [f"{receipt.unassigned:,} in no segment"] if receipt.unassigned else []
+    parts += [f"{rows.rejected:,} rejected (see segmentation.{name}_rejected)"] if rows.rejected else []
+    parts += [f"{receipt.kept:,} not scored today keep their segment"] if receipt.kept else []
+    if receipt.not_in_target:
+        examples = ", ".join(receipt.examples_not_in_target)
+        parts.append(f"{receipt.not_in_target:,} are not in the target, for example {examples}")
+    scored = f"{receipt.scored:,} customers scored by snapshot {receipt.snapshot_id} ({rows.snapshot_partition})"
+    out.print(f"{name}: {scored}: {', '.join(parts)}", markup=False, soft_wrap=True)
     for warning in outcome.warnings:
         out.print(f"  warning: {warning}", markup=False, soft_wrap=True)
 
@@ -219,16 +216,16 @@ def _show_stability(out: Console, stability: "IdentityStability") -> None:
 
 def describe_publication(outcome: "RunOutcome") -> str:
     """Return what a publication did, in a phrase."""
-    receipt = outcome.receipt or {}
-    if receipt.get("already_published"):
+    receipt = outcome.receipt
+    if receipt is not None and receipt.already_published:
         return "published already, 0 rows changed"
-    if not receipt.get("became_current"):
+    if receipt is None or not receipt.became_current:
         return "published to the history; the target shows a later period"
     absent = ""
-    if receipt["not_in_target"]:
-        examples = ", ".join(receipt["examples_not_in_target"])
-        absent = f", {receipt['not_in_target']:,} customers are not in the target, for example {examples}"
-    return f"published, {outcome.changed:,} rows changed, {receipt['unchanged']:,} unchanged{absent}"
+    if receipt.not_in_target:
+        examples = ", ".join(receipt.examples_not_in_target)
+        absent = f", {receipt.not_in_target:,} customers are not in the target, for example {examples}"
+    return f"published, {outcome.changed:,} rows changed, {receipt.unchanged or 0:,} unchanged{absent}"
 
 
 def show_forgotten(segmentation: "SegmentationContext", key: str, forgotten: "Forgotten") -> None:

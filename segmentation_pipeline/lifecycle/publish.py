@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError
 from segmentation_pipeline.lifecycle.precedence import describe_changed_parent
 from segmentation_pipeline.model.commands import approve_command
+from segmentation_pipeline.model.receipts import PublicationReceipt
 from segmentation_pipeline.storage.registry import assignments, decisions, scores, snapshots
 from segmentation_pipeline.storage.registry.tables import name_assignment_table
 from segmentation_pipeline.storage.warehouse.open import target_for
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json, SnapshotHeader
+    from segmentation_pipeline.model import SnapshotHeader
     from segmentation_pipeline.spec import PublishSpec
     from segmentation_pipeline.storage.registry.connection import Connection
     from segmentation_pipeline.storage.registry.snapshots import Ledger
+    from segmentation_pipeline.storage.warehouse.base import WrittenSegments
 
 
 @dataclass(frozen=True, slots=True)
-class PublicationReceipt:
-    """What a publication did. The counts are of target rows; -1 where the target was left alone."""
+class TargetChange:
+    """What bringing the target to a snapshot did: what was written, and the absent customers who were emptied."""
 
-    snapshot_id: int
-    already_published: bool
-    became_current: bool
-    changed: int
-    unchanged: int
-    not_in_target: int
-    not_in_source: int
+    written: WrittenSegments
     cleared: int
-    examples_not_in_target: tuple[str, ...] = ()
-
-    def to_json(self) -> Json:
-        """Return plain values for the artifact and the UI."""
-        return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
 
 
 def publish(
@@ -84,18 +75,27 @@ def publish(
             snapshot_id,
             already_published=False,
             became_current=False,
-            changed=-1,
-            unchanged=-1,
-            not_in_target=-1,
-            not_in_source=-1,
-            cleared=-1,
+            changed=None,
+            unchanged=None,
+            not_in_target=None,
+            not_in_source=None,
+            cleared=None,
         )
-    return make_current(connection, publish_spec, ledger, snapshot_id)
+    change = make_current(connection, publish_spec, ledger, snapshot_id)
+    return PublicationReceipt(
+        snapshot_id,
+        already_published=False,
+        became_current=True,
+        changed=change.written.changed,
+        unchanged=change.written.unchanged,
+        not_in_target=change.written.not_in_target,
+        not_in_source=change.written.absent,
+        cleared=change.cleared,
+        examples_not_in_target=change.written.examples_not_in_target,
+    )
 
 
-def make_current(
-    connection: Connection, publish_spec: PublishSpec, ledger: Ledger, snapshot_id: int
-) -> PublicationReceipt:
+def make_current(connection: Connection, publish_spec: PublishSpec, ledger: Ledger, snapshot_id: int) -> TargetChange:
     """Move the pointer to a published snapshot, and bring the target to its segments; rows that agree stay untouched.
 
     What was scored by another snapshot is emptied.
@@ -107,17 +107,7 @@ def make_current(
     cleared = 0
     if publish_spec.absent == "clear" and written.absent:
         cleared = target.clear_absent(rows, key=ledger.key_name)
-    return PublicationReceipt(
-        snapshot_id,
-        already_published=False,
-        became_current=True,
-        changed=written.changed,
-        unchanged=written.unchanged,
-        not_in_target=written.not_in_target,
-        not_in_source=written.absent,
-        cleared=cleared,
-        examples_not_in_target=written.examples_not_in_target,
-    )
+    return TargetChange(written, cleared)
 
 
 def require_publishable(connection: Connection, snapshot: SnapshotHeader) -> None:

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.errors import DecisionRefusedError
 from segmentation_pipeline.lifecycle.decide import record_decision, require_snapshot, set_declined
 from segmentation_pipeline.lifecycle.publish import make_current
 from segmentation_pipeline.model.commands import run_command
+from segmentation_pipeline.model.receipts import RollbackReceipt
 from segmentation_pipeline.model.snapshot import SEEN
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.open import target_for
 
 if TYPE_CHECKING:
-    from segmentation_pipeline.model import Json, SnapshotHeader
+    from segmentation_pipeline.model import SnapshotHeader
     from segmentation_pipeline.spec import PublishSpec
     from segmentation_pipeline.storage.registry.connection import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackReceipt:
-    """What a rollback did, in rows of the target; `emptied` are customers that the restored snapshot does not know."""
-
-    snapshot_id: int
-    partition: str
-    changed: int
-    unchanged: int
-    emptied: int
-    not_in_target: int
-    rolled_back: tuple[int, ...]
-    declined: tuple[int, ...]
-
-    def to_json(self) -> Json:
-        """Return plain values for the UI."""
-        return {**asdict(self), "rolled_back": list(self.rolled_back), "declined": list(self.declined)}
 
 
 def rollback(
@@ -68,15 +50,15 @@ def rollback(
         set_declined(connection, newer_id, who=who, reason=why)
     if restored.status != "published":
         snapshots.set_status(connection, snapshot_id, "published")
-    receipt = make_current(connection, publish.model_copy(update={"absent": "clear"}), ledger, snapshot_id)
+    change = make_current(connection, publish.model_copy(update={"absent": "clear"}), ledger, snapshot_id)
     record_decision(connection, snapshot_id, "rollback", who=who, reason=reason)
     return RollbackReceipt(
         snapshot_id,
         restored.partition,
-        changed=receipt.changed,
-        unchanged=receipt.unchanged,
-        emptied=receipt.cleared,
-        not_in_target=receipt.not_in_target,
+        changed=change.written.changed,
+        unchanged=change.written.unchanged,
+        emptied=change.cleared,
+        not_in_target=change.written.not_in_target,
         rolled_back=tuple(rolled_back),
         declined=tuple(declined),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from segmentation_pipeline.errors import FeaturesChangedError, ScoringError, SnapshotChangedError
 from segmentation_pipeline.model.commands import run_command, score_command
+from segmentation_pipeline.model.receipts import ScoringReceipt
 from segmentation_pipeline.storage.registry import assignments, scores, snapshots
 from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
 from segmentation_pipeline.storage.registry.tables import ensure_tables
@@ -15,7 +16,7 @@ from segmentation_pipeline.storage.warehouse.open import target_for
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from segmentation_pipeline.model import Json, Reach, Snapshot
+    from segmentation_pipeline.model import Reach, Snapshot
     from segmentation_pipeline.spec import PublishSpec, SegmentationSpec
     from segmentation_pipeline.steps.score import Scored
     from segmentation_pipeline.storage.registry.connection import Connection
@@ -32,33 +33,6 @@ class ScoringModel:
     snapshot: Snapshot
     reaches: dict[int, Reach]
     n_unassigned: int
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringReceipt:
-    """What a scoring did.
-
-    `scored` customers are assigned or `unassigned`. Of them `new` were not in the fit, and `moved` are in another
-    segment than at the fit. `changed` and `unchanged` are rows of the target, `written` rows of `<name>_scored`. `kept`
-    are the target's customers who have a segment and were not scored: they are not in the source today, or were
-    rejected.
-    """
-
-    snapshot_id: int
-    scored: int
-    unassigned: int
-    new: int
-    moved: int
-    written: int
-    changed: int
-    unchanged: int
-    not_in_target: int
-    kept: int
-    examples_not_in_target: tuple[str, ...] = ()
-
-    def to_json(self) -> Json:
-        """Return plain values for the UI and the command line."""
-        return {**asdict(self), "examples_not_in_target": list(self.examples_not_in_target)}
 
 
 def read_scoring_model(connection: Connection, name: str, *, quantile: float) -> ScoringModel:

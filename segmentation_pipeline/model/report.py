@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,12 +80,26 @@ class SnapshotReport:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who meets `condition` is taken for the segment; the share `right` of these customers are in it."""
+    """A rule of thumb: customers who meet `condition` are taken for the segment; the share `right` of them is in it."""
 
     segment_id: int
     condition: str
     n_customers: int
     right: float
+
+    @property
+    def text(self) -> str:
+        """The rule as one line."""
+        return f"{self.condition} → segment {self.segment_id} ({self.right:.0%} of {self.n_customers:,})"
+
+    def to_json(self) -> Json:
+        """Return plain values that `from_json` can read, with the line for people."""
+        return asdict(self) | {"text": self.text}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Rule:
+        """Read what `to_json` wrote."""
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)

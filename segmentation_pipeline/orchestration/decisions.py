@@ -8,10 +8,10 @@ import dagster as dg
 from segmentation_pipeline.errors import DecisionRefusedError
 from segmentation_pipeline.lifecycle import decide
 from segmentation_pipeline.lifecycle.decide import ApprovedSnapshot
-from segmentation_pipeline.lifecycle.rollback import RollbackReceipt
 from segmentation_pipeline.lifecycle.rollback import rollback as roll_back
 from segmentation_pipeline.model import SnapshotHeader
 from segmentation_pipeline.model.commands import status_command
+from segmentation_pipeline.model.receipts import RollbackReceipt
 from segmentation_pipeline.orchestration.assets.published_segments import SNAPSHOT_TAG, published_segments
 from segmentation_pipeline.orchestration.assets.segment_report import segment_report
 from segmentation_pipeline.orchestration.checks.approval import report_decision

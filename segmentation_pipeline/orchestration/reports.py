@@ -6,7 +6,7 @@ from segmentation_pipeline.analysis.features.kinds import kind_named
 from segmentation_pipeline.errors import ArtifactError, ReportError
 from segmentation_pipeline.model import Snapshot
 from segmentation_pipeline.model.commands import run_command
-from segmentation_pipeline.model.report import Rule, RunDetails
+from segmentation_pipeline.model.report import RunDetails
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.reporting.report import render
 from segmentation_pipeline.storage.artifacts.datasets import AlignedSegments, FinalFit, KSweep
@@ -70,7 +70,7 @@ def _read_details(segmentation: SegmentationContext, snapshot: Snapshot) -> RunD
     """Return what the artifacts of the snapshot's run hold; what retention has removed is named instead."""
     try:
         aligned = segmentation.dataset_of(AlignedSegments, snapshot)
-        rules = tuple(Rule(**{name: rule[name] for name in Rule.__dataclass_fields__}) for rule in aligned.rules)
+        rules = aligned.rules
     except ArtifactError:
         missing = ("the rules of thumb", "the numbers of groups that were tried", "the diagnosis")
         return RunDetails(missing=missing)

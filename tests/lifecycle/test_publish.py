@@ -12,6 +12,7 @@ from support.books import PUBLISH, Books, month
 from segmentation_pipeline.errors import NotAcceptedError, ParentChangedError, TargetError
 from segmentation_pipeline.lifecycle import publish as publication
 from segmentation_pipeline.model import GateResult
+from segmentation_pipeline.model.receipts import PublicationReceipt
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry import assignments, snapshots
 from segmentation_pipeline.storage.warehouse.postgres import write
@@ -44,7 +45,7 @@ def test_publishing_writes_target_history_status_and_pointer(books: Books) -> No
     """A publication fills the target, the history, the status, the time and the pointer, and says what it did."""
     snapshot_id = books.align(1)
     receipt = books.publish(snapshot_id, ALL)
-    assert receipt == publication.PublicationReceipt(
+    assert receipt == PublicationReceipt(
         snapshot_id, already_published=False, became_current=True,
         changed=6, unchanged=0, not_in_target=0, not_in_source=0, cleared=0,
     )  # fmt: skip
@@ -114,7 +115,7 @@ def test_older_news_goes_to_the_history_only(books: Books) -> None:
     before = books.rows("SELECT user_id, segment_id, last_updated, xmin::text FROM target ORDER BY 1")
     earlier = books.align(1)
     receipt = books.publish(earlier, {1: 2, 2: 2})
-    assert (receipt.already_published, receipt.became_current, receipt.changed) == (False, False, -1)
+    assert (receipt.already_published, receipt.became_current, receipt.changed) == (False, False, None)
     assert books.rows("SELECT user_id, segment_id, last_updated, xmin::text FROM target ORDER BY 1") == before
     assert (books.status(earlier), books.current()) == ("published", later)
     assert books.scalar("SELECT count(*) FROM segmentation.shop_assignment WHERE snapshot_id = %s", earlier) == 2
@@ -219,7 +220,7 @@ def test_two_publications_at_once_wait_for_each_other(books: Books) -> None:
 def test_two_publications_of_one_snapshot_publish_it_once(books: Books) -> None:
     """Eight connections publish the same snapshot at the same moment: one does, the others find it done."""
     snapshot_id = books.align(1)
-    receipts: list[publication.PublicationReceipt] = []
+    receipts: list[PublicationReceipt] = []
     threads = [threading.Thread(target=lambda: receipts.append(books.publish(snapshot_id, ALL))) for _ in range(8)]
     for thread in threads:
         thread.start()

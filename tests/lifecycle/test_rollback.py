@@ -8,7 +8,8 @@ import pytest
 from support.books import PUBLISH, Books
 
 from segmentation_pipeline.errors import DecisionRefusedError, TargetError
-from segmentation_pipeline.lifecycle.rollback import RollbackReceipt, rollback
+from segmentation_pipeline.lifecycle.rollback import rollback
+from segmentation_pipeline.model.receipts import RollbackReceipt
 from segmentation_pipeline.storage.registry import assignments, snapshots
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from segmentation_pipeline.errors import ScoringError, SnapshotChangedError, Tar
 from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.model import Reach
+from segmentation_pipeline.model.receipts import ScoringReceipt
 from segmentation_pipeline.spec import PublishSpec
 from segmentation_pipeline.storage.registry.rejected import clear_rejected, record_rejected
 from segmentation_pipeline.storage.registry.scores import clear_scores
@@ -34,7 +35,7 @@ FROM segmentation.shop_assignment a LEFT JOIN segmentation.segment s USING (segm
 
 def _score(
     books: Books, snapshot_id: int, segment_of: Mapping[Any, int | None], spec: PublishSpec = PUBLISH
-) -> scoring.ScoringReceipt:
+) -> ScoringReceipt:
     with books.engine.begin() as connection:
         return scoring.write_scores(connection, spec, books.name, snapshot_id, books.labels(segment_of))
 
@@ -65,7 +66,7 @@ def test_new_and_changed_customers_are_written_the_others_are_not_touched(books:
 
     receipt = _score(books, snapshot_id, {1: 1, 2: 2, 3: None, 4: None, 5: 1, 6: None, 7: 2, 8: 1})
 
-    assert receipt == scoring.ScoringReceipt(
+    assert receipt == ScoringReceipt(
         snapshot_id, scored=8, unassigned=3, new=4, moved=2, written=6,
         changed=3, unchanged=3, not_in_target=2, kept=0, examples_not_in_target=("7", "8"),
     )  # fmt: skip

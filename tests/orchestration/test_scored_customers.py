@@ -22,7 +22,8 @@ from segmentation_pipeline.runtime.home import make_dagster_home, make_home
 if TYPE_CHECKING:
     from support.chain import Chain
 
-    from segmentation_pipeline.orchestration.runs.execute import ScoringOutcome
+    from segmentation_pipeline.model.receipts import ScoringReceipt
+    from segmentation_pipeline.orchestration.runs.execute import ScoredRows, ScoringOutcome
 
 COMMAND = Path(sys.executable).with_name("segmentation")
 # scoring is done by the last period once all have ended
@@ -40,6 +41,16 @@ def _score(chain: Chain, name: str = "shop") -> ScoringOutcome:
     return run_scoring(
         segmentations()[name], load_definitions().resolve_job_def(score_job_name(name)), instance=chain.instance
     )
+
+
+def _get_receipt(outcome: ScoringOutcome) -> ScoringReceipt:
+    assert outcome.receipt is not None, outcome.problems
+    return outcome.receipt
+
+
+def _get_rows(outcome: ScoringOutcome) -> ScoredRows:
+    assert outcome.rows is not None, outcome.problems
+    return outcome.rows
 
 
 def _publish(chain: Chain) -> None:
@@ -111,9 +122,9 @@ def test_a_thousand_new_customers_get_the_segments_computed_by_hand(chain: Chain
     outcome = _score(chain)
 
     assert outcome.success, outcome.problems
-    told = outcome.receipt
-    assert (told["extracted"], told["scored"], told["new"], told["moved"]) == (N_CUSTOMERS + N_NEW, 1_300, N_NEW, 0)
-    assert (told["changed"], told["unchanged"], told["rejected"], told["not_in_target"]) == (N_NEW, N_CUSTOMERS, 0, 0)
+    receipt, rows = _get_receipt(outcome), _get_rows(outcome)
+    assert (rows.extracted, receipt.scored, receipt.new, receipt.moved) == (N_CUSTOMERS + N_NEW, 1_300, N_NEW, 0)
+    assert (receipt.changed, receipt.unchanged, rows.rejected, receipt.not_in_target) == (N_NEW, N_CUSTOMERS, 0, 0)
     ((encoding, model),) = chain.rows("SELECT encoding, model FROM segmentation.snapshot")
     distances = np.linalg.norm(
         _encode_by_hand(added, encoding)[:, None, :] - np.array(model["centers"])[None, :, :], axis=2
@@ -133,8 +144,8 @@ def test_a_thousand_new_customers_get_the_segments_computed_by_hand(chain: Chain
     _check_agreement(chain)
 
     versions = _read_versions(chain)
-    again = _score(chain)
-    assert (again.receipt["changed"], again.receipt["written"], again.receipt["new"]) == (0, 0, N_NEW)
+    again = _get_receipt(_score(chain))
+    assert (again.changed, again.written, again.new) == (0, 0, N_NEW)
     assert _read_versions(chain) == versions
 
 
@@ -144,7 +155,7 @@ def test_an_unchanged_table_writes_no_row(chain: Chain) -> None:
     before = _read_versions(chain)
     outcome = _score(chain)
     assert outcome.success, outcome.problems
-    assert (outcome.receipt["changed"], outcome.receipt["written"], outcome.receipt["moved"]) == (0, 0, 0)
+    assert (_get_receipt(outcome).changed, _get_receipt(outcome).written, _get_receipt(outcome).moved) == (0, 0, 0)
     assert outcome.warnings == ()
     assert _read_versions(chain) == before
 
@@ -159,7 +170,7 @@ def test_a_customer_who_changed_moves_and_the_next_fit_replaces_the_scores(chain
     outcome = _score(chain)
 
     assert outcome.success, outcome.problems
-    assert (outcome.receipt["moved"], outcome.receipt["changed"], outcome.receipt["kept"]) == (1, 1, 1)
+    assert (_get_receipt(outcome).moved, _get_receipt(outcome).changed, _get_receipt(outcome).kept) == (1, 1, 1)
     assert becomes != was
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = 3") == [becomes]
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = 8") == [becomes]
@@ -167,7 +178,7 @@ def test_a_customer_who_changed_moves_and_the_next_fit_replaces_the_scores(chain
     _publish(chain)
     assert chain.rows(ANSWERS) == []
     assert chain.rows("SELECT segment_id FROM segmentation.shop_current WHERE customer_id = 3") == [becomes]
-    assert _score(chain).receipt["changed"] == 0
+    assert _get_receipt(_score(chain)).changed == 0
 
 
 def test_rows_that_cannot_be_used_are_rejected_and_everything_adds_up(chain: Chain) -> None:
@@ -177,11 +188,12 @@ def test_rows_that_cannot_be_used_are_rejected_and_everything_adds_up(chain: Cha
     chain.execute("UPDATE facts SET plan = 'platinum' WHERE customer_id = 9 AND month = %s", LAST)
     before = chain.rows("SELECT segment_id FROM target WHERE user_id = 7")
     for _ in range(2):
-        told = _score(chain).receipt
-        assert told["extracted"] == told["scored"] + told["rejected"] == N_CUSTOMERS
-        assert (told["rejected"], told["kept"]) == (1, 1)
-        assert told["reasons"] == {"spend: below 0": 1, "spend: log1p needs > -1": 1}
-        assert told["unknown_categories"] == {"plan": 1}
+        outcome = _score(chain)
+        receipt, rows = _get_receipt(outcome), _get_rows(outcome)
+        assert rows.extracted == receipt.scored + rows.rejected == N_CUSTOMERS
+        assert (rows.rejected, receipt.kept) == (1, 1)
+        assert rows.reasons == {"spend: below 0": 1, "spend: log1p needs > -1": 1}
+        assert rows.unknown_categories == {"plan": 1}
     assert chain.rows("SELECT segment_id FROM target WHERE user_id = 7") == before
     rejected = chain.rows("SELECT partition, key, reasons FROM segmentation.shop_rejected")
     assert [(partition, key, set(reasons)) for partition, key, reasons in rejected] == [
@@ -219,7 +231,7 @@ def test_features_that_no_longer_match_are_refused_by_name(chain: Chain) -> None
         outcome = _score(chain)
         assert not outcome.success
         assert told in outcome.problems[0]
-        assert outcome.receipt == {}
+        assert (outcome.receipt, outcome.rows) == (None, None)
         assert _read_versions(chain) == before
         defs.write_text(text)
     assert _score(chain).success
@@ -251,7 +263,7 @@ def test_the_way_of_the_fit_holds_under_another_defs_yaml(chain: Chain) -> None:
     _replace_in_query(chain, "spend, kind: numeric, transform: log1p, min: 0", "spend, kind: numeric, min: 100")
     outcome = _score(chain)
     assert outcome.success, outcome.problems
-    assert (outcome.receipt["rejected"], outcome.receipt["written"]) == (0, 0)
+    assert (_get_rows(outcome).rejected, _get_receipt(outcome).written) == (0, 0)
     assert _read_versions(chain) == before
 
 
@@ -273,7 +285,7 @@ def test_a_snapshot_without_its_features_is_scored_by_those_listed(chain: Chain)
     write_defs(chain.defs)
     listed = _score(chain)
     assert listed.success, listed.problems
-    assert listed.receipt["written"] == 0
+    assert _get_receipt(listed).written == 0
 
 
 def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
@@ -281,7 +293,7 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     write_defs(chain.defs, features=NUMBERS, extra="fit: {algorithm: hdbscan}")
     _publish(chain)
     versions = _read_versions(chain)
-    assert _score(chain).receipt["written"] == 0
+    assert _get_receipt(_score(chain)).written == 0
     assert _read_versions(chain) == versions
     added = _add_customers(chain, n=200)
 
@@ -300,8 +312,8 @@ def test_a_density_model_leaves_far_customers_unassigned(chain: Chain) -> None:
     target = dict(chain.rows("SELECT user_id, segment_id FROM target"))
     assert [target[row[0]] for row in added] == expected
     ((at_fit,),) = chain.rows("SELECT count(*) FROM segmentation.shop_assignment WHERE segment_id IS NULL")
-    assert outcome.receipt["unassigned"] == expected.count(None) + at_fit
-    assert outcome.receipt["scored"] == N_CUSTOMERS + 200
+    assert _get_receipt(outcome).unassigned == expected.count(None) + at_fit
+    assert _get_receipt(outcome).scored == N_CUSTOMERS + 200
     assert 20 < expected.count(None) < 180
     _check_agreement(chain)
     # with this many customers in no segment a new fit is due
@@ -327,8 +339,8 @@ def test_dates_are_counted_to_as_of_as_at_the_fit(chain: Chain) -> None:
     before = _read_versions(chain)
     outcome = _score(chain)
     assert outcome.success, outcome.problems
-    assert (outcome.receipt["written"], outcome.receipt["scored"]) == (0, N_CUSTOMERS)
-    assert outcome.receipt["missing_values"] == {"spend": 1}
+    assert (_get_receipt(outcome).written, _get_receipt(outcome).scored) == (0, N_CUSTOMERS)
+    assert _get_rows(outcome).missing_values == {"spend": 1}
     assert _read_versions(chain) == before
 
 

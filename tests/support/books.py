@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
+from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.model import (
     Centroid,
     Encoding,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from segmentation_pipeline.model import KeyType, Status
+    from segmentation_pipeline.model.receipts import PublicationReceipt
 
 PUBLISH = PublishSpec(table="public.target", key="user_id", updated_column="last_updated")
 

@@ -13,6 +13,7 @@ from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.features.categorical import Categories, read_categories
 from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, describe_cuts, shorten_limit
+from segmentation_pipeline.model.report import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,21 +33,6 @@ FIT_ROWS: Final = 20_000
 # A rule for a handful of customers is a coincidence.
 SMALLEST_RULE: Final = 0.005
 LARGEST: Final = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule: customers who meet `condition` are taken for `segment_id`; the share `right` of them is in it."""
-
-    segment_id: int
-    condition: str
-    n_customers: int
-    right: float
-
-    @property
-    def text(self) -> str:
-        """The rule as one line."""
-        return f"{self.condition} → segment {self.segment_id} ({self.right:.0%} of {self.n_customers:,})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ class Imitation:
 
     def to_json(self) -> Json:
         """Return plain values for the artifact, each rule with its text."""
-        rules = [asdict(rule) | {"text": rule.text} for rule in self.rules]
+        rules = [rule.to_json() for rule in self.rules]
         by_segment = {str(segment): share for segment, share in self.by_segment.items()}
         return asdict(self) | {"rules": rules, "by_segment": by_segment}
 

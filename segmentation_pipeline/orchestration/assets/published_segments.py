@@ -7,8 +7,9 @@ import dagster as dg
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.errors import NotAcceptedError
 from segmentation_pipeline.lifecycle.decide import describe_waiting, find_undecided
-from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
+from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.retention import retain
+from segmentation_pipeline.model.receipts import PublicationReceipt
 from segmentation_pipeline.orchestration.checks.parentage import define_parentage_check, report_parentage
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
@@ -41,7 +42,7 @@ def published_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition
             batches = rows.batches(BLOCK_ROWS)
             receipt = publish(connection, spec.publish, spec.name, snapshot_id, batches)
         with segmentation.writing(context, PUBLISHED_SEGMENTS, made_from=[aligned]) as artifact:
-            PublishedSegments.write(artifact, receipt=receipt.to_json(), made_from=aligned)
+            PublishedSegments.write(artifact, receipt=receipt, made_from=aligned)
         _log(context, receipt, spec.publish.table)
         if receipt.became_current:
             for line in retain(spec, segmentation.store).lines:
@@ -60,7 +61,7 @@ def _log(context: dg.AssetExecutionContext, receipt: PublicationReceipt, table: 
         context.log.info(f"snapshot {receipt.snapshot_id} is published already: 0 rows changed")
     elif not receipt.became_current:
         context.log.warning(f"{context.partition_key} is older than what the target shows: history written, target not")
-    if receipt.not_in_target > 0:
+    if receipt.not_in_target:
         examples = ", ".join(receipt.examples_not_in_target)
         context.log.warning(f"{receipt.not_in_target:,} customers are not in {table}, for example {examples}")
 

@@ -8,6 +8,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, DistanceDrift, measure_distance_drift
 from segmentation_pipeline.lifecycle import score as scoring
 from segmentation_pipeline.model.commands import run_command
+from segmentation_pipeline.model.receipts import ScoringReceipt
 from segmentation_pipeline.orchestration.metadata.columns import TABLE_NAME, describe_target_columns
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.partitions import find_scoring_period
@@ -78,7 +79,7 @@ def scored_customers(segmentation: SegmentationContext) -> dg.AssetsDefinition:
 
 
 def _describe(
-    scored: Scored, receipt: scoring.ScoringReceipt, drift: DistanceDrift
+    scored: Scored, receipt: ScoringReceipt, drift: DistanceDrift
 ) -> dict[str, Any]:  # whatever Dagster takes as metadata
     return {
         "extracted": scored.n_rows,

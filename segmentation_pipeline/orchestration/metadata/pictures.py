@@ -8,7 +8,8 @@ import numpy as np
 
 from segmentation_pipeline.analysis.arrays.rows import Rows
 from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, score_segments
-from segmentation_pipeline.analysis.profiles.rules import Imitation, Rule, imitate
+from segmentation_pipeline.analysis.profiles.rules import Imitation, imitate
+from segmentation_pipeline.model.report import Rule
 from segmentation_pipeline.orchestration.metadata.values import embed_picture
 from segmentation_pipeline.reporting.segments import draw_profiles, draw_sizes
 from segmentation_pipeline.spec import FeatureSpec

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import dagster as dg
 
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model import Json, Snapshot
+from segmentation_pipeline.model.receipts import PublicationReceipt, ScoringReceipt
 from segmentation_pipeline.orchestration.runs.liveness import PROCESS_TAG, make_process_tag
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS, SCORED_CUSTOMERS
@@ -28,23 +29,39 @@ class RunOutcome:
     run_id: str
     success: bool
     problems: tuple[str, ...]
-    receipt: Json | None
+    receipt: PublicationReceipt | None
     waiting: Snapshot | None = None
 
     @property
     def changed(self) -> int:
-        """Rows of the target that changed."""
-        return max(int(self.receipt["changed"]), 0) + int(max(self.receipt["cleared"], 0)) if self.receipt else 0
+        """The number of rows of the target that changed."""
+        return (self.receipt.changed or 0) + (self.receipt.cleared or 0) if self.receipt is not None else 0
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """The rows that a scoring read and rejected, and values that were not as at the fit, counted by column.
+
+    `snapshot_partition` is the period of the snapshot that they were scored by. `reasons` counts the rejected rows.
+    """
+
+    snapshot_partition: str
+    extracted: int
+    rejected: int
+    reasons: Mapping[str, int]
+    unknown_categories: Mapping[str, int]
+    missing_values: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class ScoringOutcome:
-    """How scoring ended: the asset's metadata, the drift warning if there is one, or the problems."""
+    """How a scoring ended: its receipt and rows (None where it failed), what went wrong, the warnings of drift."""
 
     run_id: str
     success: bool
     problems: tuple[str, ...]
-    receipt: Json
+    receipt: ScoringReceipt | None
+    rows: ScoredRows | None
     warnings: tuple[str, ...]
 
 
@@ -103,13 +120,15 @@ def run_scoring(
 ) -> ScoringOutcome:
     """Assign today's customers to the published segments."""
     result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
-    receipt: Json = {}
+    receipt = rows = None
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key == segmentation.key(SCORED_CUSTOMERS):
-            noted = event.step_materialization_data.materialization.metadata
-            receipt = {name: value.value for name, value in noted.items()}
+            metadata = event.step_materialization_data.materialization.metadata
+            noted: Json = {name: value.value for name, value in metadata.items()}
+            receipt = ScoringReceipt.from_json(noted)
+            rows = ScoredRows(**{field.name: noted[field.name] for field in fields(ScoredRows)})
     warnings = tuple(check.description or "" for check in result.get_asset_check_evaluations() if not check.passed)
-    return ScoringOutcome(result.run_id, result.success, tuple(_find_problems(result)), receipt, warnings)
+    return ScoringOutcome(result.run_id, result.success, tuple(_find_problems(result)), receipt, rows, warnings)
 
 
 def _find_problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -15,7 +15,7 @@ from segmentation_pipeline.analysis.identity.naming import name_new_segments
 from segmentation_pipeline.analysis.profiles.centroids import describe_centroids
 from segmentation_pipeline.analysis.quality.drift import describe_distributions
 from segmentation_pipeline.lifecycle.precedence import list_earlier_snapshots
-from segmentation_pipeline.lifecycle.publish import PublicationReceipt, publish
+from segmentation_pipeline.lifecycle.publish import publish
 from segmentation_pipeline.lifecycle.record import read_earlier_customers
 from segmentation_pipeline.model import UNASSIGNED, Period, SnapshotMetrics
 from segmentation_pipeline.spec import PublishSpec
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
+    from segmentation_pipeline.model.receipts import PublicationReceipt
     from segmentation_pipeline.spec import FeatureSpec
     from support.simulation.months import MonthFit
 

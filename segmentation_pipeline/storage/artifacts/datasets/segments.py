@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
+from segmentation_pipeline.model.receipts import PublicationReceipt
+from segmentation_pipeline.model.report import Rule
 from segmentation_pipeline.storage.artifacts.versions import json_version, text_version
 
 if TYPE_CHECKING:
@@ -44,9 +46,9 @@ class AlignedSegments(Dataset):
         return self.artifact.open_rows(self._ASSIGNMENTS)
 
     @property
-    def rules(self) -> list[Json]:
-        """The rules of thumb, as plain values."""
-        return list(self.artifact.json("rules")["rules"])
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of thumb."""
+        return tuple(Rule.from_json(rule) for rule in self.artifact.json("rules")["rules"])
 
     @property
     def matches(self) -> list[Json]:
@@ -104,15 +106,14 @@ class PublishedSegments(Dataset):
     RECEIPT: ClassVar[str] = "receipt"
 
     @property
-    def receipt(self) -> Json:
-        """What the publication did, as plain values."""
-        data: Json = self.artifact.json(self.RECEIPT)
-        return data
+    def receipt(self) -> PublicationReceipt:
+        """What the publication did."""
+        return PublicationReceipt.from_json(self.artifact.json(self.RECEIPT))
 
     @classmethod
-    def write(cls, draft: Artifact, *, receipt: Json, made_from: AlignedSegments) -> None:
+    def write(cls, draft: Artifact, *, receipt: PublicationReceipt, made_from: AlignedSegments) -> None:
         """Write the receipt, and note what was published."""
-        draft.write_json(cls.RECEIPT, receipt)
+        draft.write_json(cls.RECEIPT, receipt.to_json())
         version = json_version([made_from.data_version, made_from.snapshot_id])
         draft.note(rows=len(made_from), data_version=version)
 
