@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_distances", "draw_scatter", "draw_silhouettes", "draw_sweep", "segment_colour"]
 
-_LINE: Final = 0.15  # inches that a line of a cluster's label needs
-_FEW: Final = 6  # up to it labels have two lines
-_AROUND: Final = 0.9  # inches of title and axis
-_MOST_ROWS: Final = 200_000  # a box of so many is the box of all
-_TICKS: Final = 5  # an axis at most, about
+_LINE: Final = 0.15  # inches for a line of a cluster's label
+_FEW: Final = 6  # up to this number of clusters a label has two lines
+_AROUND: Final = 0.9  # inches for title and axis
+_MOST_ROWS: Final = 200_000  # with more rows a box looks the same
+_TICKS: Final = 5  # at most, about, on an axis
 _GAP: Final = 0.01  # between clusters, as a share of all customers
 
 
 def draw_sweep(sweep: SweepResult) -> bytes:
-    """Inertia and silhouette against K in one figure, the chosen K marked."""
+    """Draw inertia and silhouette by K in one figure, with the chosen K marked."""
     figure = style.make_canvas(3.6)
     left = figure.subplots()
-    ks = [each.k for each in sweep.candidates]
-    left.plot(ks, [each.inertia for each in sweep.candidates], color=PALETTE[0], marker="o", label="inertia (left)")
+    ks = [candidate.k for candidate in sweep.candidates]
+    inertias = [candidate.inertia for candidate in sweep.candidates]
+    left.plot(ks, inertias, color=PALETTE[0], marker="o", label="inertia (left)")
     left.set_xlabel("number of clusters K")
     left.set_ylabel("inertia", color=PALETTE[0])
     left.set_xticks(ks)
@@ -41,8 +42,8 @@ def draw_sweep(sweep: SweepResult) -> bytes:
     right = left.twinx()
     right.errorbar(
         ks,
-        [each.silhouette for each in sweep.candidates],
-        yerr=[each.silhouette_error for each in sweep.candidates],
+        [candidate.silhouette for candidate in sweep.candidates],
+        yerr=[candidate.silhouette_error for candidate in sweep.candidates],
         color=PALETTE[5],
         marker="s",
         label="silhouette (right)",
@@ -63,7 +64,7 @@ def draw_scatter(
     *,
     names: Mapping[int, str],
 ) -> bytes:
-    """Customers on the first two principal axes, `points` (n, 2) and `segments` (n,), coloured by segment."""
+    """Draw customers on the first two principal axes, `points` (n, 2) and `segments` (n,), coloured by segment."""
     figure = style.make_canvas(4.2 + 0.17 * len(np.unique(segments)))
     axes = figure.subplots()
     for segment in np.unique(segments):
@@ -75,7 +76,7 @@ def draw_scatter(
             s=12,
             alpha=0.7,
             edgecolors=INK,
-            linewidths=0.2,  # light colours need it on white
+            linewidths=0.2,  # light colours need an edge on white
             color=segment_colour(identity),
             marker=style.segment_marker(identity),
             label=style.segment_label(identity, names, width=60),
@@ -88,12 +89,12 @@ def draw_scatter(
 
 
 def draw_silhouettes(sample: SilhouetteSample, sweep: SweepResult, *, names: Mapping[int, str] | None = None) -> bytes:
-    """Each customer's silhouette, cluster by cluster and sorted, and the mean of all that the sweep found.
+    """Draw each customer's silhouette, sorted within its cluster, and the mean of all that the sweep measured.
 
-    A cluster is as thick as it has customers; its label stands beside it, as near as the others allow. With `names` the
-    groups are segments in their colours, without they are clusters of one fit, which have none.
+    A cluster's band is as thick as it has customers; its label stands beside it, as near as the other labels allow.
+    With `names` the groups are segments in their colours; without, they are clusters of one fit, in grey.
     """
-    groups = [int(each) for each in np.unique(sample.clusters)]
+    groups = [int(group) for group in np.unique(sample.clusters)]
     lines = 2 if len(groups) <= _FEW else 1
     room = max(2.6, 0.3 * len(groups))
     figure = style.make_canvas(room + _AROUND)
@@ -127,9 +128,9 @@ def draw_silhouettes(sample: SilhouetteSample, sweep: SweepResult, *, names: Map
 
 
 def draw_distances(distances: NDArray[np.float64], clusters: NDArray[np.int64]) -> bytes:
-    """How far customers are from the center of their cluster: a box for each cluster of one fit, and the outliers'.
+    """Draw how far customers are from the center of their cluster: a box for each cluster, and one for the outliers.
 
-    A box holds the middle half with the median in it, the whiskers reach from the 1st to the 99th percentile.
+    A box holds the middle half, with the median in it; the whiskers reach from the 1st to the 99th percentile.
     """
     groups, sizes = np.unique(clusters, return_counts=True)
     figure = style.make_canvas(_AROUND + 0.36 * len(groups))
@@ -169,7 +170,7 @@ def _move_apart(places: NDArray[np.float64], *, least: float, most: float) -> ND
 def _draw_band(
     axes: Axes, silhouettes: NDArray[np.float64], top: float, height: float, colour: str, hatch: str
 ) -> None:
-    """One cluster: its silhouettes from the largest, evenly over the band."""
+    """Draw one cluster: its silhouettes from the largest, evenly over the band."""
     ordered = np.sort(silhouettes)[::-1]
     edges = np.linspace(top, top + height, len(ordered) + 1)
     axes.fill_betweenx(

@@ -1,4 +1,4 @@
-"""Who moved where since last time: the picture, and the moves one by one."""
+"""Which customers changed segment since last time: the picture, and the list of the moves."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """Customers known from the parent, how many of them changed, who came and who left, and each move.
+    """The customers whom the parent knew: how many of them moved, how many are new or have left, and the moves.
 
-    `moves` are the largest first; `picture` is None where there is nobody to compare.
+    `moves` begin with the largest; `picture` is None where there is no customer to compare.
     """
 
     n_known: int
@@ -28,28 +28,26 @@ class Movement:
 
     @property
     def knows_why(self) -> bool:
-        """Whether it is known of every move if the customer moved or the border did."""
-        return all(each.n_moved is not None for each in self.moves)
+        """Whether it is known for every move if the customers changed, or the border between the segments."""
+        return all(move.n_moved is not None for move in self.moves)
 
 
-def count_moves(reported: SnapshotReport) -> Movement:
-    """Count who moved; of a first snapshot, or one whose parent's customers are not kept any more, nobody did."""
-    transitions = reported.snapshot.metrics.transitions
-    if reported.parent is None or not transitions:
+def count_moves(report: SnapshotReport) -> Movement:
+    """Count who moved: nobody in a first snapshot, or where the parent's customers are no longer kept."""
+    transitions = report.snapshot.metrics.transitions
+    if report.parent is None or not transitions:
         return Movement(0, 0, 0, 0, (), None)
-    parent = next((each for each in reported.periods if each.snapshot_id == reported.parent.snapshot_id), None)
-    moves = [each for each in transitions if each.from_segment_id != each.to_segment_id]
-    known = sum(each.n_customers for each in transitions)
-    # a parent that was rolled back or replaced since is not among the periods: then those who left are not known
+    parent = next((period for period in report.periods if period.snapshot_id == report.parent.snapshot_id), None)
+    moves = [transition for transition in transitions if transition.from_segment_id != transition.to_segment_id]
+    known = sum(transition.n_customers for transition in transitions)
+    # a parent that has been rolled back or replaced is not among the periods: then it is not known who left
     before = parent.sizes if parent is not None else {}
-    counts = count_flows(
-        reported.snapshot.metrics.transitions, before, reported.periods[-1].sizes, reported.making.n_unassigned
-    )
+    counts = count_flows(transitions, before, report.periods[-1].sizes, report.making.n_unassigned)
     return Movement(
         n_known=known,
-        n_moved=sum(each.n_customers for each in moves),
+        n_moved=sum(move.n_customers for move in moves),
         n_new=sum(n for (start, _), n in counts.items() if start == NEW),
         n_left=sum(n for (_, end), n in counts.items() if end == LEFT),
-        moves=tuple(sorted(moves, key=lambda each: -each.n_customers)),
+        moves=tuple(sorted(moves, key=lambda move: -move.n_customers)),
         picture=lay_out_flow(counts),
     )

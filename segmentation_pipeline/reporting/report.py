@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from segmentation_pipeline.model.commands import name_command
-from segmentation_pipeline.reporting import svg as shapes
+from segmentation_pipeline.reporting import svg
 from segmentation_pipeline.reporting.movement import Movement, count_moves
 from segmentation_pipeline.reporting.notice import Notice, make_notice
 from segmentation_pipeline.reporting.story import Life, Tick, place_ticks, tell_lives
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import SweepResult
     from segmentation_pipeline.model.report import ReportedSegment, Rule, RunDetails, SnapshotReport
 
-BARS_HEIGHT = 110.0
+BARS_HEIGHT: Final = 110.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Card:
 class Page:
     """All that the template shows."""
 
-    reported: SnapshotReport
-    workings: RunDetails
+    report: SnapshotReport
+    details: RunDetails
     calendar: Calendar
     notice: Notice
     summary: tuple[str, ...]
@@ -58,12 +58,12 @@ class Page:
     ticks: tuple[Tick, ...]
     movement: Movement
     gates: tuple[GateShown, ...]
-    bars: tuple[shapes.Bar, ...]
-    k_told: str
+    bars: tuple[svg.Bar, ...]
+    k_reason: str
 
 
-def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
-    """Render the report; the same data gives the same bytes."""
+def render(report: SnapshotReport, details: RunDetails) -> bytes:
+    """Render the report as HTML; the same data makes the same bytes."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -78,79 +78,79 @@ def render(reported: SnapshotReport, workings: RunDetails) -> bytes:
         "colour": segment_colour,
         "name_command": name_command,
         "ink": segment_ink,
-        "width": shapes.WIDTH,
+        "width": svg.WIDTH,
         "bars_height": BARS_HEIGHT,
     }
-    return environment.get_template("report.html").render(page=_make_page(reported, workings)).encode()
+    return environment.get_template("report.html").render(page=_make_page(report, details)).encode()
 
 
-def _make_page(reported: SnapshotReport, workings: RunDetails) -> Page:
-    snapshot = reported.snapshot
+def _make_page(report: SnapshotReport, details: RunDetails) -> Page:
+    snapshot = report.snapshot
     calendar = Calendar.of(snapshot.partition, snapshot.as_of)
-    found = draw_portraits(reported.segments, snapshot.metrics.features, workings.units)
-    told_lives = tell_lives(reported.periods, reported.names, calendar)
-    by_id = {each.segment_id: each for each in told_lives}
-    moved = count_moves(reported)
+    found_portraits = draw_portraits(report.segments, snapshot.metrics.features, details.units)
+    found_lives = tell_lives(report.periods, report.names, calendar)
+    life_of = {life.segment_id: life for life in found_lives}
+    moved = count_moves(report)
     return Page(
-        reported=reported,
-        workings=workings,
+        report=report,
+        details=details,
         calendar=calendar,
-        notice=make_notice(reported),
-        summary=_summarise(reported, moved, calendar),
+        notice=make_notice(report),
+        summary=_summarise(report, moved, calendar),
         cards=tuple(
             Card(
-                segment=each,
-                portrait=found[each.segment_id],
-                life=by_id[each.segment_id],
+                segment=segment,
+                portrait=found_portraits[segment.segment_id],
+                life=life_of[segment.segment_id],
                 happened=tuple(
                     event_sentence(event, calendar.unit)
-                    for event in reported.periods[-1].events
-                    if event.segment_id == each.segment_id
+                    for event in report.periods[-1].events
+                    if event.segment_id == segment.segment_id
                 ),
-                trend=_describe_trend(by_id[each.segment_id], calendar.unit),
-                rule=_find_rule(workings, each),
+                trend=_describe_trend(life_of[segment.segment_id], calendar.unit),
+                rule=_find_rule(details, segment),
             )
-            for each in reported.segments
+            for segment in report.segments
         ),
-        lives=told_lives,
-        ticks=place_ticks(reported.periods, calendar),
+        lives=found_lives,
+        ticks=place_ticks(report.periods, calendar),
         movement=moved,
-        gates=describe_gates(reported.gates),
-        bars=shapes.draw_sweep_bars(workings.sweep, height=BARS_HEIGHT) if workings.sweep is not None else (),
-        k_told=_explain_k(reported, workings.sweep),
+        gates=describe_gates(report.gates),
+        bars=svg.draw_sweep_bars(details.sweep, height=BARS_HEIGHT) if details.sweep is not None else (),
+        k_reason=_explain_k(report, details.sweep),
     )
 
 
-def _summarise(reported: SnapshotReport, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
-    """The three or four sentences that a person who reads nothing else should read."""
-    snapshot = reported.snapshot
-    n_segments = len(reported.segments)
+def _summarise(report: SnapshotReport, moved: Movement, calendar: Calendar) -> tuple[str, ...]:
+    """Return the three or four sentences for a person who reads nothing else."""
+    snapshot = report.snapshot
+    n_segments = len(report.segments)
     sentences = [
         f"{snapshot.n_assigned:,} customers are in {n_segments} segment{'' if n_segments == 1 else 's'}.",
     ]
-    if reported.parent is None:
+    if report.parent is None:
         sentences.append(f"This is the first {calendar.unit}: there is nothing to compare with yet.")
         return tuple(sentences)
     if moved.n_known:
         sentences.append(
-            f"Of the {moved.n_known:,} who were there in {calendar.long(reported.parent.partition)} too, "
+            f"Of the {moved.n_known:,} who were also there in {calendar.long(report.parent.partition)}, "
             f"{moved.n_moved:,} ({format_percent(moved.n_moved / moved.n_known)}) are in another segment now."
         )
     news = [
-        f"segment {each.segment_id} ({reported.names.get(each.segment_id, '')}) {_VERBS[each.event]}"
-        for each in reported.periods[-1].events
-        if each.event in _VERBS
+        f"segment {event.segment_id} ({report.names.get(event.segment_id, '')}) {_VERBS[event.event]}"
+        for event in report.periods[-1].events
+        if event.event in _VERBS
     ]
     text = join_words(news) if news else "no segment came, went, split or merged"
     sentences.append(f"{text[0].upper()}{text[1:]}.")
     return tuple(sentences)
 
 
-_VERBS = {"born": "is new", "retired": "is gone", "returned": "is back"}
+_VERBS: Final = {"born": "is new", "retired": "is gone", "returned": "is back"}
 
 
 def _describe_trend(life: Life, unit: str) -> str:
-    """How its share went, in a sentence."""
+    """Return how the share of a segment changed over time, in a sentence."""
     present = [share for share in life.shares if share is not None]
     now = present[-1]
     if len(present) == 1:
@@ -162,10 +162,10 @@ def _describe_trend(life: Life, unit: str) -> str:
     return f"{format_percent(now)} now{since}; {span} over {len(present)} {unit}s"
 
 
-def _find_rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
-    """The rule of thumb that finds most of a segment, its columns as words."""
-    mine = [each for each in workings.rules or () if each.segment_id == segment.segment_id]
-    best = max(mine, key=lambda each: each.n_customers * each.right, default=None)
+def _find_rule(details: RunDetails, segment: ReportedSegment) -> Rule | None:
+    """Return the rule of thumb that finds most customers of a segment, its columns as words."""
+    own = [rule for rule in details.rules or () if rule.segment_id == segment.segment_id]
+    best = max(own, key=lambda rule: rule.n_customers * rule.right, default=None)
     if best is None:
         return None
     condition = best.condition.replace("<=", "≤")
@@ -174,17 +174,17 @@ def _find_rule(workings: RunDetails, segment: ReportedSegment) -> Rule | None:
     return replace(best, condition=condition)
 
 
-def _explain_k(reported: SnapshotReport, sweep: SweepResult | None) -> str:
-    """Why there are so many segments, in a sentence for people."""
-    k = reported.snapshot.k
+def _explain_k(report: SnapshotReport, sweep: SweepResult | None) -> str:
+    """Return the reason for the number of segments, in a sentence for people."""
+    k = report.snapshot.k
     groups = f"{k} group{'' if k == 1 else 's'}"
-    scores = {each.k: each.simplified_silhouette for each in sweep.candidates} if sweep is not None else {}
+    scores = {tried.k: tried.simplified_silhouette for tried in sweep.candidates} if sweep is not None else {}
     if sweep is None or len(scores) < 2 or k not in scores or sweep.k != k:
         return f"The customers are in {groups}."
-    tried = f"Of {min(scores)} to {max(scores)} groups tried"
+    tried = f"Of {min(scores)} to {max(scores)} groups that were tried"
     if scores[k] == max(scores.values()):
-        return f"{tried}, {k} stand apart most clearly."
-    best = max(scores, key=lambda each: scores[each])
+        return f"{tried}, {k} are the most clearly separated."
+    best = max(scores, key=scores.__getitem__)
     if best in sweep.vetoed:
-        return f"{tried}, {k} were taken: {best} score higher, but two of them are plainly one group."
-    return f"{tried}, {k} were taken; {best} score a little higher, and the technical reason says what spoke for {k}."
+        return f"{tried}, {k} were chosen: {best} score higher, but two of them are clearly one group."
+    return f"{tried}, {k} were chosen. {best} score a little higher; the technical reason says why it is {k}."

@@ -1,4 +1,4 @@
-"""What the segments look like side by side: how large they are, and what sets each apart."""
+"""The segments side by side: how large they are, and what sets them apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-# a difference of two standard deviations is as strong as colour gets
+# from a difference of two standard deviations on the colour is the strongest
 _FULL: Final = 2.0
 MOST_FEATURES: Final = 24
 _ROW: Final = 0.27  # inches
@@ -23,7 +23,7 @@ _FEATURE_WIDTH: Final = 32  # characters
 
 
 def draw_sizes(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigned: int = 0) -> bytes:
-    """A bar a segment in order of id, with the number of its customers and its share of the assigned."""
+    """Draw a bar for each segment in order of id, with its number of customers and its share of the assigned."""
     segments = sorted(sizes)
     rows = [*segments, *([-1] if unassigned else [])]
     counts = [*(sizes[segment] for segment in segments), *([unassigned] if unassigned else [])]
@@ -52,10 +52,10 @@ def draw_sizes(sizes: Mapping[int, int], *, names: Mapping[int, str], unassigned
 
 
 def draw_profiles(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[int, str]) -> bytes:
-    """A heatmap of features and segments: how far a segment's mean is from everybody's, in standard deviations.
+    """Draw a heatmap of features and segments: how far a segment's mean is from that of all customers.
 
-    `scores` is feature to z by segment; NaN, or a feature that is not there, is a segment without a value. What tells
-    the segments apart most comes first, at most MOST_FEATURES.
+    `scores` maps a segment to the z of its features, in standard deviations; NaN, or a feature that is missing, is a
+    segment without a value. The features in which segments differ most come first, at most MOST_FEATURES.
     """
     segments = sorted(scores)
     everything = list(dict.fromkeys(feature for segment in segments for feature in scores[segment]))
@@ -64,7 +64,7 @@ def draw_profiles(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[i
     order = np.argsort(-strength, kind="stable")[:MOST_FEATURES]
     table = table[order]
     features = [everything[index] for index in order]
-    # names fit above few columns only; ids always do
+    # names fit only above few columns; ids always fit
     lines = 4 if len(segments) <= 6 else 0
     figure = style.make_canvas(1.0 + 0.16 * lines + _ROW * len(features))
     axes = figure.subplots()
@@ -73,12 +73,12 @@ def draw_profiles(scores: Mapping[int, Mapping[str, float]], *, names: Mapping[i
     axes.set_yticks(range(len(features)), [_shorten(feature) for feature in features], fontsize=8.5)
     left = len(everything) - len(features)
     hint = "standard deviations above (+) or below (-) the average customer"
-    axes.set_xlabel(f"{hint}\n{left} features that say less are left out" if left else hint, fontsize=9)
+    axes.set_xlabel(f"{hint}\n{left} features that differ less are left out" if left else hint, fontsize=9)
     return style.to_png(figure)
 
 
 def _draw_cells(axes: Axes, table: NDArray[np.float64]) -> None:
-    """Colours and numbers of the heatmap; red to blue, which colour-blind people tell apart."""
+    """Draw colours and numbers of the heatmap; from red to blue, which colour-blind people can distinguish."""
     from matplotlib import colormaps
 
     colours = colormaps["RdBu_r"].with_extremes(bad="#E4E4E4")
@@ -95,7 +95,7 @@ def _draw_cells(axes: Axes, table: NDArray[np.float64]) -> None:
 
 
 def _draw_numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *, size: float) -> None:
-    """A number in the middle of each cell: outlines, as a hundred texts took half of the figure's time."""
+    """Draw a number in the middle of each cell, as outlines: a hundred texts took half of the figure's time."""
     from matplotlib.collections import PathCollection
     from matplotlib.path import Path
     from matplotlib.textpath import TextPath
@@ -103,10 +103,10 @@ def _draw_numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *
 
     shown = [f"{z:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0") if np.isfinite(z) else "-" for z in table.flat]
     outlines = {text: TextPath((0, 0), text, size=size) for text in {"0", *shown}}
-    height = outlines["0"].vertices[:, 1].max()  # of every number, so that they stand on one line
+    height = outlines["0"].vertices[:, 1].max()  # the same for every number, so that they stand on one line
     middled = {
-        text: Path(each.vertices - [each.vertices[:, 0].max() / 2, height / 2], each.codes)
-        for text, each in outlines.items()
+        text: Path(outline.vertices - [outline.vertices[:, 0].max() / 2, height / 2], outline.codes)
+        for text, outline in outlines.items()
     }
     numbers = PathCollection(
         [middled[text] for text in shown],
@@ -116,12 +116,12 @@ def _draw_numbers(axes: Axes, table: NDArray[np.float64], inks: Sequence[str], *
         facecolors=inks,
         linewidths=0,
     )
-    numbers.set_in_layout(False)  # they lie within the cells
+    numbers.set_in_layout(False)  # they are within the cells
     axes.add_collection(numbers, autolim=False)
 
 
 def _label_columns(axes: Axes, segments: Sequence[int], names: Mapping[int, str], *, lines: int) -> None:
-    """The segments above the heatmap: the id on the segment's colour and, where there is room, the name."""
+    """Write the segments above the heatmap: the id on the segment's colour and, where there is room, the name."""
     from matplotlib.colors import to_rgb
 
     axes.set_xticks([])

@@ -1,4 +1,4 @@
-"""The life of the segments over the periods: how large each was, and what happened to it."""
+"""The life of the segments over the periods: how large they were, and what happened to them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from segmentation_pipeline.reporting.words import Calendar
 
 _MOST_TICKS: Final = 5
-# in per cent of the width: on a phone, two words need it
+# in per cent of the width: two words need it on a phone
 _ROOM: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A word at a time: its place in per cent of the width, which edge it keeps to, and the line it stands on."""
+    """A word on the time axis: its place in per cent of the width, its anchor, and the line that it stands on."""
 
     text: str
     left: float
@@ -32,7 +32,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One segment: its share and size in each period (None where it was not), its band, its events, all in words."""
+    """One segment: its shares and sizes by period (None where it was not there), its band, its events, a sentence."""
 
     segment_id: int
     name: str
@@ -40,12 +40,12 @@ class Life:
     sizes: tuple[int | None, ...]
     polygons: tuple[str, ...]
     marks: tuple[Tick, ...]
-    told: str
+    sentence: str
 
     @property
     def levels(self) -> int:
-        """How many lines its marks take."""
-        return max((each.level for each in self.marks), default=0)
+        """How many lines its marks need."""
+        return max((mark.level for mark in self.marks), default=0)
 
     @property
     def lives(self) -> bool:
@@ -54,7 +54,7 @@ class Life:
 
 
 def tell_lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], calendar: Calendar) -> tuple[Life, ...]:
-    """The life of every segment that was in one of the periods, by id; bands are comparable with each other."""
+    """Return the life of every segment of the periods, by id; the bands have one scale and can be compared."""
     largest = max((share for period in periods for share in period.shares.values()), default=1.0)
     ids = sorted({segment for period in periods for segment in period.shares})
     found = []
@@ -74,32 +74,32 @@ def tell_lives(periods: Sequence[ReportedPeriod], names: Mapping[int, str], cale
                 sizes=tuple(period.sizes.get(segment) for period in periods),
                 polygons=draw_ribbon(shares, largest=largest),
                 marks=tuple(_place_marks(events, len(periods))),
-                told=life_sentence(events, periods, shares, calendar),
+                sentence=life_sentence(events, periods, shares, calendar),
             )
         )
     return tuple(found)
 
 
 def place_ticks(periods: Sequence[ReportedPeriod], calendar: Calendar) -> tuple[Tick, ...]:
-    """The first and the last period, and a few between them."""
+    """Place the names of the first and the last period, and of a few between them."""
     n = len(periods)
     step = max(1, -(-(n - 1) // (_MOST_TICKS - 1)))
-    # the last one is always named, so the one just before it must not be
-    places = [each for each in range(0, n, step) if each == 0 or n - 1 - each >= step] + ([n - 1] if n > 1 else [])
-    return tuple(_place_tick(calendar.short(periods[each].partition), each, n) for each in places)
+    # the last one is always named, so one just before it must not be
+    shown = [place for place in range(0, n, step) if place == 0 or n - 1 - place >= step] + ([n - 1] if n > 1 else [])
+    return tuple(_place_tick(calendar.short(periods[place].partition), place, n) for place in shown)
 
 
 def _place_tick(text: str, position: int, n: int) -> Tick:
-    """Words near an edge keep to it, others are centred."""
+    """Anchor words near an edge to it, and centre the others."""
     left = 100 * (position + 0.5) / n
     return Tick(text, round(left, 2), "start" if left < 12 else "end" if left > 88 else "middle")
 
 
 def _place_marks(events: Sequence[tuple[int, LineageEvent]], n: int) -> Iterator[Tick]:
-    """One mark a period, of all that happened in it; in the very first everything is new, which says nothing."""
+    """Yield one mark for all events of a period; not for the first period, in which every segment is new."""
     before: Tick | None = None
-    for position in sorted({each for each, _ in events}):
-        words = [word for each, event in events if each == position and (word := mark_event(event))]
+    for position in sorted({place for place, _ in events}):
+        words = [word for place, event in events if place == position and (word := mark_event(event))]
         if position and words:
             tick = _place_tick(", ".join(words), position, n)
             crowded = before is not None and before.level == 1 and tick.left - before.left < _ROOM
@@ -113,7 +113,7 @@ def life_sentence(
     shares: Sequence[float | None],
     calendar: Calendar,
 ) -> str:
-    """The same for those who do not see the picture."""
+    """Return the life of a segment in words, for readers who do not see the picture."""
     happened = [
         f"{mark_event(event)} in {calendar.long(periods[position].partition)}"
         for position, event in events

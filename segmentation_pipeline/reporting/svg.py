@@ -1,4 +1,4 @@
-"""The geometry of the report's drawings: plain numbers that a template turns into SVG."""
+"""The geometry of the report's drawings: numbers that a template turns into SVG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import SweepResult, Transition
 
-# A drawing as wide as a phone: its text keeps its size there, and grows a little elsewhere.
+# As wide as a phone: there the text keeps its size, and on wider screens it grows a little.
 WIDTH: Final = 360
 _FLOW_HEIGHT: Final = 300.0
 _LABEL: Final = 64.0  # room for a node's id and count
@@ -24,7 +24,9 @@ NOWHERE: Final = -1  # in no segment
 
 
 def draw_ribbon(shares: Sequence[float | None], *, largest: float) -> tuple[str, ...]:
-    """Polygons of a band as thick as the shares, one for each time without a gap; the box is n wide and 1 high.
+    """Return the polygons of a band as thick as the shares, one for each time without a gap.
+
+    The box is n wide and 1 high.
 
     A share of `largest` fills the height; None is a period without the segment.
     """
@@ -43,7 +45,7 @@ def draw_ribbon(shares: Sequence[float | None], *, largest: float) -> tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One K of the sweep: where its bar stands, and whether it was taken."""
+    """One K of the sweep: where its bar stands, and whether it was chosen."""
 
     k: int
     x: float
@@ -52,15 +54,15 @@ class Bar:
     height: float
     score: float
     chosen: bool
-    told: bool
+    is_labelled: bool
 
 
 def draw_sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
-    """A bar for each K, as high as its simplified silhouette; the highest fills `height`."""
-    scores = {each.k: each.simplified_silhouette for each in sweep.candidates}
+    """Return a bar for each K, as high as its simplified silhouette; the highest one fills `height`."""
+    scores = {tried.k: tried.simplified_silhouette for tried in sweep.candidates}
     step = WIDTH / len(scores)
     highest = max(0.01, *scores.values())
-    # numbers on every bar need room
+    # a number on every bar needs room
     sparse = len(scores) > 10
     return tuple(
         Bar(
@@ -71,7 +73,7 @@ def draw_sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
             height=max(1.0, height * max(score, 0.0) / highest),
             score=score,
             chosen=k == sweep.k,
-            told=not sparse or k in {sweep.k, sweep.runner_up},
+            is_labelled=not sparse or k in {sweep.k, sweep.runner_up},
         )
         for index, (k, score) in enumerate(scores.items())
     )
@@ -79,7 +81,7 @@ def draw_sweep_bars(sweep: SweepResult, *, height: float) -> tuple[Bar, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A segment, newcomers, leavers or nobody's, before (left) or now."""
+    """A group of customers before (left) or now: a segment, the new ones, those who left, or those of no segment."""
 
     key: int
     x: float
@@ -92,7 +94,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Customers on their way from a node to another; `stays` where both are the same segment."""
+    """The customers of one node who are in another one now; `stays` where both are the same segment."""
 
     path: str
     colour: str
@@ -104,7 +106,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Who was where and who is where, in a box WIDTH wide."""
+    """The customers before and now, in a box of width WIDTH."""
 
     before: tuple[Node, ...]
     now: tuple[Node, ...]
@@ -116,10 +118,10 @@ class Flow:
 def count_flows(
     transitions: Sequence[Transition], before: Mapping[int, int], now: Mapping[int, int], n_unassigned: int
 ) -> dict[tuple[int, int], int]:
-    """Every customer of either time by where they were and where they are, newcomers and leavers included."""
+    """Count the customers by where they were and where they are, with those who are new and those who left."""
     counts = {
-        (each.from_segment_id, each.to_segment_id if each.to_segment_id is not None else NOWHERE): each.n_customers
-        for each in transitions
+        (known.from_segment_id, known.to_segment_id if known.to_segment_id is not None else NOWHERE): known.n_customers
+        for known in transitions
     }
     left = {start: n - sum(m for (one, _), m in counts.items() if one == start) for start, n in before.items()}
     ends = {**now, NOWHERE: n_unassigned}
@@ -129,15 +131,15 @@ def count_flows(
 
 
 def lay_out_flow(counts: Mapping[tuple[int, int], int]) -> Flow:
-    """Lay out who moved: on either side a node for each segment in order of id, then those of no segment."""
+    """Lay out the moves: on each side a node for each segment in order of id, then the customers of no segment."""
     total = max(1, sum(counts.values()))
     starts, ends = (
         _lay_out_nodes([(pair[side], n) for pair, n in counts.items()], total, x=x)
         for side, x in ((0, _LABEL), (1, WIDTH - _LABEL - _NODE))
     )
-    tops = ({each.key: each.y for each in starts}, {each.key: each.y for each in ends})
+    tops = ({node.key: node.y for node in starts}, {node.key: node.y for node in ends})
     links = []
-    order = [each.key for each in starts], [each.key for each in ends]
+    order = [node.key for node in starts], [node.key for node in ends]
     for start, end in sorted(counts, key=lambda pair: (order[0].index(pair[0]), order[1].index(pair[1]))):
         thick = _FLOW_HEIGHT * counts[start, end] / total
         y0, y1 = tops[0][start], tops[1][end]
@@ -153,9 +155,9 @@ def lay_out_flow(counts: Mapping[tuple[int, int], int]) -> Flow:
                 n_customers=counts[start, end],
             )
         )
-    height = max([each.y + max(each.height, _LINE) for each in (*starts, *ends)], default=0.0)
-    # those who moved lie above those who stayed
-    return Flow(starts, ends, tuple(sorted(links, key=lambda each: not each.stays)), height)
+    height = max([node.y + max(node.height, _LINE) for node in (*starts, *ends)], default=0.0)
+    # the customers who moved are drawn above those who stayed
+    return Flow(starts, ends, tuple(sorted(links, key=lambda link: not link.stays)), height)
 
 
 def _lay_out_nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) -> tuple[Node, ...]:
@@ -163,7 +165,7 @@ def _lay_out_nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) ->
     for key, n in parts:
         sizes[key] = sizes.get(key, 0) + n
     nodes, y = [], 0.0
-    for key in sorted(sizes, key=lambda each: (each < 1, -each if each < 1 else each)):
+    for key in sorted(sizes, key=lambda node: (node < 1, -node if node < 1 else node)):
         height = _FLOW_HEIGHT * sizes[key] / total
         label = {NEW: "new", LEFT: "not there", NOWHERE: "in none"}.get(key, str(key))
         colour = segment_colour(key) if key > 0 else GREY
@@ -173,7 +175,7 @@ def _lay_out_nodes(parts: Sequence[tuple[int, int]], total: int, *, x: float) ->
 
 
 def _draw_band(x0: float, y0: float, x1: float, y1: float, thick: float) -> str:
-    """A band between two heights, with soft ends; never thinner than can be seen."""
+    """Return the path of a band between two heights, with soft ends; never too thin to be seen."""
     middle, thick = (x0 + x1) / 2, max(thick, 0.8)
     return (
         f"M{x0:.1f},{y0:.1f} C{middle:.1f},{y0:.1f} {middle:.1f},{y1:.1f} {x1:.1f},{y1:.1f} "

@@ -1,4 +1,4 @@
-"""What sets a segment apart and what a typical customer of it is like, in original units."""
+"""What sets a segment apart, and what its typical customer is like, in original units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segmentation_pipeline.model import Json
     from segmentation_pipeline.model.report import ReportedSegment
 
-# standard deviations: below the first nobody notices
+# in standard deviations: a difference below the first is not noticed
 SLIGHTLY: Final = 0.2
 CLEARLY: Final = 0.5
 MUCH: Final = 1.0
@@ -23,7 +23,7 @@ _YES_NO: Final = {"true": "yes", "false": "no"}
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One thing about a segment beside all customers; `z` in standard deviations of all customers."""
+    """One property of a segment, compared with all customers; `z` is in standard deviations of all customers."""
 
     label: str
     here: str
@@ -32,7 +32,7 @@ class Trait:
 
     @property
     def words(self) -> str:
-        """How it compares."""
+        """How the segment compares with all customers, in words."""
         size = abs(self.z)
         if size < SLIGHTLY:
             return "like everybody"
@@ -42,7 +42,7 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What sets a segment apart, strongest first; a typical customer as (feature, value); and its outcomes."""
+    """What sets a segment apart, the strongest first; its typical customer as (feature, value); and its outcomes."""
 
     traits: tuple[Trait, ...]
     typical: tuple[tuple[str, str], ...]
@@ -54,7 +54,7 @@ def draw_portraits(
 ) -> dict[int, Portrait]:
     """Draw the portrait of each segment.
 
-    `features` are those of the fit, what else a profile has is an outcome; `units` are by column.
+    `features` are the features of the fit; the other columns of a profile are outcomes. `units` are by column.
     """
     columns = [str(feature["column"]) for feature in features]
     everybody = _average(segments)
@@ -62,22 +62,22 @@ def draw_portraits(
     for segment in segments:
         compared: list[tuple[str, Trait]] = []
         for column, figure in segment.profile.items():
-            compared += [(column, each) for each in _compare(column, figure, units, everybody)]
-        own = sorted((each for column, each in compared if column in columns), key=lambda each: -abs(each.z))
+            compared += [(column, trait) for trait in _compare(column, figure, units, everybody)]
+        own = sorted((trait for column, trait in compared if column in columns), key=lambda trait: -abs(trait.z))
         found[segment.segment_id] = Portrait(
-            traits=tuple([each for each in own if abs(each.z) >= SLIGHTLY][:MOST_TRAITS] or own[:1]),
+            traits=tuple([trait for trait in own if abs(trait.z) >= SLIGHTLY][:MOST_TRAITS] or own[:1]),
             typical=tuple(
                 (_make_label(column, units), _describe_typical(segment.profile[column]))
                 for column in columns
                 if column in segment.profile
             ),
-            outcomes=tuple(each for column, each in compared if column not in columns),
+            outcomes=tuple(trait for column, trait in compared if column not in columns),
         )
     return found
 
 
 def _average(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
-    """Everybody's mean of each number: that of the segments, by their size."""
+    """Return the mean of every number over all customers: that of the segments, weighted by their size."""
     sums: dict[str, float] = {}
     weights: dict[str, int] = {}
     for segment in segments:
@@ -91,7 +91,7 @@ def _average(segments: Sequence[ReportedSegment]) -> dict[str, float | None]:
 def _compare(
     column: str, figure: Json, units: Mapping[str, str], everybody: Mapping[str, float | None]
 ) -> Iterator[Trait]:
-    """A number as it is; of a category the value that says most."""
+    """Yield a number as it is, or the value of a category that differs most."""
     if "shares" not in figure:
         if figure.get("z") is not None and figure.get("mean") is not None:
             yield Trait(
@@ -104,7 +104,7 @@ def _compare(
     if not figure["shares"]:
         return
     lifts = {value: _measure_lift(share, figure["everybody"][value]) for value, share in figure["shares"].items()}
-    value = max(lifts, key=lambda each: lifts[each])
+    value = max(lifts, key=lifts.__getitem__)
     yield Trait(
         label=f"{to_words(column)}: {_YES_NO.get(value, value)}",
         here=format_percent(figure["shares"][value]),
@@ -114,7 +114,7 @@ def _compare(
 
 
 def _measure_lift(share: float, common: float) -> float:
-    """A share less everybody's, in standard deviations of a 0/1 column."""
+    """Return a share minus that of all customers, in standard deviations of a 0/1 column."""
     spread = (common * (1 - common)) ** 0.5
     return (share - common) / spread if spread > 0 else 0.0
 
@@ -124,10 +124,10 @@ def _make_label(column: str, units: Mapping[str, str]) -> str:
 
 
 def _describe_typical(figure: Json) -> str:
-    """The median, or the most frequent value with its share."""
+    """Return the median, or the most frequent value with its share."""
     if "shares" not in figure:
         return format_number(figure.get("median"))
     if not figure["shares"]:
         return format_number(None)
-    value = max(figure["shares"], key=lambda each: figure["shares"][each])
+    value = max(figure["shares"], key=figure["shares"].__getitem__)
     return f"{_YES_NO.get(value, value)} ({figure['shares'][value]:.0%})"

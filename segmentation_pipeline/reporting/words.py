@@ -1,4 +1,4 @@
-"""Numbers, dates and what happened, as people say it."""
+"""Numbers, dates, events and gates in the words that people use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import Event, GateResult, LineageEvent
 
-NOTHING: Final = "–"  # noqa: RUF001  a dash, where there is no number
+NOTHING: Final = "–"  # noqa: RUF001  a dash where there is no number
 _MONTH_DAYS: Final = 28
 _WEEK_DAYS: Final = 7
 
 
 def format_number(value: float | None) -> str:
-    """A number as short as it can be told: 1,234, 45.6, 0.061."""
+    """Return a number in two or three digits, or whole from 100 on: 1,234, 45.6, 0.061."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if abs(value) >= 100:
@@ -29,47 +29,47 @@ def format_number(value: float | None) -> str:
 
 
 def format_percent(value: float | None) -> str:
-    """A share in per cent with one decimal."""
+    """Return a share in per cent with one decimal."""
     if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:.1%}".replace("-0.0%", "0.0%")
 
 
 def to_words(column: str) -> str:
-    """A column as words."""
+    """Return the name of a column as words."""
     return column.replace("_", " ")
 
 
 def join_words(parts: Sequence[str]) -> str:
-    """Several things in a sentence: "a, b and c"."""
+    """Return several things as in a sentence: "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """How a segmentation's periods are called; they last `days` days."""
+    """The names of a segmentation's periods, which last `days` days."""
 
     days: int
 
     @classmethod
     def of(cls, partition: str, as_of: datetime) -> Calendar:
-        """The calendar of a period that ends at `as_of`."""
+        """Return the calendar of a period that ends at `as_of`."""
         return cls((as_of.date() - date.fromisoformat(partition)).days)
 
     @property
     def unit(self) -> str:
-        """A period: month, week or day."""
+        """The word for a period: month, week or day."""
         return "month" if self.days >= _MONTH_DAYS - 1 else "week" if self.days >= _WEEK_DAYS - 1 else "day"
 
     def long(self, partition: str) -> str:
-        """December 2025, the week of 1 December 2025, 1 December 2025."""
+        """Return the period in full: December 2025, the week of 1 December 2025, 1 December 2025."""
         start = date.fromisoformat(partition)
         if self.unit == "month":
             return f"{start:%B %Y}"
         return f"{'the week of ' if self.unit == 'week' else ''}{start.day} {start:%B %Y}"
 
     def short(self, partition: str) -> str:
-        """Dec 2025, 1 Dec."""
+        """Return the period in short: Dec 2025, 1 Dec."""
         start = date.fromisoformat(partition)
         return f"{start:%b %Y}" if self.unit == "month" else f"{start.day} {start:%b}"
 
@@ -78,7 +78,7 @@ _MARKS: Final[dict[Event, str]] = {"born": "new", "retired": "gone", "returned":
 
 
 def mark_event(event: LineageEvent) -> str:
-    """An event in a word or two, for a timeline; empty where nothing happened."""
+    """Return an event in a word or two, for a timeline; empty where nothing happened."""
     if event.event == "split_from":
         return f"split from {event.other_segment_id}"
     if event.event == "merged_into":
@@ -87,7 +87,7 @@ def mark_event(event: LineageEvent) -> str:
 
 
 def event_sentence(event: LineageEvent, unit: str) -> str:
-    """An event of the period at hand, in words."""
+    """Return an event of the report's period as a sentence."""
     other = f"segment {event.other_segment_id}"
     return {
         "kept": f"Kept: it is the same segment as the {unit} before",
@@ -101,7 +101,7 @@ def event_sentence(event: LineageEvent, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GateWords:
-    """A gate for people: what it is called, why it is asked, and how its value reads."""
+    """A gate for people: its title, what it checks, and how its value and its limit are shown."""
 
     title: str
     meaning: str
@@ -119,11 +119,11 @@ GATE_WORDS: Final = {
         "at least", format_number,
     ),
     "min_segment_share": GateWords(
-        "No tiny segment", "The smallest segment's share. A handful of odd customers is no segment.",
+        "No tiny segment", "The smallest segment's share. A few unusual customers are not a segment.",
         "at least", format_percent,
     ),
     "max_row_drop": GateWords(
-        "Nobody is missing", "How many fewer customers than last time; far fewer means that data has not arrived.",
+        "Nobody is missing", "How many customers fewer than last time. Far fewer usually means that data is missing.",
         "at most", format_percent,
     ),
     "max_rejected_share": GateWords(
@@ -134,7 +134,7 @@ GATE_WORDS: Final = {
         "at least", format_number,
     ),
     "match_confidence": GateWords(
-        "Same number, same people", "How sure it is that each segment is the one that had its number before, 0 to 1.",
+        "Same number, same people", "How sure it is that every segment is the one that had its number before, 0 to 1.",
         "at least", format_number,
     ),
     "outcomes": GateWords(
@@ -162,19 +162,19 @@ class GateShown:
 
 
 def describe_gates(gates: Sequence[GateResult]) -> tuple[GateShown, ...]:
-    """The outcomes of the gates: first those that failed, the rest from what matters most."""
+    """Return the results of the gates: the failed ones first, and then the most important ones."""
     order = list(GATE_WORDS)
     known = sorted(gates, key=lambda gate: order.index(gate.name) if gate.name in order else len(order))
     return tuple(_describe_gate(gate) for gate in sorted(known, key=lambda gate: (gate.passed, gate.severity)))
 
 
 def _describe_gate(gate: GateResult) -> GateShown:
-    """A gate's outcome for people; one that this version does not know keeps its name."""
+    """Return a gate's result for people; a gate that this version does not know keeps its name."""
     words = GATE_WORDS.get(gate.name) or GateWords(to_words(gate.name), "", "", format_number)
-    failed = ("stopped it", "bad") if gate.severity == "block" else ("warning", "warn")
-    # without a value there was nothing to check, which is not the same as being in order
+    failed = ("failed", "bad") if gate.severity == "block" else ("warning", "warn")
+    # without a value there was nothing to check, which is not the same as having passed
     result, tone = (
-        failed if not gate.passed else ("passed", "good") if gate.value is not None else ("not asked", "calm")
+        failed if not gate.passed else ("passed", "good") if gate.value is not None else ("not checked", "calm")
     )
     return GateShown(
         title=words.title,

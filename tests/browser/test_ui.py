@@ -150,7 +150,7 @@ def test_the_report_is_opened(ui: Ui, page: Page, look: Callable[[Page, str], No
     expect(page.get_by_role("heading", level=1)).to_have_text("January 2024")
     expect(page.locator(".badge")).to_have_text(re.compile("^published"))
     ((snapshot,),) = _fetch_rows(ui, f"SELECT snapshot_id {january}")
-    expect(page.locator("footer")).to_contain_text(f"Every number is of snapshot {snapshot} ")
+    expect(page.locator("footer")).to_contain_text(f"Every number is from snapshot {snapshot} ")
     sizes = _read_sizes(page)
     assert len(sizes) == 3
     assert sizes == _fetch_rows(

@@ -125,12 +125,12 @@ def test_the_numbers_are_the_databases(chain: Chain, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_made_only_warns(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run succeeds and the month is published; the check says why there is not a report."""
-    from segmentation_pipeline.orchestration.assets import segment_report
+    from segmentation_pipeline.orchestration import reports
 
     def raise_broken(*_: object) -> bytes:
         raise ZeroDivisionError("no ink")
 
-    monkeypatch.setattr(segment_report, "render", raise_broken)
+    monkeypatch.setattr(reports, "render", raise_broken)
     outcome = chain.run(MONTHS[0])
 
     assert outcome.success, outcome.problems
@@ -197,4 +197,4 @@ def test_what_waits_and_what_is_rejected_is_said_first(chain: Chain, tmp_path: P
     assert code == 0, said
     assert rejected is not None
     assert "60 rows, 300 in 2024-02-01" in rejected.text("notice")
-    assert rejected.table("gates")[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "stopped it"]
+    assert rejected.table("gates")[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "failed"]

@@ -189,7 +189,7 @@ def test_a_profile_of_many_features_says_what_it_leaves_out(drawn: list[Figure])
     scores = {f"feature {each}": each / 10 for each in range(MOST_FEATURES + 5)}
     draw_profiles({1: scores, 2: scores}, names={})
     (axes,) = drawn[0].axes
-    assert "5 features that say less are left out" in axes.get_xlabel()
+    assert "5 features that differ less are left out" in axes.get_xlabel()
     assert axes.get_yticklabels()[0].get_text() == f"feature {MOST_FEATURES + 4}"
 
 

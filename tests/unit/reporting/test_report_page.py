@@ -54,7 +54,8 @@ def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
     assert len(_rows(page, "history")) == months
     flow = page.findall(".//section[@id='moves']//svg")
     assert len(flow) == (months > 1)
-    assert (f"{k} were" in _of(page, "why") or f"{k} stand" in _of(page, "why")) == (k > 1)
+    why = _of(page, "why")
+    assert (f"{k} were chosen" in why or f"{k} are the most clearly separated." in why) == (k > 1)
     assert ("first month" in _of(page, "moves")) == (months == 1)
 
 
@@ -147,7 +148,7 @@ def test_who_moved_adds_up() -> None:
 
     assert _of(page, "n-moved") == "10"
     assert _of(page, "n-known") == str(2 * (SIZE - 20) + 10)
-    assert "34 are new, 30 are not there any more" in _of(page, "moves")
+    assert "34 are new, 30 are no longer there" in _of(page, "moves")
     assert [[cell.split()[0] for cell in row] for row in _rows(page, "movers")] == [["1", "2", "10", "4"]]
     labels = [each.text for each in page.findall(".//section[@id='moves']//svg/text")]
     assert labels[2:] == [
@@ -220,7 +221,7 @@ def test_the_timeline_tells_lives() -> None:
         ("candidate", "not published yet", "passed their checks"),
         ("declined", "declined", "ana declined them on 2024-05-01. wrong import"),
         ("superseded", "replaced", "newer version"),
-        ("rolled_back", "taken back", "taken back since"),
+        ("rolled_back", "taken back", "These segments were published and have been taken back."),
     ],
 )
 def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
@@ -252,7 +253,7 @@ def test_gates_have_value_threshold_and_meaning() -> None:
     """What failed stands first; each gate has a plain name, its value and limit in its unit, and its message."""
     rows = _rows(_page(make_report(2)), "gates")
 
-    assert rows[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "stopped it"]
+    assert rows[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "failed"]
     assert rows[1][0].endswith("Here: 60 rows, 300 before. Look at the source.")
     assert rows[2] == ["Few have changed", "31.0%", "at most 30.0%", "warning"]
     assert rows[4] == ["Nothing is lost", "0", "exactly 0", "passed"]
@@ -260,16 +261,16 @@ def test_gates_have_value_threshold_and_meaning() -> None:
 
 
 def test_a_gate_that_had_nothing_to_check_did_not_pass() -> None:
-    """Where there is no value, the table says that the question was not asked."""
+    """Where there is no value, the table says that nothing was checked."""
     first = GateResult("max_moved", True, "warn", None, 0.3, "no customers in common with a parent snapshot")
     rows = _rows(_page(make_report(2, gates=(first,))), "gates")
-    assert rows[0] == ["Few have changed", "–", "at most 30.0%", "not asked"]
+    assert rows[0] == ["Few have changed", "–", "at most 30.0%", "not checked"]
 
 
 def test_why_k_is_a_sentence_and_a_figure() -> None:
     """Every K that was tried has a bar, the one that was taken is named; without the sweep the sentence remains."""
     page = _page(make_report(4), make_run_details(4))
-    assert "Of 2 to 10 groups tried, 4 stand apart most clearly." in _of(page, "why")
+    assert "Of 2 to 10 groups that were tried, 4 are the most clearly separated." in _of(page, "why")
     bars = page.findall(".//section[@id='why']//svg/rect")
     assert len(bars) == 9
     assert max(float(each.get("height", "0")) for each in bars) == float(bars[2].get("height", "0"))
@@ -277,8 +278,8 @@ def test_why_k_is_a_sentence_and_a_figure() -> None:
     gone = _page(make_report(4), RunDetails(missing=("the diagnosis",)))
     assert "The customers are in 4 groups." in _of(gone, "why")
     assert not gone.findall(".//section[@id='why']//svg")
-    assert "not kept any more: the diagnosis" in _of(gone, "missing")
-    assert "not kept any more" in _of(gone, "diagnosis")
+    assert "because the files of this period are no longer kept: the diagnosis" in _of(gone, "missing")
+    assert "There is no diagnosis: the files of this period are no longer kept." in _of(gone, "diagnosis")
 
 
 def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
@@ -300,7 +301,9 @@ def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
         "a1b2",
     ):
         assert told in _of(page, "making")
-    assert "Nothing noteworthy" in _of(_page(make_report(), replace(make_run_details(), findings=())), "diagnosis")
+    assert "Nothing to report: the data suits the method." in _of(
+        _page(make_report(), replace(make_run_details(), findings=())), "diagnosis"
+    )
 
 
 def test_the_same_data_gives_the_same_bytes() -> None:
