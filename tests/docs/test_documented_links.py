@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.documents import DOCS, LANGUAGES, PAGES, read_blocks, read_headings, read_links, to_anchor
+from support.documents import (
+    DOCS,
+    LANGUAGES,
+    PAGES,
+    ROOT,
+    read_blocks,
+    read_headings,
+    read_links,
+    split_tables,
+    to_anchor,
+)
+
+import segmentation_pipeline
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+PACKAGE = Path(segmentation_pipeline.__file__).parent
 
 
 def _load_script(name: str) -> ModuleType:
@@ -49,6 +64,19 @@ def test_the_index_names_every_page_in_a_line() -> None:
     for page in DOCS.glob("*.md"):
         if page.name != "README.md":
             assert [line for line in index if line.startswith(f"- [{page.name}]({page.name}): ")], page.name
+
+
+def test_the_rooms_of_contributing_are_those_of_the_package() -> None:
+    """Every folder of the package is in the table of the rooms, and every path in the tables exists."""
+    rooms, places, *_ = split_tables((ROOT / "CONTRIBUTING.md").read_text())
+    folders = {
+        f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and path.name not in {"defs", "__pycache__"}
+    }
+    assert {room.strip("`") for room, _ in rooms} == folders
+    named = [path for _, cell in (*rooms, *places) for path in re.findall(r"`([a-z_/]+(?:/|\.py))`", cell)]
+    found = [path for path in named if (PACKAGE / path).exists() or (PACKAGE / "storage" / path).exists()]
+    assert found == named
+    assert len(places) >= 10
 
 
 def test_every_picture_is_what_its_script_draws() -> None:
