@@ -216,7 +216,7 @@ REFUSED = [
     ("    - {column: plan, kind: categorical}\n", "", "plan is no longer a feature"),
     ("    - {column: plan,", "    - {column: tenure, kind: numeric}\n    - {column: plan,", "tenure is a new feature"),
     ("SELECT customer_id,", "SELECT customer_id::text,", "the key of shop is customer_id (integer), and now the source"),
-    ("WHERE month", "WHERE customer_id < 0 AND month", "gave 0 rows"),
+    ("WHERE month", "WHERE customer_id < 0 AND month", "returned 0 rows"),
     ("visits, spend,", "visits, -3 AS spend,", "all 300 rows were rejected"),
 ]  # fmt: skip
 
@@ -242,14 +242,14 @@ def test_another_snapshot_published_meanwhile_is_not_overwritten(chain: Chain, m
     from segmentation_pipeline.orchestration.assets import scored_customers
 
     _publish(chain)
-    real = scored_customers.score
+    real = scored_customers.score_as_fitted
 
     def publish_and_score(*arguments: Any, **named: Any) -> Any:
-        monkeypatch.setattr(scored_customers, "score", real)
+        monkeypatch.setattr(scored_customers, "score_as_fitted", real)
         _publish(chain)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(scored_customers, "score", publish_and_score)
+    monkeypatch.setattr(scored_customers, "score_as_fitted", publish_and_score)
     outcome = _score(chain)
     assert not outcome.success
     assert "and now snapshot 2 is the current one" in outcome.problems[0]
