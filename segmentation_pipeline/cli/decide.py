@@ -55,7 +55,9 @@ def approve(name: str, snapshot_id: int, reason: str | None) -> None:
 @click.argument("snapshot_id", type=click.IntRange(min=1))
 @click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
 def decline(name: str, snapshot_id: int, reason: str | None) -> None:
-    r"""Do not publish a snapshot of segmentation NAME that waits for a person; later periods may go on.
+    r"""Leave a snapshot that waits for a person unpublished.
+
+    Later periods of segmentation NAME can go on then.
 
     \b
     Example:
@@ -76,7 +78,9 @@ def decline(name: str, snapshot_id: int, reason: str | None) -> None:
 @click.argument("snapshot_id", type=click.IntRange(min=1))
 @click.option("--reason", metavar="TEXT", help="Why; kept with the decision.")
 def rollback(name: str, snapshot_id: int, reason: str | None) -> None:
-    r"""Make an earlier published snapshot of segmentation NAME current again, in the target too.
+    r"""Make an earlier snapshot of segmentation NAME current again.
+
+    It must have been published before. The target gets its segments back.
 
     \b
     Example:

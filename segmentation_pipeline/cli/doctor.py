@@ -25,9 +25,10 @@ PINS: Final = ROOT / "docker" / "requirements-dev.txt"
 @main.command()
 @click.argument("name", required=False)
 def doctor(name: str | None) -> None:
-    r"""Check machine, Dagster home, database and privileges, and print the fix for each problem.
+    r"""Check machine, database and privileges, and print the fixes.
 
-    Without NAME it checks all segmentations. Nothing is changed. The exit code is 1 if there is a problem.
+    It also checks the home folders and the defs.yaml files. Without NAME it checks all segmentations. Nothing is
+    changed. The exit code is 1 if there is a problem.
 
     \b
     Example:

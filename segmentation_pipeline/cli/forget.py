@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.argument("key")
 def forget(name: str, key: str) -> None:
-    r"""Erase the customer KEY from everything that segmentation NAME keeps, and empty their segment in the target.
+    r"""Erase the customer KEY from all that segmentation NAME keeps.
 
-    That is the history, scored and rejected rows, and artifacts. The source is not changed: a customer who is still in
+    That is the history, scored and rejected rows, and artifacts. In the target, the customer's segment is emptied. The
+    source is not changed: a customer who is still in
     it comes back with the next run.
 
     \b
@@ -37,7 +38,9 @@ def forget(name: str, key: str) -> None:
 @main.command()
 @click.argument("name")
 def gc(name: str) -> None:
-    r"""Apply the retention settings of segmentation NAME now, and list what was removed.
+    r"""Remove what is older than the retention settings of NAME.
+
+    It lists what was removed.
 
     \b
     Example:

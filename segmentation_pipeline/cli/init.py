@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     help="Where the segments go. Default: the table itself if it has a segment_id column, else public.NAME_segments.",
 )
 def init(name: str, table: str, key: str, target: str | None) -> None:
-    r"""Look at a table and write a commented defs.yaml for the segmentation NAME.
+    r"""Look at a table and write a commented defs.yaml for it.
 
-    Nothing in the database is changed. The file goes into the folder that SEGMENTATION_DEFS names or, in a checkout of
-    the project, into segmentation_pipeline/defs.
+    NAME is the name of the new segmentation. Nothing in the database is changed. The file goes into the folder that
+    SEGMENTATION_DEFS names or, in a checkout of the project, into segmentation_pipeline/defs.
 
     \b
     Example:

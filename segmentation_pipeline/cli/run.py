@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @main.command()
 def demo() -> None:
-    r"""Seed the synthetic shop and run the months that are not up to date.
+    r"""Make the synthetic shop and run its months.
+
+    A shop that is there already stays as it is, and only the months that are not up to date are run.
 
     \b
     Example:
@@ -77,7 +79,9 @@ def run(name: str, partition: str | None) -> None:
 @click.option("--from", "first", metavar="P", required=True, help="The first period's start, YYYY-MM-DD.")
 @click.option("--to", "last", metavar="P", required=True, help="The last period's start, inclusive.")
 def backfill(name: str, first: str, last: str) -> None:
-    r"""Run several periods of segmentation NAME, in order. A failed one does not stop the later ones.
+    r"""Run several periods of segmentation NAME, in order.
+
+    A period that fails does not stop the later ones.
 
     \b
     Example:
@@ -97,7 +101,9 @@ def backfill(name: str, first: str, last: str) -> None:
 @main.command()
 @click.argument("name")
 def score(name: str) -> None:
-    r"""Assign new and changed customers of NAME to the published segments, without a new fit.
+    r"""Assign today's customers of NAME to the published segments.
+
+    New and changed customers get a segment between two periods, without a new fit.
 
     \b
     Example:

@@ -12,7 +12,9 @@ from segmentation_pipeline.cli.group import fail, main, segmentation_named, segm
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, or an array of them without NAME.")
 def status(name: str | None, as_json: bool) -> None:
-    r"""Show the snapshots, the segments and what waits for a person, of NAME or of all segmentations.
+    r"""Show snapshots, segments and what waits for a person.
+
+    Of segmentation NAME, or of all segmentations.
 
     \b
     Example:
@@ -52,9 +54,10 @@ def status(name: str | None, as_json: bool) -> None:
     help="The HTML file to write.",
 )
 def report(name: str, partition: str | None, file: Path) -> None:
-    r"""Write the report of segmentation NAME for the people who know the customers: one HTML file that works offline.
+    r"""Write the report of segmentation NAME into an HTML file.
 
-    Of several versions of a period it shows the newest that is published or waits for approval, or else the newest.
+    It is for the people who know the customers, and works offline. Of several versions of a period it shows the newest
+    one that is published or waits for approval, or else the newest.
 
     \b
     Example:
