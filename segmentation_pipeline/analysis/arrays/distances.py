@@ -17,6 +17,7 @@ one for another.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -34,6 +35,15 @@ CACHED_ROWS: Final = 4_096
 BLOCK_ROWS: Final = 8_192
 # The block in which squares around the means of clusters are added up.
 SUM_ROWS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class CentredBlock:
+    """Rows from position `start` on, less a middle, shape (b, D), and their squared lengths `norms`, shape (b,)."""
+
+    start: int
+    rows: Points
+    norms: Points
 
 
 def squared_distances(block: NDArray[np.float32], centers: Points) -> Points:
@@ -72,9 +82,9 @@ def squared_mahalanobis_distances(block: NDArray[np.float32], centers: Points, p
 def inertia(matrix: NDArray[np.float32], centers: Points) -> float:
     """Return the sum of squared distances of all rows, shape (n, D), to their nearest of `centers`, shape (K, D)."""
     middle, total = centers.mean(axis=0), 0.0
-    for _, block, norms in iter_centred_blocks(matrix, middle):
-        nearest = partial_distances(block, centers - middle).min(axis=0)
-        total += float(complete_distances(nearest, norms).sum())
+    for block in iter_centred_blocks(matrix, middle):
+        nearest = partial_distances(block.rows, centers - middle).min(axis=0)
+        total += float(complete_distances(nearest, block.norms).sum())
     return total
 
 
@@ -90,11 +100,11 @@ def inertia_within(matrix: NDArray[np.float32], labels: NDArray[np.int64], k: in
     return sum(float(np.square(block - means[own]).sum()) for block, own in _iter_labelled_blocks(matrix, labels))
 
 
-def iter_centred_blocks(matrix: NDArray[np.float32], middle: Points) -> Iterator[tuple[int, Points, Points]]:
-    """Yield blocks: the first row, the rows less `middle`, shape (b, D), and their squared lengths, shape (b,)."""
+def iter_centred_blocks(matrix: NDArray[np.float32], middle: Points) -> Iterator[CentredBlock]:
+    """Yield the rows of `matrix`, shape (n, D), less `middle`, shape (D,), block by block."""
     for start in range(0, len(matrix), BLOCK_ROWS):
         block = matrix[start : start + BLOCK_ROWS] - middle
-        yield start, block, np.einsum("ij,ij->i", block, block)
+        yield CentredBlock(start, block, norms=np.einsum("ij,ij->i", block, block))
 
 
 def partial_distances(block: Points, anchors: Points) -> Points:

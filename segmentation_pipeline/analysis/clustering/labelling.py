@@ -118,13 +118,13 @@ def _find_best_two(cost: NDArray[np.float64], names: NDArray[np.int64]) -> tuple
     return best, second
 
 
-def block_rows(model: FittedModel) -> int:
+def choose_block_rows(model: FittedModel) -> int:
     """Return how many rows are labelled at once: their distances to all prototypes take 64 MB at most."""
     return max(1, min(BLOCK_ROWS, BLOCK_VALUES // max(len(model.centers), 1)))
 
 
 def _split_into_places(n_rows: int, model: FittedModel) -> Iterator[slice]:
-    rows = block_rows(model)
+    rows = choose_block_rows(model)
     return (slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows))
 
 

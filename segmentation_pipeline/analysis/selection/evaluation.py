@@ -62,21 +62,22 @@ def evaluate_fits(matrix: NDArray[np.float32], centers: Sequence[NDArray[np.floa
     inertias, totals = np.zeros(len(centers)), np.zeros(len(centers))
     own_scores = [np.zeros(len(own)) for own in centers]
     sums, total_inertia = np.zeros(anchors.shape), 0.0
-    for start, block, norms in iter_centred_blocks(matrix, middle):
-        distances = partial_distances(block, anchors)
-        here = slice(*np.searchsorted(picked, [start, start + len(block)]))
+    for block in iter_centred_blocks(matrix, middle):
+        start, norms = block.start, block.norms
+        distances = partial_distances(block.rows, anchors)
+        here = slice(*np.searchsorted(picked, [start, start + len(norms)]))
         members = np.empty(distances.shape)
         for index, (first, last) in enumerate(itertools.pairwise(edges)):
             nearest, best, second = _find_nearest_two(distances[first:last], members=members[first:last])
             cost = complete_distances(best, norms)
             a, b = np.sqrt(cost), np.sqrt(complete_distances(second, norms))
             score = np.divide(b - a, b, out=np.zeros_like(a), where=b > 0)
-            labels[index][start : start + len(block)] = nearest
+            labels[index][start : start + len(norms)] = nearest
             inertias[index] += cost.sum()
             totals[index] += score.sum()
             own_scores[index] += members[first:last] @ score
             scores[index][here] = score[picked[here] - start]
-        sums += members @ block
+        sums += members @ block.rows
         total_inertia += float(norms.sum())
     evaluations = []
     means = np.zeros(anchors.shape)
@@ -136,12 +137,12 @@ def _measure_spreads(
 ) -> NDArray[np.float64]:
     """Return the mean distance of each cluster's rows to its mean, shape (P,) for the clusters of all K."""
     sums = np.zeros(len(means))
-    for start, block, norms in iter_centred_blocks(matrix, middle):
-        distances = partial_distances(block, means)
-        rows = np.arange(len(block))
+    for block in iter_centred_blocks(matrix, middle):
+        distances = partial_distances(block.rows, means)
+        rows = np.arange(len(block.rows))
         for assigned, (first, last) in zip(labels, itertools.pairwise(edges), strict=True):
-            own = assigned[start : start + len(block)]
-            distance = np.sqrt(complete_distances(distances[first:last][own, rows], norms))
+            own = assigned[block.start : block.start + len(rows)]
+            distance = np.sqrt(complete_distances(distances[first:last][own, rows], block.norms))
             sums[first:last] += np.bincount(own, weights=distance, minlength=last - first)
     return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
 

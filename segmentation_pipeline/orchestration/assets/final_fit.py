@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_pipeline.analysis.clustering.labelling import block_rows
+from segmentation_pipeline.analysis.clustering.labelling import choose_block_rows
 from segmentation_pipeline.engines.local.blocks import MatrixBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
 from segmentation_pipeline.model import FitSummary, FittedModel
@@ -41,7 +41,7 @@ def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         schema = FinalFit.schema(key, keys.type)
         with segmentation.writing(context, FINAL_FIT, made_from=[encoded, swept]) as artifact:
             with FinalFit.writing_labels(artifact, schema) as table:
-                blocks = MatrixBlocks(matrix, block_rows(model))
+                blocks = MatrixBlocks(matrix, choose_block_rows(model))
                 label_matrix(LocalEngine(), blocks, model, keys=keys, schema=schema, labels=table)
             labels = FinalFit.read_label_column(artifact, "cluster")
             summary = summarize_fit(

@@ -43,7 +43,7 @@ def cut_at_quantiles(matrix: NDArray[np.float32], request: FitRequest) -> RawFit
         column = encoding.features[0].column
         share = float(np.mean(values == values.min()))
         message = (
-            f"{column}: {share:.0%} of the customers have its smallest value, so its quantiles separate nobody. "
+            f"{column}: {share:.0%} of the customers have its smallest value, so its quantiles separate no one. "
             "Raise fit.k, or use another feature."
         )
         raise UnusableDataError(message)

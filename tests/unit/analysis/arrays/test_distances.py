@@ -62,13 +62,13 @@ def test_every_form_is_the_definition(seed: int, n: int, k: int) -> None:
     rows, centers = rng.normal(size=(n, 3)).astype(np.float32), rng.normal(size=(k, 3))
     wide = rows.astype(np.float64)
     exact = np.array([[np.linalg.norm(row - center) for center in centers] for row in wide])
-    ((_, block, norms),) = iter_centred_blocks(rows, np.zeros(3))
+    (block,) = iter_centred_blocks(rows, np.zeros(3))
 
     for squared in (
         squared_distances(rows, centers),
         squared_distances_between(wide, centers),
         np.stack([squared_distances_to(center, wide) for center in centers], axis=1),
-        complete_distances(partial_distances(block, centers), norms).T,
+        complete_distances(partial_distances(block.rows, centers), block.norms).T,
         squared_mahalanobis_distances(rows, centers, np.stack([np.eye(3)] * k)),
     ):
         np.testing.assert_allclose(squared, exact**2, atol=1e-12)

@@ -53,7 +53,7 @@ def test_separate_groups_are_found() -> None:
     assert len(set(labels.tolist())) == 3
 
 
-def test_the_same_seed_gives_the_same_centers() -> None:
+def test_the_same_seed_fits_the_same_centers() -> None:
     """A fit is repeated bit for bit by its seed."""
     matrix = _matrix(n=500)
 
