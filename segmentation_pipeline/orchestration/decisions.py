@@ -79,7 +79,7 @@ def rollback(
         receipt = roll_back(connection, spec.publish, spec.name, snapshot_id, who=who, reason=reason)
     instance.report_runless_asset_event(
         dg.AssetObservation(
-            segmentation.key("published_segments"),
+            segmentation.key(PUBLISHED_SEGMENTS),
             partition=receipt.partition,
             description=f"{who} made snapshot {snapshot_id} current again",
             metadata={**receipt.to_json(), "who": who, "reason": reason or ""},

@@ -44,7 +44,7 @@ def test_backfill_status_and_name(chain: Chain) -> None:
     assert shown.returncode == 0, shown.stderr
     status = json.loads(shown.stdout)
     assert set(status) == {"segmentation", "current_snapshot_id", "snapshots", "segments"}
-    assert [(each["partition"], each["version"], each["status"]) for each in status["snapshots"]] == [
+    assert [(snapshot["partition"], snapshot["version"], snapshot["status"]) for snapshot in status["snapshots"]] == [
         (MONTHS[0], 1, "published"),
         (MONTHS[1], 1, "rejected"),
         (MONTHS[2], 1, "published"),
@@ -56,8 +56,12 @@ def test_backfill_status_and_name(chain: Chain) -> None:
     assert (first["as_of"], first["k"], first["n_rows"]) == ("2024-02-01T00:00:00+00:00", 3, 300)
     assert third["parent_snapshot_id"] == first["snapshot_id"]
     assert status["current_snapshot_id"] == third["snapshot_id"]
-    assert [(each["segment_id"], each["live"]) for each in status["segments"]] == [(1, True), (2, True), (3, True)]
-    assert sum(each["share"] for each in status["segments"]) == pytest.approx(1)
+    assert [(segment["segment_id"], segment["live"]) for segment in status["segments"]] == [
+        (1, True),
+        (2, True),
+        (3, True),
+    ]
+    assert sum(segment["share"] for segment in status["segments"]) == pytest.approx(1)
     assert status["segments"][1]["name"] == "Grünes Gold 💚"
 
     assert _segmentation("run", "shop", "--partition", MONTHS[3]).returncode == 0
@@ -124,7 +128,9 @@ def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
     declined = _segmentation("decline", "shop", "3", "--reason", "no")
     assert declined.returncode == 0, declined.stderr
     assert "segmentation run shop --partition 2024-03-01" in declined.stdout
-    assert "Traceback" not in "".join(each.stdout + each.stderr for each in (done, blocked, refused, approved, back))
+    assert "Traceback" not in "".join(
+        process.stdout + process.stderr for process in (done, blocked, refused, approved, back)
+    )
 
 
 @pytest.mark.parametrize(

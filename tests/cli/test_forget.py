@@ -100,9 +100,9 @@ def test_a_customer_is_erased_everywhere_we_keep_them(texts: Chain) -> None:
         "/".join(path.parts[-4:-2]): json.loads(path.read_text()) for path in store.root.rglob("manifest.json")
     }
     told = {
-        where: (each["rows"], each.get("rejected"), each["forgotten"])
-        for where, each in manifests.items()
-        if "forgotten" in each
+        where: (manifest["rows"], manifest.get("rejected"), manifest["forgotten"])
+        for where, manifest in manifests.items()
+        if "forgotten" in manifest
     }
     assert told == {
         f"raw_extract/{MONTHS[0]}": (299, None, 1), f"validated_rows/{MONTHS[0]}": (299, 0, 1),

@@ -83,7 +83,7 @@ def test_approvals_at_once_are_one_decision(books: Books, waiting: int) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(each.already for each in found) == [False, True, True, True]
+    assert sorted(receipt.already for receipt in found) == [False, True, True, True]
     assert books.decisions(waiting) == [("approve", "anna", None)]
 
 
@@ -99,7 +99,7 @@ def test_an_approval_can_be_taken_back_before_the_publication(books: Books, wait
     """Declined after it was approved and before it was published: it is not published, and both decisions are kept."""
     _approve(books, waiting)
     _decline(books, waiting, who="ben")
-    assert [each[:2] for each in books.decisions(waiting)] == [("approve", "anna"), ("decline", "ben")]
+    assert [decision[:2] for decision in books.decisions(waiting)] == [("approve", "anna"), ("decline", "ben")]
     with pytest.raises(NotAcceptedError):
         books.publish(waiting, ALL)
 

@@ -226,8 +226,8 @@ def test_two_publications_of_one_snapshot_publish_it_once(books: Books) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(each.already_published for each in receipts) == [False] + [True] * 7
-    assert sum(each.changed for each in receipts) == 6
+    assert sorted(receipt.already_published for receipt in receipts) == [False] + [True] * 7
+    assert sum(receipt.changed for receipt in receipts) == 6
     assert books.target() == ALL
 
 

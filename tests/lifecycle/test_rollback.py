@@ -52,7 +52,7 @@ def test_a_rollback_restores_target_pointer_and_statuses(books: Books) -> None:
     assert books.target() == ALL
     assert {user for user in ALL if books.target("xmin::text")[user] != versions[user]} == {1, 3}
     assert {user for user in ALL if books.target("last_updated")[user] != before[user]} == {1, 3}
-    statuses = [books.status(each) for each in (january, february, march)]
+    statuses = [books.status(snapshot) for snapshot in (january, february, march)]
     assert (statuses, books.current()) == (["published", "rolled_back", "rolled_back"], january)
     assert books.decisions(january) == [("rollback", "anna", "last year's prices")]
 

@@ -76,7 +76,10 @@ def test_new_and_changed_customers_are_written_the_others_are_not_touched(books:
     assert books.rows(SCORED) == [
         (2, snapshot_id, 2, 0.1, None, 1 / 3),
         (3, snapshot_id, None, 0.1, None, 1 / 3),
-        *((each, snapshot_id, segment, 0.1, None, 1 / 3) for each, segment in ((5, 1), (6, None), (7, 2), (8, 1))),
+        *(
+            (customer, snapshot_id, segment, 0.1, None, 1 / 3)
+            for customer, segment in ((5, 1), (6, None), (7, 2), (8, 1))
+        ),
     ]
     _agree(books)
 

@@ -73,7 +73,7 @@ def test_the_code_s_tables_are_the_database_s(engine: sa.Engine) -> None:
     }
     with engine.begin() as connection:
         found = compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata)
-    assert [each for each in found if each[0] not in CONSTRAINTS] == []
+    assert [difference for difference in found if difference[0] not in CONSTRAINTS] == []
 
 
 def test_threads_that_migrate_at_once_all_succeed(database: str) -> None:

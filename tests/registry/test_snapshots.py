@@ -142,7 +142,7 @@ def test_earlier_versions_begin_with_the_published_one(books: Books) -> None:
     books.align(2)
     with books.engine.begin() as connection:
         found = snapshots.list_versions(connection, "shop", month(1)[0])
-    assert [each.snapshot_id for each in found] == [second, fourth, third, first]
+    assert [snapshot.snapshot_id for snapshot in found] == [second, fourth, third, first]
 
 
 def test_a_segment_was_last_seen_in_the_latest_published_snapshot_that_has_it(books: Books) -> None:
@@ -236,4 +236,4 @@ def test_months_built_on_an_older_parent_are_known(books: Books) -> None:
         assert list_built_on_older_parent(connection, "shop") == []
     books.align(2, status="published", parent=first)
     with books.engine.begin() as connection:
-        assert [each.partition for each in list_built_on_older_parent(connection, "shop")] == [month(3)[0]]
+        assert [snapshot.partition for snapshot in list_built_on_older_parent(connection, "shop")] == [month(3)[0]]

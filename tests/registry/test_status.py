@@ -31,7 +31,9 @@ def test_snapshots_are_in_order_of_partition_and_version(books: Books) -> None:
     first = books.align(1, status="rejected")
     second = books.align(1, status="published")
     found = _status(books)["snapshots"]
-    assert [(each["snapshot_id"], each["partition"], each["version"], each["status"]) for each in found] == [
+    assert [
+        (snapshot["snapshot_id"], snapshot["partition"], snapshot["version"], snapshot["status"]) for snapshot in found
+    ] == [
         (first, "2024-01-01", 1, "rejected"),
         (second, "2024-01-01", 2, "published"),
         (march, "2024-03-01", 1, "published"),
@@ -62,8 +64,12 @@ def test_segments_of_a_replaced_version_stay_listed(books: Books) -> None:
     books.publish(books.align(1, (1, 2)), {1: 1})
     books.publish(books.align(1, (1, 3)), {1: 1})
     found = _status(books)
-    assert [(each["segment_id"], each["live"]) for each in found["segments"]] == [(1, True), (2, False), (3, True)]
-    assert [each["status"] for each in found["snapshots"]] == ["superseded", "published"]
+    assert [(segment["segment_id"], segment["live"]) for segment in found["segments"]] == [
+        (1, True),
+        (2, False),
+        (3, True),
+    ]
+    assert [snapshot["status"] for snapshot in found["snapshots"]] == ["superseded", "published"]
 
 
 def test_segmentations_do_not_see_each_other(books: Books) -> None:
@@ -72,8 +78,8 @@ def test_segmentations_do_not_see_each_other(books: Books) -> None:
     other = type(books)(books.engine, name="other")
     other.register()
     other.align(1, (1,), status="published")
-    assert [each["segment_id"] for each in _status(books)["segments"]] == [1, 2]
-    assert [(each["segment_id"], each["live"]) for each in _status(books, "other")["segments"]] == [(1, False)]
+    assert [segment["segment_id"] for segment in _status(books)["segments"]] == [1, 2]
+    assert [(segment["segment_id"], segment["live"]) for segment in _status(books, "other")["segments"]] == [(1, False)]
 
 
 def test_prototypes_of_one_segment_are_summed(books: Books) -> None:
@@ -84,6 +90,6 @@ def test_prototypes_of_one_segment_are_summed(books: Books) -> None:
     with books.engine.begin() as connection:
         found = read_segments(connection, snapshot_id)
         events = read_events(connection, snapshot_id)
-    assert [(each["segment_id"], each["n_customers"]) for each in found] == [(1, 4), (2, 10)]
+    assert [(segment["segment_id"], segment["n_customers"]) for segment in found] == [(1, 4), (2, 10)]
     assert found[1]["share"] == pytest.approx(0.75)
     assert [(event.segment_id, event.event) for event in events] == [(1, "born"), (2, "born")]

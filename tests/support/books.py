@@ -70,7 +70,7 @@ class Books:
             ledger = snapshots.lock(connection, self.name)
             assert ledger is not None
             latest = snapshots.find_parent(connection, self.name, as_of)
-            born = [each for each in segments if each >= ledger.next_segment_id]
+            born = [segment for segment in segments if segment >= ledger.next_segment_id]
             return snapshots.record(
                 connection,
                 ledger,
@@ -83,10 +83,10 @@ class Books:
                     encoding=Encoding(()), model=FittedModel("kmeans", np.zeros((len(segments), 2)), segments),
                     library_versions={"numpy": "2"}, code_version="1", data_version="a",
                 ),
-                next_segment_id=max(ledger.next_segment_id, *(each + 1 for each in segments)),
-                centroids=[Centroid(each, 0, 4, 1 / len(segments), 1.5, (0.0, 0.25), {}) for each in segments],
-                new_segments=[Segment(each, f"segment {each}", "automatic") for each in born],
-                events=[LineageEvent(each, "born" if each in born else "kept") for each in segments],
+                next_segment_id=max(ledger.next_segment_id, *(segment + 1 for segment in segments)),
+                centroids=[Centroid(segment, 0, 4, 1 / len(segments), 1.5, (0.0, 0.25), {}) for segment in segments],
+                new_segments=[Segment(segment, f"segment {segment}", "automatic") for segment in born],
+                events=[LineageEvent(segment, "born" if segment in born else "kept") for segment in segments],
                 gates=gates,
             )  # fmt: skip
 

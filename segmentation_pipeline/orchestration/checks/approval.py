@@ -7,6 +7,7 @@ import dagster as dg
 from segmentation_pipeline.lifecycle.decide import describe_choice
 from segmentation_pipeline.model import SnapshotHeader
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS
 
 CHECK = "approval"
 
@@ -15,7 +16,7 @@ def define_approval_check(segmentation: SegmentationContext) -> dg.AssetCheckSpe
     """Return the check's definition: it warns and stops nothing, because waiting is not a failure."""
     return dg.AssetCheckSpec(
         CHECK,
-        asset=segmentation.key("aligned_segments"),
+        asset=segmentation.key(ALIGNED_SEGMENTS),
         blocking=False,
         description="Passes where nobody has to look at the snapshot before it is published. Else the snapshot waits "
         "for a person, and no later period is aligned until somebody decides, by the job "
@@ -35,7 +36,7 @@ def report_approval(
     }[status]
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=segmentation.key("aligned_segments"),
+        asset_key=segmentation.key(ALIGNED_SEGMENTS),
         passed=status != "waiting",
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
@@ -49,7 +50,7 @@ def report_decision(
     """End the check's warning, because a person has decided; `outcome` says how."""
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
-            asset_key=segmentation.key("aligned_segments"),
+            asset_key=segmentation.key(ALIGNED_SEGMENTS),
             check_name=CHECK,
             passed=True,
             severity=dg.AssetCheckSeverity.WARN,

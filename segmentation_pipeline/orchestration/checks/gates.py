@@ -1,16 +1,13 @@
 """The gates as asset checks: what each of them requires, and what it found, with value and threshold."""
 
-from typing import Final
-
 import dagster as dg
 
 from segmentation_pipeline.analysis.quality.gates import GATES, GateRule
 from segmentation_pipeline.model import GateResult
 from segmentation_pipeline.orchestration.metadata.values import round_number
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS
 from segmentation_pipeline.spec import GatesSpec
-
-STAGE: Final = "aligned_segments"
 
 
 def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckSpec]:
@@ -18,7 +15,7 @@ def define_gate_checks(segmentation: SegmentationContext) -> list[dg.AssetCheckS
     return [
         dg.AssetCheckSpec(
             rule.name,
-            asset=segmentation.key(STAGE),
+            asset=segmentation.key(ALIGNED_SEGMENTS),
             blocking=rule.find_setting(segmentation.spec.gates).severity != "warn",
             description=_describe_gate(rule, segmentation.spec.gates),
         )
@@ -30,7 +27,7 @@ def report_gate(segmentation: SegmentationContext, gate: GateResult, partition: 
     """Return what a gate found in one period."""
     return dg.AssetCheckResult(
         check_name=gate.name,
-        asset_key=segmentation.key(STAGE),
+        asset_key=segmentation.key(ALIGNED_SEGMENTS),
         passed=gate.passed,
         severity=dg.AssetCheckSeverity.ERROR if gate.severity == "block" else dg.AssetCheckSeverity.WARN,
         description=gate.message,

@@ -5,6 +5,7 @@ import dagster as dg
 from segmentation_pipeline.lifecycle.precedence import list_built_on_older_parent
 from segmentation_pipeline.model.commands import backfill_command
 from segmentation_pipeline.orchestration.segmentation import SegmentationContext
+from segmentation_pipeline.orchestration.stages import PUBLISHED_SEGMENTS
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 CHECK = "built_on_latest_parent"
@@ -14,7 +15,7 @@ def define_parentage_check(segmentation: SegmentationContext) -> dg.AssetCheckSp
     """Return the check's definition: it warns and stops nothing."""
     return dg.AssetCheckSpec(
         CHECK,
-        asset=segmentation.key("published_segments"),
+        asset=segmentation.key(PUBLISHED_SEGMENTS),
         blocking=False,
         description="Every published period was aligned with the published period before it. A warning names the "
         "command that rebuilds those that were not; their segments are right, but their history has a gap.",
@@ -33,7 +34,7 @@ def report_parentage(segmentation: SegmentationContext) -> dg.AssetCheckResult:
         )
     return dg.AssetCheckResult(
         check_name=CHECK,
-        asset_key=segmentation.key("published_segments"),
+        asset_key=segmentation.key(PUBLISHED_SEGMENTS),
         passed=not stale,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,

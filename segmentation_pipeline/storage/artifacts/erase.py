@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segmentation_pipeline.storage.artifacts.artifact import COMPRESSION, MATRIX, Artifact
+from segmentation_pipeline.storage.artifacts.datasets import RawExtract
 from segmentation_pipeline.storage.artifacts.manifest import Manifest
 from segmentation_pipeline.storage.artifacts.store import MANIFEST, disk_errors, seal
 
@@ -68,7 +69,7 @@ def erase_from_artifacts(store: ArtifactStore, key_name: str, key: int | str) ->
 def _list_folders(store: ArtifactStore) -> Iterator[Path]:
     """Yield the folder of every sealed artifact, the raw extracts first, after removing what killed runs left."""
     store.remove_unfinished()
-    for folder in sorted(store.root.glob("*/*/*"), key=lambda folder: folder.parts[-3] != "raw_extract"):
+    for folder in sorted(store.root.glob("*/*/*"), key=lambda folder: folder.parts[-3] != RawExtract.STAGE):
         if (folder / MANIFEST).exists():
             yield folder
 

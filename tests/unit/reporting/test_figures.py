@@ -41,7 +41,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def _sweep(k: int, silhouettes: tuple[float, ...] = ()) -> SweepResult:
-    candidates = tuple(SweepCandidate(each, 100 / each, 0.4, 0.5, 1.0, 9.0, 0.1, 0.5) for each in (k, k + 1))
+    candidates = tuple(SweepCandidate(tried, 100 / tried, 0.4, 0.5, 1.0, 9.0, 0.1, 0.5) for tried in (k, k + 1))
     structure = StructureVerdict("structure", 9.0, 0.5, "")
     return SweepResult(candidates, k, "", None, None, (), structure, 0, 100, 100, 200.0, silhouettes)
 
@@ -73,7 +73,7 @@ def test_every_figure_is_a_png_as_wide_as_the_ui(k: int) -> None:
         draw_scatter(points, segments, np.array([0.5, 0.3]), names=names),
         draw_silhouettes(_sample(k), _sweep(k, tuple(np.linspace(0.1, 0.6, k)))),
         draw_sizes(dict.fromkeys(names, 1234567), names=names, unassigned=3),
-        draw_profiles({segment: {f"feature {each}": 0.5 for each in range(30)} for segment in names}, names=names),
+        draw_profiles({segment: {f"feature {number}": 0.5 for number in range(30)} for segment in names}, names=names),
     ]
     for width, height in map(_size, pictures):
         assert width == 792
@@ -133,7 +133,7 @@ def test_distances_are_told_by_cluster(drawn: list[Figure]) -> None:
     draw_distances(distances, clusters)
 
     axes = drawn[0].axes[0]
-    assert [each.get_text() for each in axes.get_yticklabels()] == [
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
         "unassigned (5)",
         "cluster 0 (1,000)",
         "cluster 1 (101)",
@@ -170,14 +170,14 @@ def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
 
     (axes,) = drawn[0].axes
     assert [label.get_text() for label in axes.get_yticklabels() if label.get_text()] == ["spend", "age"]
-    (numbers,) = (each for each in axes.collections if isinstance(each, PathCollection))
-    places = [tuple(each) for each in numbers.get_offsets().tolist()]
+    (numbers,) = (collection for collection in axes.collections if isinstance(collection, PathCollection))
+    places = [tuple(offset) for offset in numbers.get_offsets().tolist()]
     shapes = {place: _outline(path) for place, path in zip(places, numbers.get_paths(), strict=True)}
     cells = {(0, 0): "-3.0", (1, 0): "0.0", (0, 1): "+0.3", (1, 1): "-"}
     assert shapes.keys() == cells.keys()
     for place, text in cells.items():
         np.testing.assert_allclose(shapes[place], _outline(TextPath((0, 0), text, size=8.5)), atol=1e-9)
-    inks = [to_hex(each) for each in numbers.get_facecolors()]
+    inks = [to_hex(colour) for colour in numbers.get_facecolors()]
     assert (inks[places.index((0, 0))], inks[places.index((1, 0))]) == (to_hex("white"), style.INK)
     chips = [text for text in axes.texts if text.get_bbox_patch() is not None]
     assert [text.get_text() for text in chips] == ["1", "3"]
@@ -186,7 +186,7 @@ def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
 
 def test_a_profile_of_many_features_says_what_it_leaves_out(drawn: list[Figure]) -> None:
     """The features that say least are left out, and counted."""
-    scores = {f"feature {each}": each / 10 for each in range(MOST_FEATURES + 5)}
+    scores = {f"feature {number}": number / 10 for number in range(MOST_FEATURES + 5)}
     draw_profiles({1: scores, 2: scores}, names={})
     (axes,) = drawn[0].axes
     assert "5 features that differ less are left out" in axes.get_xlabel()

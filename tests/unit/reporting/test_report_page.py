@@ -24,7 +24,7 @@ def _page(shown: SnapshotReport, found: RunDetails | None = None) -> ET.Element:
 
 
 def _text(page: ET.Element, where: str = ".") -> str:
-    return " ".join(" ".join("".join(each.itertext()) for each in page.findall(where)).split())
+    return " ".join(" ".join("".join(element.itertext()) for element in page.findall(where)).split())
 
 
 def _of(page: ET.Element, name: str) -> str:
@@ -43,12 +43,12 @@ def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
     """Few and many segments and periods, short and endless names: each segment has its card, row and line."""
     page = _page(make_report(k, months=months, name=name))
 
-    assert [each.get("id") for each in page.findall(".//section")] == [
+    assert [section.get("id") for section in page.findall(".//section")] == [
         "segments", "moves", "life", "why", "checks", "diagnosis", "making",
     ]  # fmt: skip
     assert len(page.findall(".//article")) == k
     assert _rows(page, "sizes") == [
-        [f"{each} {name.format(each)}".strip(), str(SIZE), f"{1 / k:.1%}"] for each in range(1, k + 1)
+        [f"{segment} {name.format(segment)}".strip(), str(SIZE), f"{1 / k:.1%}"] for segment in range(1, k + 1)
     ]
     assert len(page.findall(".//div[@class='who']")) == k
     assert len(_rows(page, "history")) == months
@@ -64,10 +64,10 @@ def test_headings_and_pictures_are_accessible() -> None:
     page = _page(make_report(months=4))
 
     assert page.get("lang") == "en"
-    levels = [int(each.tag[1]) for each in page.iter() if re.fullmatch(r"h[1-6]", each.tag)]
+    levels = [int(element.tag[1]) for element in page.iter() if re.fullmatch(r"h[1-6]", element.tag)]
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    ids = [each.get("id") for each in page.iter() if each.get("id")]
+    ids = [element.get("id") for element in page.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     for table in page.iter("table"):
         assert _text(table, "caption")
@@ -92,8 +92,8 @@ def test_what_customers_wrote_is_only_text() -> None:
     found = make_run_details()
     found = replace(
         found,
-        findings=tuple(replace(each, seen=EVIL, means=EVIL, action=EVIL) for each in found.findings or ()),
-        rules=tuple(replace(each, condition=EVIL) for each in found.rules or ()),
+        findings=tuple(replace(finding, seen=EVIL, means=EVIL, action=EVIL) for finding in found.findings or ()),
+        rules=tuple(replace(rule, condition=EVIL) for rule in found.rules or ()),
         missing=(EVIL,),
     )
 
@@ -102,7 +102,7 @@ def test_what_customers_wrote_is_only_text() -> None:
     assert not list(page.iter("script"))
     for place in ("notice", "gates", "diagnosis", "making", "segment-1", "missing"):
         assert EVIL in _of(page, place), place
-    assert not [name for each in page.iter() for name in each.attrib if name.startswith("on")]
+    assert not [name for element in page.iter() for name in element.attrib if name.startswith("on")]
 
 
 def test_it_needs_no_network() -> None:
@@ -111,11 +111,11 @@ def test_it_needs_no_network() -> None:
     page = ET.fromstring(html)
 
     loading = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "base", "use"}
-    assert not [each.tag for each in page.iter() if each.tag in loading]
-    links = [each.get("href", "") for each in page.iter("a")]
+    assert not [element.tag for element in page.iter() if element.tag in loading]
+    links = [link.get("href", "") for link in page.iter("a")]
     assert links
     assert all(link.startswith("#") for link in links)
-    targets = {each.get("id") for each in page.iter()}
+    targets = {element.get("id") for element in page.iter()}
     assert {link[1:] for link in links} <= targets
     assert not re.findall(r"https?:|//[a-z]|@import|url\(|src=", html)
 
@@ -132,10 +132,10 @@ def test_a_card_says_what_sets_a_segment_apart() -> None:
     assert ["newsletter: yes", "90.0%", "60.0%", "higher"] in rows
     assert ["first order (days ago)", "30", "30", "higher"] in rows
     typical, outcomes = card.findall("./ul[@class='facts']")[1], card.findall("./ul[@class='facts']")[0]
-    assert [_text(each) for each in typical] == [
+    assert [_text(element) for element in typical] == [
         "spend 180d 181", "channel web (80%)", "newsletter yes (90%)", "first order (days ago) 28",
     ]  # fmt: skip
-    assert [_text(each) for each in outcomes] == ["converted 0.25, all 0.25"]
+    assert [_text(element) for element in outcomes] == ["converted 0.25, all 0.25"]
     (first,) = page.findall(".//article[@aria-labelledby='segment-1']")
     assert "spend 180d ≤ 99 and channel is web (118 customers, 97% of them in this segment)" in _text(first)
     assert "first order (days ago) –" in _text(first)
@@ -150,7 +150,7 @@ def test_who_moved_adds_up() -> None:
     assert _of(page, "n-known") == str(2 * (SIZE - 20) + 10)
     assert "34 are new, 30 are no longer there" in _of(page, "moves")
     assert [[cell.split()[0] for cell in row] for row in _rows(page, "movers")] == [["1", "2", "10", "4"]]
-    labels = [each.text for each in page.findall(".//section[@id='moves']//svg/text")]
+    labels = [label.text for label in page.findall(".//section[@id='moves']//svg/text")]
     assert labels[2:] == [
         "1",
         "120",
@@ -196,14 +196,16 @@ def test_the_timeline_tells_lives() -> None:
     page = _page(replace(shown, periods=tuple(periods), names={**shown.names, 3: "guests"}))
 
     (band,) = [
-        each for each in page.findall(".//div[@role='img']") if each.get("aria-label", "").startswith("Segment 3")
+        picture
+        for picture in page.findall(".//div[@role='img']")
+        if picture.get("aria-label", "").startswith("Segment 3")
     ]
     assert band.get("aria-label") == (
         "Segment 3: New in February 2024, split from 1 in February 2024, gone in March 2024 and back in May 2024; "
         "25.0% to 25.0% of the customers"
     )
     assert len(band.findall("./svg/polygon")) == 2
-    assert [each.text for each in band.findall("span")] == ["new, split from 1", "gone", "back"]
+    assert [mark.text for mark in band.findall("span")] == ["new, split from 1", "gone", "back"]
     assert _rows(page, "history")[2][-2:] == ["–", "3 gone"]
     assert "Segment 3 (guests) is back." in _text(page, ".//p[@class='lead']")
 
@@ -273,7 +275,7 @@ def test_why_k_is_a_sentence_and_a_figure() -> None:
     assert "Of 2 to 10 groups that were tried, 4 are the most clearly separated." in _of(page, "why")
     bars = page.findall(".//section[@id='why']//svg/rect")
     assert len(bars) == 9
-    assert max(float(each.get("height", "0")) for each in bars) == float(bars[2].get("height", "0"))
+    assert max(float(bar.get("height", "0")) for bar in bars) == float(bars[2].get("height", "0"))
 
     gone = _page(make_report(4), RunDetails(missing=("the diagnosis",)))
     assert "The customers are in 4 groups." in _of(gone, "why")

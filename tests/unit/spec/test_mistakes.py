@@ -21,7 +21,7 @@ def _mistakes(**changes: Any) -> list[tuple[str, str]]:
     with pytest.raises(ValidationError) as refused:
         SegmentationSpec(**SMALLEST | changes)
     found = refused.value.errors()
-    return [(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in found]
+    return [(".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")) for error in found]
 
 
 @pytest.mark.parametrize(

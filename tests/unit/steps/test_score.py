@@ -215,7 +215,12 @@ def test_features_that_were_redefined_are_told() -> None:
 def test_a_snapshot_that_did_not_record_its_features_takes_the_listed_ones() -> None:
     """An older snapshot is read by the features of the defs.yaml; with `auto` there is nothing to go by."""
     snapshot = _snapshot(_frame(), recorded=False)
-    assert [each.column for each in read_fitted_features(snapshot, FEATURES)] == ["spend", "joined", "active", "plan"]
+    assert [feature.column for feature in read_fitted_features(snapshot, FEATURES)] == [
+        "spend",
+        "joined",
+        "active",
+        "plan",
+    ]
     assert read_fitted_features(snapshot, "auto") == ()
 
 
@@ -223,4 +228,4 @@ def test_the_fit_s_checks_hold_not_today_s() -> None:
     """What the fit recorded decides over the features that the defs.yaml lists today."""
     snapshot = _snapshot(_frame())
     today = [feature.model_copy(update={"missing": "median"}) if feature.is_number else feature for feature in FEATURES]
-    assert [each.missing for each in read_fitted_features(snapshot, today)] == ["reject"] * 4
+    assert [feature.missing for feature in read_fitted_features(snapshot, today)] == ["reject"] * 4

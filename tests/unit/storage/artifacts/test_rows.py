@@ -61,5 +61,5 @@ def test_blocks_hold_what_the_columns_hold(tmp_path: Path, size: int) -> None:
         assert block["key"].dtype == rows["key"].dtype == pd.Int64Dtype()
     assert [key for block in blocks for key in block["key"].tolist()] == rows["key"].tolist()
     assert rows["key"].tolist()[:2] == BEYOND_DOUBLES[:2]
-    names = [None if pd.isna(each) else each for block in blocks for each in block["text"]]
+    names = [None if pd.isna(text) else text for block in blocks for text in block["text"]]
     assert names == TEXT.to_pylist()

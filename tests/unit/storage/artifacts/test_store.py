@@ -245,7 +245,7 @@ def test_column_types_come_back(store: ArtifactStore) -> None:
         artifact.write_table("rows", pa.Table.from_pandas(frame, preserve_index=False))
 
     pd.testing.assert_frame_equal(artifact.frame("rows"), frame, check_dtype=False)
-    assert artifact.frame("rows").dtypes.map(lambda each: each.kind).tolist() == ["i", "f", "b", "O", "M"]
+    assert artifact.frame("rows").dtypes.map(lambda dtype: dtype.kind).tolist() == ["i", "f", "b", "O", "M"]
 
 
 def test_not_a_number_is_null_in_json(store: ArtifactStore) -> None:
