@@ -43,11 +43,12 @@ def approve(name: str, snapshot_id: int, reason: str | None) -> None:
 
     segmentation = segmentation_named(name)
     with open_dagster_instance() as instance:
-        approved, outcome = approve(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
+        outcome = approve(segmentation, snapshot_id, who=find_user(), reason=reason, instance=instance)
+    approved, publication = outcome.approved, outcome.publication
     click.echo(f"{name}: {approved.snapshot.label} {describe_approval(approved)}")
-    if not outcome.success:
-        fail("\n".join(outcome.problems))
-    click.echo(f"{name} {outcome.partition}: {describe_publication(outcome)}")
+    if not publication.success:
+        fail("\n".join(publication.problems))
+    click.echo(f"{name} {publication.partition}: {describe_publication(publication)}")
 
 
 @main.command()

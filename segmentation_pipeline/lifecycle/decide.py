@@ -172,7 +172,7 @@ def _require_waiting(connection: Connection, name: str, snapshot_id: int, *, par
         return snapshot
     again = f"For a new version:  {run_command(name, snapshot.partition)}"
     advice = {
-        "candidate": f"It waits for nobody: a run publishes it by itself. {again}",
+        "candidate": f"It does not wait for a person: a run publishes it by itself. {again}",
         "rejected": f"{describe_failed_gates(connection, snapshot_id)}. {again}",
         "published": f"To undo it, make an earlier one current:  {rollback_command(name)}",
         "declined": f"{_describe_decline(connection, snapshot_id)}. {again}",

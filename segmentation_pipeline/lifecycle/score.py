@@ -60,7 +60,7 @@ def require_same_key(name: str, ledger: snapshots.Ledger, *, key_name: str, key_
     then, now = (ledger.key_name, ledger.key_type), (key_name, key_type)
     if then != now:
         message = (
-            f"the key of {name} is {then[0]} ({then[1]}), and now the source gives {now[0]} ({now[1]}). "
+            f"the key of {name} is {then[0]} ({then[1]}), and now the source returns {now[0]} ({now[1]}). "
             "Nobody was scored. Cast the key in the query."
         )
         raise FeaturesChangedError(message)

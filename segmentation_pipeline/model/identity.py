@@ -1,4 +1,4 @@
-"""Which segment a cluster is, and what happened to the segments."""
+"""The segments of a fit: which one each cluster is, what happened to them, and who moved."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Through = Literal["parent", "earlier_version", "later_snapshot", "retired"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which segment a cluster is, by what score, and how sure that is.
+    """The segment that a cluster is, with the score of the pair and its confidence.
 
-    `confidence` is the part of the score that would be lost if this pair were not one: 0 where another matching is as
-    good, 1 where there is none. The rivals are what the cluster would be then, and which cluster would be the segment.
+    `confidence` is the part of the score that would be lost without this pair: 0 where another matching is as good, 1
+    where there is no other. `rival_segment_id` is the segment that the cluster would be in the other matching, and
+    `rival_cluster` the cluster that would be the segment.
     """
 
     cluster: int
@@ -33,7 +34,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class LineageEvent:
-    """What happened to a segment in a snapshot."""
+    """What happened to a segment in a snapshot; `evidence` is the score or the share of customers that shows it."""
 
     segment_id: int
     event: Event
@@ -52,11 +53,11 @@ class Alignment:
 
     @property
     def segment_of(self) -> dict[int, int]:
-        """Cluster index to segment id."""
+        """The segment id of each cluster, by the number of the cluster."""
         return {match.cluster: match.segment_id for match in self.matches}
 
     def to_json(self) -> Json:
-        """Give plain values for the artifact."""
+        """Return plain values for the artifact."""
         return asdict(self)
 
 
@@ -64,8 +65,8 @@ class Alignment:
 class Transition:
     """Customers who were in one segment and are in another, or the same; `to_segment_id` None is unassigned.
 
-    `n_moved` of them the parent's model too puts into another segment than before: they moved. For the others the new
-    fit has put the border elsewhere. None: the parent's model cannot say.
+    The parent's model too puts `n_moved` of them into another segment than before: these customers changed. For the
+    others the new fit has another border. None where the parent's model cannot label today's customers.
     """
 
     from_segment_id: int

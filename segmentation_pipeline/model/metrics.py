@@ -33,8 +33,8 @@ class SnapshotMetrics:
     """The figures of a snapshot's fit and of its alignment.
 
     The silhouette and the three figures after it are of all customers or of a sample, None where the algorithm has no
-    such figure. `reason` says why there are so many clusters, `won_by` which start gave the best fit, and `notes` what
-    the algorithm had to say. `features` are the features as the fit read them, and `distributions` their values, by
+    such figure. `reason` says why this K was chosen, `won_by` which start led to the best fit, and `notes` what the
+    algorithm reported. `features` are the features as the fit read them, and `distributions` their values, by
     column; see `quality.drift`. Of the `n_shared` customers whom the parent had in a segment, `n_moved` are in another
     one or in none. `reasons_to_wait` say why a person must look at the snapshot before it is published.
     """

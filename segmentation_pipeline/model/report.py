@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a snapshot was made, beside what `Snapshot` says."""
+    """How a snapshot was made, in addition to what `Snapshot` has."""
 
     algorithm: str
     seed: int
@@ -36,7 +36,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class ReportedSegment:
-    """A segment of the snapshot; `share` is of the assigned customers, `born` the period it first had its id in."""
+    """A segment of the snapshot; `share` is of the assigned customers, `born` the period that first had its id."""
 
     segment_id: int
     name: str
@@ -61,10 +61,10 @@ class ReportedPeriod:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """A snapshot as the database knows it.
+    """A snapshot with what the database has about it.
 
-    `periods` are the published ones before it, in order, and itself as the last; `names` those of every segment that
-    was ever in one of them; `reasons` say why it waits for a person.
+    `periods` are the published ones before it, in order, and its own as the last. `names` are those of every segment
+    that the segmentation ever had.
     """
 
     snapshot: Snapshot
@@ -104,7 +104,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """What lies in the artifacts of the run, each None where it was removed; `missing` says what is not there.
+    """What the artifacts of the run contain; None where one was removed, and `missing` names what is not there.
 
     `units` are the units of the features that have one, by column: "days ago".
     """

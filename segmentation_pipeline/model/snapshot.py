@@ -23,7 +23,10 @@ EVER_PUBLISHED: Final[tuple[Status, ...]] = (*SEEN, "rolled_back")
 
 @dataclass(frozen=True, slots=True)
 class Centroid:
-    """One prototype of a snapshot, for people and SQL; `profile` is in original units."""
+    """One prototype of a snapshot, for people and SQL: `ordinal` counts those of a segment.
+
+    `center` has shape (D,), `radius` is in model space, `profile` in original units.
+    """
 
     segment_id: int
     ordinal: int
@@ -36,7 +39,7 @@ class Centroid:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One persona, for ever."""
+    """A segment from its birth on; its id is never used for another one."""
 
     segment_id: int
     name: str
@@ -46,7 +49,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotHeader:
-    """What most people ask of a snapshot: which one it is, where it stands, and how many customers it has."""
+    """A snapshot without its model: which one it is, its status, its parent, and how many customers it has."""
 
     snapshot_id: int
     segmentation: str
@@ -70,7 +73,7 @@ class SnapshotHeader:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(SnapshotHeader):
-    """A snapshot with all that was saved of its fit."""
+    """A snapshot with its figures, its encoding and its model, whose labels are segment ids."""
 
     metrics: SnapshotMetrics
     encoding: Encoding

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -27,9 +28,17 @@ from segmentation_pipeline.storage.registry.segments import name_segment
 from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 
+@dataclass(frozen=True)
+class ApprovalOutcome:
+    """An approval, and how the run of its publication ended."""
+
+    approved: ApprovedSnapshot
+    publication: RunOutcome
+
+
 def approve(
     segmentation: SegmentationContext, snapshot_id: int, *, who: str, reason: str | None, instance: dg.DagsterInstance
-) -> tuple[ApprovedSnapshot, RunOutcome]:
+) -> ApprovalOutcome:
     """Approve a waiting snapshot and run its publication, in this process and recorded where the UI sees it.
 
     Raises:
@@ -48,7 +57,7 @@ def approve(
     )
     if outcome.success:
         report_decision(segmentation, approved.snapshot, describe_approval(approved), instance=instance)
-    return approved, outcome
+    return ApprovalOutcome(approved, outcome)
 
 
 def decline(
@@ -113,14 +122,15 @@ def build_decision_jobs(segmentation: SegmentationContext) -> list[dg.JobDefinit
     def approve_op(context: dg.OpExecutionContext, config: Decide) -> None:
         with user_errors():
             snapshot_id = _choose_waiting(segmentation, config)
-            approved, outcome = approve(
+            outcome = approve(
                 segmentation, snapshot_id, who=config.who.strip(), reason=config.reason, instance=context.instance
             )
         context.log.info(
-            f"{approved.snapshot.label} {describe_approval(approved)}; published by the run {outcome.run_id}"
+            f"{outcome.approved.snapshot.label} {describe_approval(outcome.approved)}; "
+            f"published by the run {outcome.publication.run_id}"
         )
-        if not outcome.success:
-            raise dg.Failure("\n".join(outcome.problems), allow_retries=False)
+        if not outcome.publication.success:
+            raise dg.Failure("\n".join(outcome.publication.problems), allow_retries=False)
 
     @dg.op(name=f"decline_{name}")
     def decline_op(context: dg.OpExecutionContext, config: Decide) -> None:

@@ -108,7 +108,7 @@ def test_an_approval_can_be_taken_back_before_the_publication(books: Books, wait
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        ("candidate", "waits for nobody"),
+        ("candidate", "does not wait for a person"),
         ("rejected", "gates failed: min_silhouette: too low"),
         ("published", "segmentation rollback shop SNAPSHOT_ID"),
         ("declined", "segmentation run shop --partition 2024-01-01"),
@@ -193,11 +193,11 @@ def test_a_waiting_month_blocks_the_later_ones_only(books: Books, waiting: int) 
         _require_none_pending(books, number)
     with pytest.raises(DecisionPendingError) as caught:
         _require_none_pending(books, 3)
-    for told in (
+    for part in (
         f"snapshot {waiting} (2024-02-01 v1)", "2024-03-01", *REASONS,
         f"segmentation approve shop {waiting}", f"segmentation decline shop {waiting}",
     ):  # fmt: skip
-        assert told in str(caught.value)
+        assert part in str(caught.value)
     _decline(books, waiting)
     _require_none_pending(books, 3)
 

@@ -42,7 +42,7 @@ def test_one_customer_goes_and_the_next_one_stays(
     text: str,
     wrong: str | None,
 ) -> None:
-    """Integers beyond 2^53, a uuid in capitals and an empty text find their customer and nobody else."""
+    """Integers beyond 2^53, a uuid in capitals and an empty text find their customer and no other."""
     books, store = Books(engine), ArtifactStore(tmp_path / "artifacts" / "shop")
     books.register(key_type)
     books.execute(f"CREATE TABLE target (user_id {key_type}, segment_id integer, last_updated timestamptz)")

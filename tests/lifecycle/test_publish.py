@@ -244,7 +244,7 @@ def test_two_segmentations_publish_side_by_side(books: Books) -> None:
 
 
 def test_customers_only_one_side_knows_are_counted(books: Books) -> None:
-    """Who is not in the target is counted with examples; who is not in the source keeps the segment and is counted."""
+    """A customer who is not in the target is counted, with examples; one who is not in the source keeps the segment and is counted."""
     books.publish(books.align(1), ALL)
     receipt = books.publish(books.align(2), {1: 1, 2: 2, 10: 1, 11: 1, 12: 2, 13: 2})
     assert (receipt.changed, receipt.unchanged, receipt.not_in_target, receipt.not_in_source) == (1, 1, 4, 4)
@@ -253,7 +253,7 @@ def test_customers_only_one_side_knows_are_counted(books: Books) -> None:
 
 
 def test_absent_customers_can_be_cleared(books: Books) -> None:
-    """`absent: clear` empties the segment of who is no longer in the source, once, and tells how many."""
+    """`absent: clear` empties the segment of customers who are no longer in the source, once, and counts them."""
     spec = PUBLISH.model_copy(update={"absent": "clear"})
     books.publish(books.align(1), ALL, spec)
     before = books.target("last_updated")
@@ -365,7 +365,7 @@ def test_a_target_that_cannot_take_segments_says_what_to_do(books: Books, column
 
 
 def test_the_statement_of_the_message_mends_the_target(books: Books) -> None:
-    """The ALTER TABLE that the message gives can be run as it stands, and the target is good afterwards."""
+    """The ALTER TABLE of the message can be run as it stands, and the target is good afterwards."""
     books.execute('CREATE TABLE "Wanting" (user_id integer)')
     spec = PUBLISH.model_copy(update={"table": 'public."Wanting"'})
     with pytest.raises(TargetError) as caught:

@@ -98,7 +98,7 @@ def test_what_waits_later_is_declined(books: Books) -> None:
 
 
 def test_the_restored_snapshot_is_the_parent_of_the_next_month(books: Books) -> None:
-    """Rolled-back snapshots are nobody's parent, and the next publication goes on from the restored one."""
+    """Rolled-back snapshots are not parents, and the next publication goes on from the restored one."""
     january = books.align(1)
     books.publish(january, ALL)
     books.publish(books.align(2), ALL | {1: 2})

@@ -209,7 +209,7 @@ def test_answers_of_another_snapshot_are_not_shown_and_go_with_the_next_scoring(
 
 
 def test_forgetting_the_scores_empties_them(books: Books) -> None:
-    """Whoever makes another snapshot current can empty the scored, and is told how many there were."""
+    """A publication that makes another snapshot current empties the scored rows; their number is returned."""
     snapshot_id = books.align(1)
     books.publish(snapshot_id, FITTED)
     _score(books, snapshot_id, {2: 2, 5: 1})
@@ -341,7 +341,7 @@ def test_publishing_does_not_need_the_scored_table(books: Books) -> None:
 
 
 def test_the_fit_is_read_with_the_reach_of_every_segment(books: Books) -> None:
-    """The quantile of the distances and the number of customers per segment; who was in none is counted apart."""
+    """The quantile of the distances and the number of customers per segment; customers in no segment are counted apart."""
     snapshot_id = books.align(1)
     rows = books.labels({1: 1, 2: 1, 3: 1, 4: 2, 5: None})
     rows = rows.set_column(2, "distance", pa.array([0.0, 1.0, 2.0, 7.0, 99.0]))

@@ -1,4 +1,4 @@
-"""The history: who was in which segment, whoever could not be, and the two views people ask."""
+"""The history: which customer was in which segment, the rejected rows, and the two views that people query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations: applied on first use, once, by whoever comes first; and the tables they make."""
+"""Migrations: applied on first use, once, by the first process that needs them; and the tables they make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of a snapshot, who its parent is, and which snapshots and segments it is held against."""
+"""What is recorded of a snapshot, what its parent is, and which snapshots and segments it is compared with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_key_cannot_change(books: Books, key_name: str, key_type: str) -> None
 
 
 def test_a_segmentation_that_never_ran_has_no_ledger(books: Books) -> None:
-    """Locking an unknown segmentation gives nothing rather than an error."""
+    """Locking an unknown segmentation returns None and raises no error."""
     with books.engine.begin() as connection:
         assert snapshots.lock(connection, "unknown") is None
         assert snapshots.find_snapshot(connection, 99) is None

@@ -110,14 +110,14 @@ decision = sa.Table(
 def migrate(variable: str) -> None:
     """Bring the `segmentation` schema of the database that `variable` names to the newest version.
 
-    Does nothing, fast, when it is.
+    Where it has that version already, one query finds it out.
 
     Raises:
         ConfigurationError: the database cannot be reached.
         DatabaseError: the role may not create the schema.
     """
     with transaction(variable) as connection:
-        if _version(connection) == HEAD:
+        if _read_version(connection) == HEAD:
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         # not IF NOT EXISTS: that needs CREATE on the database even where the schema is there
@@ -132,7 +132,7 @@ def migrate(variable: str) -> None:
         command.upgrade(config, "head")
 
 
-def _version(connection: sa.Connection) -> str | None:
+def _read_version(connection: sa.Connection) -> str | None:
     if connection.scalar(sa.text(f"SELECT to_regclass('{SCHEMA}.alembic_version')")) is None:
         return None
     version = connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))  # noqa: S608  a constant
