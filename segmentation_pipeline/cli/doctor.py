@@ -15,7 +15,7 @@ from segmentation_pipeline.errors import SegmentationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from segmentation_pipeline.doctor.machine import Check
+    from segmentation_pipeline.doctor.check import Check
     from segmentation_pipeline.orchestration.segmentation import SegmentationContext
 
 PACKAGE: Final = "segmentation-pipeline"
@@ -42,8 +42,8 @@ def doctor(name: str | None) -> None:
 
 def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
     """Yield each check as it is made, with the segmentation that it belongs to."""
-    from segmentation_pipeline.doctor import database as privileges
-    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.doctor.check import Check
+    from segmentation_pipeline.doctor.database import check_server
     from segmentation_pipeline.model.commands import init_command
     from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
 
@@ -52,16 +52,16 @@ def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
     try:
         found = segmentations() if only is None else {only: segmentation_named(only)}
     except SegmentationError as error:
-        yield "defs", health.Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
+        yield "defs", Check("defs.yaml", ok=False, found=str(error), fix="correct the lines above")
         found = {}
     else:
         empty = f"none yet: {init_command()}"
-        yield "defs", health.Check("segmentations", ok=True, found=", ".join(sorted(found)) or empty)
+        yield "defs", Check("segmentations", ok=True, found=", ".join(sorted(found)) or empty)
     specs = [segmentation.spec for segmentation in found.values()]
     variables = [spec.source.url_env for spec in specs] + [spec.publish.url_env for spec in specs]
     reached = {}
     for variable in dict.fromkeys(variables or [DATABASE_VARIABLE]):
-        check = privileges.check_server(variable)
+        check = check_server(variable)
         reached[variable] = check.ok
         yield "database", check
     for name, segmentation in sorted(found.items()):
@@ -72,26 +72,27 @@ def _examine(only: str | None) -> "Iterator[tuple[str, Check]]":
 
 
 def _check_machine() -> "Iterator[Check]":
-    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.doctor import machine
     from segmentation_pipeline.runtime.home import find_home
     from segmentation_pipeline.runtime.settings import read_dagster_home
 
-    yield health.check_python()
+    yield machine.check_python()
     pins = PINS.read_text() if PINS.is_file() else ""
-    yield health.check_packages(metadata.requires(PACKAGE) or [], pins)
-    yield health.check_own_memory()
+    yield machine.check_packages(metadata.requires(PACKAGE) or [], pins)
+    yield machine.check_own_memory()
     home = find_home()
-    yield from health.check_home(home)
-    yield health.check_artifacts(home / "artifacts")
+    yield from machine.check_home(home)
+    yield machine.check_artifacts(home / "artifacts")
     named = read_dagster_home()
-    yield from health.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
+    yield from machine.check_dagster_home(Path(named) if named else home / "dagster", ours=not named)
 
 
 def _check_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]":
     from datetime import UTC, datetime
 
-    from segmentation_pipeline.doctor import database as privileges
-    from segmentation_pipeline.doctor import machine as health
+    from segmentation_pipeline.doctor.check import Check
+    from segmentation_pipeline.doctor.source import UNDEFINED_TABLE, check_source
+    from segmentation_pipeline.doctor.target import check_target
     from segmentation_pipeline.model.commands import demo_command
     from segmentation_pipeline.orchestration.partitions import find_scoring_period
     from segmentation_pipeline.runtime.settings import read_defs_folder
@@ -100,14 +101,9 @@ def _check_segmentation(segmentation: "SegmentationContext") -> "Iterator[Check]
     listed = [] if spec.features == "auto" else [feature.column for feature in spec.features]
     fresh = [spec.source.fresh.column] if spec.source.fresh else []
     period = find_scoring_period(spec.partitions, datetime.now(tz=UTC))
-    source = privileges.check_source(spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period)
-    if (
-        spec.name == DEMO
-        and read_defs_folder() is None
-        and not source.check.ok
-        and "does not exist" in source.check.found
-    ):
-        yield health.Check("the demo", ok=True, found=f"is not seeded, which is not needed; `{demo_command()}` does it")
+    source = check_source(spec.source, segmentation.query, [*listed, *spec.outcomes, *fresh], period=period)
+    if spec.name == DEMO and read_defs_folder() is None and source.check.code == UNDEFINED_TABLE:
+        yield Check("the demo", ok=True, found=f"is not seeded, which is not needed; `{demo_command()}` does it")
         return
     yield source.check
-    yield from privileges.check_target(spec.publish, key_type=source.key_type)
+    yield from check_target(spec.publish, key_type=source.key_type)

@@ -20,7 +20,7 @@ from segmentation_pipeline.model.commands import (
 if TYPE_CHECKING:
     from segmentation_pipeline.demo.showing import DemoResult
     from segmentation_pipeline.demo.truth import IdentityStability
-    from segmentation_pipeline.doctor.machine import Check
+    from segmentation_pipeline.doctor.check import Check
     from segmentation_pipeline.drafting.defs_yaml import Draft
     from segmentation_pipeline.lifecycle.forget import Forgotten
     from segmentation_pipeline.model import Json, LineageEvent, Snapshot

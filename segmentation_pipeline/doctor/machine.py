@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import Requirement
 
+from segmentation_pipeline.doctor.check import Check
 from segmentation_pipeline.errors import ConfigurationError
 from segmentation_pipeline.model.commands import gc_command
 from segmentation_pipeline.runtime.memory import measure_memory
@@ -27,16 +27,6 @@ LEAST_MEMORY: Final = 500_000_000
 LEAST_DISK: Final = 1_000_000_000
 _PIN: Final = re.compile(r"^[A-Za-z0-9._-]+==[^\\\n]+", re.MULTILINE)
 _SHOWN: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: what was found, and where that is a problem, what to do."""
-
-    what: str
-    ok: bool
-    found: str
-    fix: str = ""
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:

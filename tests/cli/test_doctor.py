@@ -102,3 +102,28 @@ def test_a_demo_that_was_never_seeded_is_no_problem(chain: Chain, monkeypatch: p
     assert done.exit_code == 0, done.stdout
     assert "shop: the demo" in done.stdout
     assert "`segmentation demo` does it" in done.stdout
+
+
+def test_a_missing_demo_is_known_by_the_server_s_code(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says it in German means the same, and another problem of the demo that it calls missing does not."""
+    monkeypatch.delenv("SEGMENTATION_DEFS")
+    chain.execute("CREATE SCHEMA shop")
+    chain.execute(
+        "CREATE FUNCTION shop.fail() RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'Relation »shop.customer« existiert nicht' USING ERRCODE = 'undefined_table'; END $$"
+    )
+    chain.execute(
+        "CREATE VIEW shop.customer AS SELECT shop.fail() AS customer_id, now() AS joined_at, ''::text AS country"
+    )
+    chain.execute(
+        "CREATE TABLE shop.purchase (purchase_id bigint, customer_id bigint, ordered_at timestamptz, "
+        "amount numeric, discount numeric, items integer, channel text)"
+    )
+    done = _doctor("shop")
+    assert done.exit_code == 0, done.stdout
+    assert "shop: the demo" in done.stdout
+
+    chain.execute("DROP VIEW shop.customer; CREATE TABLE shop.customer (customer_id bigint)")
+    done = _doctor("shop")
+    assert done.exit_code == 1
+    assert re.search(r"problem shop: source +column .* does not exist", done.stdout), done.stdout

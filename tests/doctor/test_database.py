@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from segmentation_pipeline.doctor import database as privileges
+from segmentation_pipeline.doctor.database import check_server
+from segmentation_pipeline.doctor.source import UNDEFINED_TABLE, check_source
+from segmentation_pipeline.doctor.target import check_target
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import PublishSpec, SourceSpec
 from segmentation_pipeline.storage.warehouse.postgres import connection as database
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from segmentation_pipeline.doctor.machine import Check
+    from segmentation_pipeline.doctor.check import Check
 
 PERIOD = Period("2026-10-01", datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
 ROLE = "shop worker"
@@ -52,7 +54,7 @@ def owner(engine: sa.Engine, emptied_url: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _source() -> Check:
-    return privileges.check_source(SOURCE, SOURCE.query or "", ["spend"], period=PERIOD).check
+    return check_source(SOURCE, SOURCE.query or "", ["spend"], period=PERIOD).check
 
 
 def _mended(owner: psycopg.Connection, check: Check) -> None:
@@ -76,9 +78,7 @@ def test_a_source_is_mended_by_what_is_said_of_it(owner: psycopg.Connection) -> 
 def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, publish: PublishSpec) -> None:
     """Column by column and grant by grant, until the chain's own check of the target passes too."""
     fixes: list[str] = []
-    while (wrong := [each for each in privileges.check_target(publish, key_type="integer") if not each.ok]) and len(
-        fixes
-    ) < 12:
+    while (wrong := [each for each in check_target(publish, key_type="integer") if not each.ok]) and len(fixes) < 12:
         fixes.append(wrong[0].fix)
         _mended(owner, wrong[0])
 
@@ -95,27 +95,53 @@ def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, pub
 
 
 @pytest.mark.parametrize(
-    ("source", "columns", "found"),
+    ("source", "columns", "found", "code"),
     [
-        ({"table": "crm.customers", "key": "id"}, ["spend", "joned"], "there is no column joned (joined?)"),
-        ({"table": "crm.customers", "key": "spend"}, [], "the key spend is of type float8"),
-        ({"table": "crm.gone", "key": "id"}, [], 'relation "crm.gone" does not exist'),
-        ({"query": "SELEC 1 AS id", "key": "id"}, [], "syntax error"),
+        ({"table": "crm.customers", "key": "id"}, ["spend", "joned"], "there is no column joned (joined?)", ""),
+        ({"table": "crm.customers", "key": "spend"}, [], "the key spend is of type float8", ""),
+        ({"table": "crm.gone", "key": "id"}, [], 'relation "crm.gone" does not exist', UNDEFINED_TABLE),
+        ({"query": "SELECT gone AS id FROM crm.customers", "key": "id"}, [], 'column "gone" does not exist', "42703"),
+        ({"query": "SELECT 1 AS id, 2 AS id", "key": "id"}, [], "the column id more than once", ""),
+        ({"query": "SELEC 1 AS id", "key": "id"}, [], "syntax error", "42601"),
     ],
 )
 def test_a_source_that_gives_something_else_is_told(
-    engine: sa.Engine, source: dict[str, str], columns: list[str], found: str
+    engine: sa.Engine, source: dict[str, str], columns: list[str], found: str, code: str
 ) -> None:
-    """Columns that are not there with the nearest name, a key of a wrong type, a query that fails."""
+    """Missing columns are reported with the nearest name, a key of a wrong type as it is, a failed query with its code."""
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA crm; CREATE TABLE crm.customers (id int, spend float8, joined date)")
     spec = SourceSpec(**source)
     query = spec.query or f"SELECT * FROM {spec.table}"
-    source = privileges.check_source(spec, query, columns, period=PERIOD)
+    source = check_source(spec, query, columns, period=PERIOD)
 
     assert (source.check.ok, source.key_type) == (False, None)
     assert found in source.check.found
+    assert source.check.code == code
     assert source.check.fix
+
+
+def test_a_failed_query_is_known_in_any_language(owner: psycopg.Connection) -> None:
+    """What is wrong is decided by the server's code, and what to grant by the names in its sentence."""
+    owner.execute(f'GRANT USAGE ON SCHEMA crm TO "{ROLE}"')
+    for name, code, words in (
+        ("gone", "undefined_table", "Relation »crm.gone« existiert nicht"),
+        ("denied", "insufficient_privilege", "keine Berechtigung für Tabelle customers"),
+        ("closed", "insufficient_privilege", "keine Berechtigung für irgendetwas"),
+    ):
+        # an immutable function runs while the query is planned
+        owner.execute(
+            f"CREATE FUNCTION crm.{name}() RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{words}' USING ERRCODE = '{code}'; END $$"
+        )
+
+    def check(name: str) -> Check:
+        spec = SourceSpec(query=f"SELECT crm.{name}() AS id", key="id", url_env="ROLE_URL")
+        return check_source(spec, spec.query or "", [], period=PERIOD).check
+
+    assert (check("gone").code, check("gone").found) == (UNDEFINED_TABLE, "Relation »crm.gone« existiert nicht")
+    assert check("denied").fix == f'GRANT SELECT ON "crm"."customers" TO "{ROLE}";'
+    assert check("closed").fix == "ask the owner of the source's tables for SELECT on them"
 
 
 def test_the_books_of_a_newer_package_are_told(engine: sa.Engine) -> None:
@@ -123,9 +149,7 @@ def test_the_books_of_a_newer_package_are_told(engine: sa.Engine) -> None:
     publish = PublishSpec(table="public.made", key="id", mode="create")
 
     def books() -> Check:
-        return next(
-            each for each in privileges.check_target(publish, key_type="integer") if each.what == "segmentation schema"
-        )
+        return next(each for each in check_target(publish, key_type="integer") if each.what == "segmentation schema")
 
     assert (books().ok, books().found) == (True, "version 0001")
     with engine.begin() as connection:
@@ -138,12 +162,12 @@ def test_a_target_of_another_shape_is_told(engine: sa.Engine) -> None:
 
     def found(**changes: str) -> str:
         publish = PublishSpec(**{"table": "public.users", "key": "user_id"} | changes)
-        check = next(iter(privileges.check_target(publish, key_type="bigint")))
+        check = next(iter(check_target(publish, key_type="bigint")))
         assert not check.ok
         return f"{check.found} | {check.fix}"
 
     assert found() == (
-        'public.users is not there | as its owner, run:  CREATE TABLE "public"."users" ("user_id" bigint PRIMARY KEY, '
+        'public.users does not exist | as its owner, run:  CREATE TABLE "public"."users" ("user_id" bigint PRIMARY KEY, '
         '"segment_id" integer);  or set publish.mode: create'
     )
     with engine.begin() as connection:
@@ -158,7 +182,7 @@ def test_a_target_of_another_shape_is_told(engine: sa.Engine) -> None:
 def test_a_database_that_does_not_answer_is_told_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong and what to write, but no password."""
     monkeypatch.setenv("ROLE_URL", "postgresql://me:s3cret@127.0.0.1:1/nowhere")
-    checks = [privileges.check_server("ROLE_URL"), _source(), *privileges.check_target(PUBLISH, key_type=None)]
+    checks = [check_server("ROLE_URL"), _source(), *check_target(PUBLISH, key_type=None)]
 
     assert [check.ok for check in checks] == [False] * 3
     assert all("ROLE_URL" in check.found + check.fix for check in checks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from segmentation_pipeline.runtime.settings import read_database_url
+from segmentation_pipeline.storage.warehouse.postgres.connection import SCHEMES
 from segmentation_pipeline.storage.warehouse.postgres.source import PostgresSource
 from segmentation_pipeline.storage.warehouse.postgres.target import PostgresTarget
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from segmentation_pipeline.spec import PublishSpec, SourceSpec
     from segmentation_pipeline.storage.warehouse.base import Source, Target
 
-SOURCES: Final = {"postgresql": PostgresSource, "postgres": PostgresSource}
-TARGETS: Final = {"postgresql": PostgresTarget, "postgres": PostgresTarget}
+SOURCES: Final = dict.fromkeys(SCHEMES, PostgresSource)
+TARGETS: Final = dict.fromkeys(SCHEMES, PostgresTarget)
 
 
 def source_for(source: SourceSpec, *, timezone: str) -> Source:

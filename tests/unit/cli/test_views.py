@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from segmentation_pipeline.cli import progress, views
-from segmentation_pipeline.doctor.machine import Check
+from segmentation_pipeline.doctor.check import Check
 from segmentation_pipeline.storage.registry.status import DecisionLog
 
 NAME = "gold [k$] [/b] 💚"

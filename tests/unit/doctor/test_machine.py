@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segmentation_pipeline.doctor import machine as health
+from segmentation_pipeline.doctor import machine
 from segmentation_pipeline.model import Memory
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _version(name: str) -> str:
 @pytest.mark.parametrize(("version", "ok"), [((3, 11, 0), True), ((3, 14, 1), True), ((3, 10, 12), False)])
 def test_an_old_python_is_a_problem(version: tuple[int, ...], ok: bool) -> None:
     """3.11 is the oldest that works."""
-    check = health.check_python(version)
+    check = machine.check_python(version)
 
     assert (check.ok, check.found) == (ok, ".".join(map(str, version)))
     assert "Python 3.11 or newer" in check.fix
@@ -35,19 +35,19 @@ def test_packages_within_their_ranges_are_well() -> None:
     """Requirements of extras and of other systems do not count; versions that were not tested are told."""
     wanted = ["numpy>=2.0", "pandas>=3", "gone>=1; extra == 'ui'", "gone; sys_platform == 'nowhere'"]
 
-    assert health.check_packages(wanted, version_of=_version).found == "2 of 2 there"
+    assert machine.check_packages(wanted, version_of=_version).found == "2 of 2 there"
     tested = "numpy==2.1.0 \\\n  --hash=sha256:0\npandas==3.0.1 ; python_version >= '3'\npandas==2 ; python_version < '3'\nabsent==1\n"
     assert (
-        health.check_packages(wanted, tested, version_of=_version).found
+        machine.check_packages(wanted, tested, version_of=_version).found
         == "2 of 2 there, and 2 in all in the versions that were tested"
     )
-    other = health.check_packages(wanted, tested.replace("2.1.0", "2.2.0"), version_of=_version)
+    other = machine.check_packages(wanted, tested.replace("2.1.0", "2.2.0"), version_of=_version)
     assert (other.ok, other.found) == (True, "2 of 2 there; not the tested version: numpy 2.1.0 (tested: 2.2.0)")
 
 
 def test_a_missing_or_wrong_package_is_a_problem_with_the_command() -> None:
     """What is missing and what is outside its range come with one command that mends both."""
-    check = health.check_packages(["numpy>=2.2", "pandas>=3", "kmedoids>=0.5"], version_of=_version)
+    check = machine.check_packages(["numpy>=2.2", "pandas>=3", "kmedoids>=0.5"], version_of=_version)
 
     assert not check.ok
     assert check.found == "numpy is 2.1.0, wanted >=2.2; kmedoids is missing"
@@ -64,7 +64,7 @@ def test_a_missing_or_wrong_package_is_a_problem_with_the_command() -> None:
 )
 def test_too_little_memory_is_a_problem(memory: Memory | None, ok: bool, found: str) -> None:
     """Below half a gigabyte even a small fit may be killed; whose limit it is, is told."""
-    check = health.check_memory(memory)
+    check = machine.check_memory(memory)
 
     assert (check.ok, check.found) == (ok, found)
 
@@ -72,7 +72,7 @@ def test_too_little_memory_is_a_problem(memory: Memory | None, ok: bool, found: 
 def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the chain would refuse, the doctor tells."""
     monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "lots")
-    check = health.check_own_memory()
+    check = machine.check_own_memory()
 
     assert not check.ok
     assert "SEGMENTATION_MEMORY_LIMIT is 'lots'" in check.found
@@ -80,7 +80,7 @@ def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyP
 
 def test_a_home_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
     """It is made by the first run, and looking at it does not make it."""
-    folder, disk = health.check_home(tmp_path / "new" / "home", free=lambda _: 2_000_000_000)
+    folder, disk = machine.check_home(tmp_path / "new" / "home", free=lambda _: 2_000_000_000)
 
     assert (folder.ok, folder.found) == (True, f"{tmp_path / 'new' / 'home'} is made by the first run")
     assert (disk.ok, disk.found) == (True, "2.0 GB free for artifacts")
@@ -90,7 +90,7 @@ def test_a_home_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
 def test_an_open_home_and_a_full_disk_are_problems(tmp_path: Path) -> None:
     """The mode is told with the command that closes the folder; a nearly full disk with what makes room."""
     tmp_path.chmod(0o755)
-    folder, disk = health.check_home(tmp_path, free=lambda _: 3_000_000)
+    folder, disk = machine.check_home(tmp_path, free=lambda _: 3_000_000)
 
     assert (folder.ok, folder.found, folder.fix) == (
         False,
@@ -104,7 +104,7 @@ def test_an_open_home_and_a_full_disk_are_problems(tmp_path: Path) -> None:
 def test_a_file_in_the_way_of_a_folder_is_a_problem(tmp_path: Path) -> None:
     """Nothing can be written below a file."""
     (tmp_path / "home").write_text("")
-    check = health.check_artifacts(tmp_path / "home" / "artifacts")
+    check = machine.check_artifacts(tmp_path / "home" / "artifacts")
 
     assert (check.ok, check.found) == (False, f"{tmp_path / 'home'} cannot be written")
 
@@ -112,11 +112,11 @@ def test_a_file_in_the_way_of_a_folder_is_a_problem(tmp_path: Path) -> None:
 def test_a_dagster_home_of_somebody_s_own_needs_its_settings(tmp_path: Path) -> None:
     """Ours gets its dagster.yaml by itself; one that DAGSTER_HOME names does not."""
     dagster = tmp_path / "dagster"
-    assert [check.ok for check in health.check_dagster_home(dagster, ours=True)] == [True]
+    assert [check.ok for check in machine.check_dagster_home(dagster, ours=True)] == [True]
     dagster.mkdir(mode=0o700)
-    assert [check.ok for check in health.check_dagster_home(dagster, ours=True)] == [True, True]
-    _, settings = health.check_dagster_home(dagster, ours=False)
+    assert [check.ok for check in machine.check_dagster_home(dagster, ours=True)] == [True, True]
+    _, settings = machine.check_dagster_home(dagster, ours=False)
     assert (settings.ok, settings.found) == (False, f"there is none in {dagster}")
     assert f"cp docker/dagster.yaml {dagster}/" in settings.fix
     (dagster / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    assert [check.ok for check in health.check_dagster_home(dagster, ours=False)] == [True, True]
+    assert [check.ok for check in machine.check_dagster_home(dagster, ours=False)] == [True, True]

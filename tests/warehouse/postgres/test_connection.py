@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -10,9 +13,12 @@ from psycopg import errors
 
 from segmentation_pipeline.errors import ConfigurationError, DatabaseError, TransientDatabaseError, UnreachableError
 from segmentation_pipeline.runtime.settings import DATABASE_VARIABLE
-from segmentation_pipeline.storage.warehouse.postgres.connection import is_transient, transaction
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
+from segmentation_pipeline.storage.warehouse.postgres.failures import build_refusal, is_transient
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import sqlalchemy as sa
 
 
@@ -60,6 +66,66 @@ def test_what_may_pass_is_known(error: Exception) -> None:
 def test_what_will_not_pass_is_known(error: Exception) -> None:
     """A timeout, a privilege, a full disk, a wrong password or name are the same a moment later."""
     assert not is_transient(error)
+
+
+# a server in a process of its own (libpq's ping lets no other thread run) that answers every connection with an error;
+# a question for encryption comes before the startup
+REFUSING_SERVER = r"""
+import socket, struct, sys
+code, words = sys.argv[1:]
+fields = (("S", "FATAL"), ("V", "FATAL"), ("C", code), ("M", words))
+message = b"".join(f"{letter}{text}\0".encode() for letter, text in fields) + b"\0"
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        client, _ = server.accept()
+        with client:
+            while header := client.recv(8, socket.MSG_WAITALL):
+                length, kind = struct.unpack("!ii", header)
+                client.recv(length - 8, socket.MSG_WAITALL)
+                if kind not in {80877103, 80877104}:
+                    client.sendall(b"E" + struct.pack("!i", len(message) + 4) + message)
+                    break
+                client.sendall(b"N")
+"""
+
+
+@contextmanager
+def _refusing_server(code: str, words: str) -> Iterator[str]:
+    """The URL of a server that answers every connection with an error of this SQLSTATE and these words."""
+    command = [sys.executable, "-c", REFUSING_SERVER, code, words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield f"postgresql://127.0.0.1:{int(server.stdout.readline())}/shop"
+        finally:
+            server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind"),
+    [
+        ("57P03", "das Datenbanksystem startet", UnreachableError),
+        ("3D000", "Datenbank »shop« existiert nicht", ConfigurationError),
+        ("28P01", "Passwort-Authentifizierung fehlgeschlagen", ConfigurationError),
+    ],
+)
+def test_a_server_that_starts_is_known_in_any_language(
+    monkeypatch: pytest.MonkeyPatch, code: str, words: str, kind: type[ConfigurationError]
+) -> None:
+    """A server that takes no connections yet is tried again later, whatever language it says so in."""
+    with _refusing_server(code, words) as url:
+        monkeypatch.setenv("FOREIGN_URL", url)
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            _run("FOREIGN_URL")
+    assert type(caught.value) is kind
+
+
+def test_a_lost_connection_is_known_in_any_language() -> None:
+    """Over an open connection an error without an SQLSTATE is libpq's own, and the connection is lost."""
+    lost = psycopg.OperationalError("die Verbindung wurde unerwartet geschlossen")
+    assert isinstance(build_refusal(lost), TransientDatabaseError)
+    assert not isinstance(build_refusal(errors.UndefinedTable("does not exist")), TransientDatabaseError)
 
 
 def test_a_database_that_does_not_answer_is_told_from_one_that_refuses(

@@ -13,7 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from segmentation_pipeline.errors import ConfigurationError, SegmentationError, SourceError, UnusableDataError
+from segmentation_pipeline.errors import (
+    ConfigurationError,
+    SegmentationError,
+    SourceError,
+    TransientDatabaseError,
+    UnusableDataError,
+)
 from segmentation_pipeline.model import Period
 from segmentation_pipeline.spec import SourceSpec
 from segmentation_pipeline.storage.warehouse.postgres.query import insert_dates, is_dated, read_query
@@ -255,6 +261,24 @@ def test_a_query_cannot_bring_a_second_statement(source: str, destination: Path)
         _extract(f"SELECT 1 AS id) AS source; {second}; SELECT * FROM (SELECT 1 AS id", destination)
     with psycopg.connect(source) as connection:
         assert connection.execute("SELECT to_regclass('kept')::text").fetchone() == ("kept",)
+
+
+def test_a_query_that_fails_on_the_way_is_known_by_its_code(source: str, destination: Path) -> None:
+    """An error among the rows is decided by its SQLSTATE, and reported in the server's words alone."""
+    for name, code, words in (
+        ("busy", "serialization_failure", "die Zugriffe konnten nicht serialisiert werden"),
+        ("odd", "division_by_zero", "Division durch Null"),
+    ):
+        _execute(
+            source,
+            f"CREATE FUNCTION {name}(n int) RETURNS int LANGUAGE plpgsql AS "
+            f"$$ BEGIN IF n > 9000 THEN RAISE EXCEPTION '{words}' USING ERRCODE = '{code}'; END IF; RETURN n; END $$",
+        )
+    rows = "AS id FROM generate_series(1, 10000) g"
+    with pytest.raises(TransientDatabaseError, match=r"2011-03-01: die Zugriffe konnten nicht serialisiert werden$"):
+        _extract(f"SELECT busy(g) {rows}", destination)
+    with pytest.raises(SourceError, match=r"2011-03-01: Division durch Null$"):
+        _extract(f"SELECT odd(g) {rows}", destination)
 
 
 def test_a_slow_query_is_cancelled(destination: Path) -> None:

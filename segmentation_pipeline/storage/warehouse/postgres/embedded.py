@@ -1,4 +1,4 @@
-"""A real PostgreSQL from a wheel, for when no database is named."""
+"""A real PostgreSQL from a Python package, used where no database is named."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def embedded_url(home: Path) -> str:
-    """Start the embedded server of `home`, or join the one that runs, and give its URL.
+def start_embedded(home: Path) -> str:
+    """Start the embedded server of `home`, or join the one that runs; return its URL.
 
     The server stops when the last process that uses it ends.
 

@@ -19,11 +19,11 @@ from segmentation_pipeline.storage.artifacts.store import disk_errors
 from segmentation_pipeline.storage.artifacts.versions import RowsVersion
 from segmentation_pipeline.storage.warehouse.base import Extracted, ExtractedFrame
 from segmentation_pipeline.storage.warehouse.postgres import inspection, placement
-from segmentation_pipeline.storage.warehouse.postgres.connection import (
+from segmentation_pipeline.storage.warehouse.postgres.connection import resolve_url
+from segmentation_pipeline.storage.warehouse.postgres.failures import (
     build_unreachable_error,
     describe_error,
     is_transient,
-    resolve_url,
 )
 from segmentation_pipeline.storage.warehouse.postgres.query import describe_query, is_dated, prepare_query
 from segmentation_pipeline.storage.warehouse.postgres.types import (
@@ -62,16 +62,17 @@ class PostgresSource:
         """
         import psycopg
 
+        url = resolve_url(self.spec.url_env)
         timeout = sql.Literal(self.spec.statement_timeout_s * 1000)
         try:
-            with psycopg.connect(resolve_url(self.spec.url_env), client_encoding="UTF8") as connection:
+            with psycopg.connect(url, client_encoding="UTF8") as connection:
                 connection.read_only = True
                 connection.execute(sql.SQL("SET TIME ZONE {}").format(sql.Literal(self.timezone)))
                 connection.execute(sql.SQL("SET statement_timeout = {}").format(timeout))
                 return describe_query(connection, prepare_query(query, period))
         except psycopg.Error as error:
             if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server answered
-                raise build_unreachable_error(self.spec.url_env, error) from error
+                raise build_unreachable_error(self.spec.url_env, url, error) from error
             raise _build_query_error(error, period) from error
 
     def extract(self, query: str, period: Period, destination: Path) -> Extracted:
@@ -139,7 +140,7 @@ class PostgresSource:
                 for setting in settings:
                     cursor.execute(setting)
                 cursor.execute(statement)
-                reader = cursor.fetch_record_batch()
+                reader = cursor._results.reader  # that of fetch_record_batch() has errors without an SQLSTATE
                 schema = to_storage_schema(reader.schema, numerics)
                 version, n_rows = RowsVersion(schema), 0
 
@@ -162,7 +163,9 @@ class PostgresSource:
                     if written is not None:
                         written.result()
         except adbc_driver_manager.Error as error:
-            raise _build_query_error(error, period) from error
+            # only libpq raises errors without an SQLSTATE: the connection is lost
+            lost = isinstance(error, adbc_driver_manager.OperationalError) and not error.sqlstate
+            raise _build_query_error(error, period, lost=lost) from error
         return n_rows, version.hexdigest
 
 
@@ -174,7 +177,7 @@ def _read_batches(reader: pa.RecordBatchReader, period: Period) -> Iterator[pa.R
         raise _build_query_error(error, period) from error
 
 
-def _build_query_error(error: Exception, period: Period) -> SourceError | TransientDatabaseError:
+def _build_query_error(error: Exception, period: Period, *, lost: bool = False) -> SourceError | TransientDatabaseError:
     """Return the error of a failed query: the server's words in one line, without the connection's address."""
     message = f"the source query failed for {period.partition}: {describe_error(error)}"
-    return TransientDatabaseError(message) if is_transient(error) else SourceError(message)
+    return TransientDatabaseError(message) if lost or is_transient(error) else SourceError(message)
