@@ -100,11 +100,18 @@ def inertia_within(matrix: NDArray[np.float32], labels: NDArray[np.int64], k: in
     return sum(float(np.square(block - means[own]).sum()) for block, own in _iter_labelled_blocks(matrix, labels))
 
 
-def iter_centred_blocks(matrix: NDArray[np.float32], middle: Points) -> Iterator[CentredBlock]:
-    """Yield the rows of `matrix`, shape (n, D), less `middle`, shape (D,), block by block."""
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        block = matrix[start : start + BLOCK_ROWS] - middle
+def iter_centred_blocks(matrix: NDArray[np.float32], middle: Points, *, first_row: int = 0) -> Iterator[CentredBlock]:
+    """Yield the rows of `matrix`, shape (n, D), less `middle`, shape (D,), block by block.
+
+    The matrix may be a part of one that is larger: `first_row` is the number of its first row there, and blocks begin
+    where the rows' numbers are multiples of BLOCK_ROWS.
+    """
+    start = 0
+    while start < len(matrix):
+        stop = start + BLOCK_ROWS - (first_row + start) % BLOCK_ROWS
+        block = matrix[start:stop] - middle
         yield CentredBlock(start, block, norms=np.einsum("ij,ij->i", block, block))
+        start = stop
 
 
 def partial_distances(block: Points, anchors: Points) -> Points:
@@ -115,6 +122,21 @@ def partial_distances(block: Points, anchors: Points) -> Points:
     beyond: Points = (-2.0 * anchors) @ block.T
     beyond += np.einsum("ij,ij->i", anchors, anchors)[:, None]
     return beyond
+
+
+def partial_distances_on_grid(block: Points, anchors: Points, *, first_row: int, n_rows: int) -> Points:
+    """Return the partial distances of a piece of a block of the grid that begins with row `first_row` of `n_rows`.
+
+    They have the bits that they have in the product of the whole block. A library computes the edges of a product in
+    another way, and where a row is as near to one anchor as to another, its label would depend on where a part ends.
+    """
+    before = first_row % BLOCK_ROWS
+    size = min(BLOCK_ROWS, n_rows - first_row + before)
+    if len(block) == size:
+        return partial_distances(block, anchors)
+    whole, here = np.zeros((size, block.shape[1])), slice(before, before + len(block))
+    whole[here] = block
+    return partial_distances(whole, anchors)[:, here]
 
 
 def complete_distances(partial: Points, norms: Points) -> Points:

@@ -90,8 +90,8 @@ def run_sweep(
         structure_future = pool.submit(_judge_structure, matrix, structure_rng) if judge else None
         stability_future = pool.submit(_measure_stabilities, matrix, ks, stability_rng) if judge else None
         fits = refine_fits(sample, [future.result() for future in fit_futures])
-        evaluations = evaluate_fits(matrix, [fit.centers for fit in fits])
-        labelings = [evaluation.labels for evaluation in evaluations]
+        evaluated = evaluate_fits(matrix, [fit.centers for fit in fits])
+        evaluations, labelings = evaluated.evaluations, evaluated.labels
         silhouettes = measure_silhouettes(matrix, labelings, silhouette_rng, pool)
         points = matrix[dip_rows]
         steps = find_steps(points)
