@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Final
-
-import numpy as np
 
 Json = dict[str, Any]  # any nesting of plain values
 
@@ -19,10 +18,12 @@ def to_plain(value: object) -> Any:  # any nesting of plain values
         return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
+    # a value can be numpy's only where numpy is loaded; commands that only read the database do not wait for it
+    if (numpy := sys.modules.get("numpy")) is not None:
+        if isinstance(value, numpy.ndarray):
+            return to_plain(value.tolist())
+        if isinstance(value, numpy.generic):
+            value = value.item()
     if type(value).__name__ in _MISSING:
         return None
     if isinstance(value, float) and not math.isfinite(value):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +95,10 @@ def test_prototypes_of_one_segment_are_summed(books: Books) -> None:
     assert [(segment["segment_id"], segment["n_customers"]) for segment in found] == [(1, 4), (2, 10)]
     assert found[1]["share"] == pytest.approx(0.75)
     assert [(event.segment_id, event.event) for event in events] == [(1, "born"), (2, "born")]
+
+
+def test_the_books_are_read_without_numpy() -> None:
+    """Numbers and lists of snapshots need no arrays: a process that reads them does not load what fits need."""
+    code = "import sys, segmentation_pipeline.storage.registry.status; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
