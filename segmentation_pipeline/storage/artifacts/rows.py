@@ -41,7 +41,7 @@ class ParquetRows:
         return tuple(self.schema.names)
 
     def __len__(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return int(self._file.metadata.num_rows)
 
     def __getitem__(self, column: str, /) -> pd.Series:
