@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class FittedModel:
         return data if self.gamma is None else data | {"gamma": dict(self.gamma)}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> FittedModel:
+    def from_json(cls, data: Json) -> FittedModel:
         """Read what `to_json` wrote."""
         import numpy as np  # here, so that the CLI's status does not wait for it
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from segmentation_pipeline.model.json import Json
 
 
@@ -95,7 +93,7 @@ class Encoding:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Encoding:
+    def from_json(cls, data: Json) -> Encoding:
         """Read what `to_json` wrote, in this version or in the first."""
         lists = ("categories", "infrequent", "frequencies")
         features = tuple(

@@ -15,7 +15,7 @@ TRIES: Final = 3
 RETRY_SECONDS: Final = 2.0
 RETRY_FACTOR: Final = 4
 
-StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult
+StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult  # its value, which no asset has
 Step = Callable[..., StepResult]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _name_the_fields(schema: dict[str, Any]) -> None:
+def _name_the_fields(schema: dict[str, Any]) -> None:  # a JSON schema
     """Let `dg check yaml`, which uses the JSON schema, answer an unknown field with the fields that there are."""
     schema["propertyNames"] = {"enum": list(schema.get("properties", ()))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic_core import InitErrorDetails, ValidationError
 
@@ -63,7 +63,7 @@ def _find_place(place: tuple[str | int, ...], given: object) -> tuple[str | int,
 
 
 def describe_unknown_field(
-    name: str, fields: Mapping[str, Any] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]
+    name: str, fields: Mapping[str, object] | Sequence[str], elsewhere: Mapping[str, Sequence[str]]
 ) -> str:
     """Describe a field that does not exist: by the nearest one, the part that has it, or all that there are."""
     if near := get_close_matches(name.lower(), list(fields), n=1):

@@ -32,7 +32,7 @@ class RetentionSpec(Spec):
     )
 
 
-def _allow_mapping(schema: dict[str, Any]) -> None:
+def _allow_mapping(schema: dict[str, Any]) -> None:  # a JSON schema
     """Add the mapping form to the JSON schema, which `dg check yaml` and editors use."""
     forms = schema.pop("oneOf")
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}

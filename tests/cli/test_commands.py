@@ -94,16 +94,16 @@ def test_help_has_an_example_on_a_line_of_its_own(command: str) -> None:
 
 @pytest.mark.slow
 def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
-    """What waits is done (code 0) and told with its commands; approve, decline and rollback work or say why not."""
+    """A run that waits ends with code 0 and shows its commands; approve, decline and rollback work or say why not."""
     write_defs(chain.defs, approval="on_change")
     add_group(chain.url, MONTHS[1:])
     done = _segmentation("backfill", "shop", "--from", MONTHS[0], "--to", MONTHS[1])
     assert done.returncode == 0, done.stdout + done.stderr
-    for told in (
+    for expected in (
         "shop 2024-02-01: waits for approval, not published", "K is 4; it was 3 in 2024-01-01", "segment 4 is born",
         "segmentation approve shop 2", "segmentation decline shop 2",
     ):  # fmt: skip
-        assert told in done.stdout
+        assert expected in done.stdout
     assert "snapshot 2 (2024-02-01 v1) waits for a person" in _segmentation("status", "shop").stdout
     blocked = _segmentation("run", "shop", "--partition", MONTHS[2])
     assert blocked.returncode == 1
@@ -134,7 +134,7 @@ def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("run", "shpo"), "no segmentation is called 'shpo'; there is shop"),
         (("run", "shop", "--partition", "2024-01-15"), "2024-01-15 is not a finished monthly period of shop"),
@@ -146,11 +146,11 @@ def test_a_person_decides_on_the_command_line(chain: Chain) -> None:
         (("run",), "Missing argument 'NAME'"),
     ],
 )
-def test_wrong_usage_ends_with_two(chain: Chain, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_ends_with_two(chain: Chain, arguments: tuple[str, ...], expected: str) -> None:
     """Unknown names, dates that are no period, and missing arguments: exit code 2 and what there is instead."""
     done = _segmentation(*arguments)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert expected in done.stderr
 
 
 def test_a_wrong_defs_yaml_is_told_with_file_line_and_field(chain: Chain) -> None:

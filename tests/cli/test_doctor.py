@@ -32,12 +32,12 @@ def test_all_is_well(chain: Chain) -> None:
     lines = done.stdout.splitlines()
     assert [line for line in lines if not line.startswith("ok ")] == [lines[-1]]
     assert re.fullmatch(r"\d+ checks, all well", lines[-1])
-    for told in (
+    for expected in (
         "machine: python", "machine: packages", "machine: memory", "machine: disk", "machine: artifacts",
         "machine: dagster home", "machine: dagster.yaml", "defs: segmentations", "database: SEGMENTATION_DATABASE_URL",
         "shop: source", "shop: target", "shop: segmentation schema",
     ):  # fmt: skip
-        assert any(line.startswith(f"ok      {told} ") for line in lines), told
+        assert any(line.startswith(f"ok      {expected} ") for line in lines), expected
     assert not any(len(line) != len(line.encode()) for line in lines)  # plain when piped
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_yaml_and_a_dead_database_are_told_together(chain: Chain, monkey
 
 
 def test_without_a_segmentation_it_says_how_to_start(chain: Chain) -> None:
-    """An empty folder is no problem; the machine and the database are looked at all the same."""
+    """An empty folder is not a problem; the machine and the database are checked all the same."""
     (chain.defs / "shop" / "defs.yaml").unlink()
     done = _doctor()
 
@@ -84,7 +84,7 @@ def test_without_a_segmentation_it_says_how_to_start(chain: Chain) -> None:
 
 
 def test_one_segmentation_can_be_looked_at_alone(chain: Chain) -> None:
-    """What is wrong with another one does not count; a name that is none is wrong usage."""
+    """A problem of another one does not count; an unknown name is wrong usage."""
     write_defs(chain.defs, "other", column="gone")
 
     assert _doctor().exit_code == 1
@@ -95,7 +95,7 @@ def test_one_segmentation_can_be_looked_at_alone(chain: Chain) -> None:
 
 
 def test_a_demo_that_was_never_seeded_is_no_problem(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes with a table of their own does not need the synthetic shop that the package brings."""
+    """A person with a table of their own does not need the synthetic shop that the package brings."""
     monkeypatch.delenv("SEGMENTATION_DEFS")
     done = _doctor("shop")
 

@@ -99,12 +99,12 @@ def test_a_customer_is_erased_everywhere_we_keep_them(texts: Chain) -> None:
     manifests = {
         "/".join(path.parts[-4:-2]): json.loads(path.read_text()) for path in store.root.rglob("manifest.json")
     }
-    told = {
+    found = {
         where: (manifest["rows"], manifest.get("rejected"), manifest["forgotten"])
         for where, manifest in manifests.items()
         if "forgotten" in manifest
     }
-    assert told == {
+    assert found == {
         f"raw_extract/{MONTHS[0]}": (299, None, 1), f"validated_rows/{MONTHS[0]}": (299, 0, 1),
         f"final_fit/{MONTHS[0]}": (299, None, 1), f"aligned_segments/{MONTHS[0]}": (299, None, 1),
         f"published_segments/{MONTHS[0]}": (300, None, 0),

@@ -64,13 +64,13 @@ def test_init_writes_what_runs(place: Path) -> None:
         "outcomes: [churned]",
     ):
         assert line in text
-    for told in (
+    for expected in (
         "Written: segmentations/shop/defs.yaml",
         "segmentation run shop",
         "segmentation status shop",
         "segmentation doctor",
     ):
-        assert told in done.stdout
+        assert expected in done.stdout
 
     segmentation = segmentations()["shop"]
     partition = segmentation.spec.partitions.start
@@ -85,20 +85,20 @@ def test_init_writes_what_runs(place: Path) -> None:
 def test_a_month_of_the_past_of_a_plain_table_comes_with_a_warning(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table has no past: whoever runs an older month of it is told before it runs, and the latest one is quiet."""
+    """A table has no past: a run of an older month warns before it begins, and a run of the latest one does not."""
     assert _init("shop", "--table", "public.customers", "--key", "id").exit_code == 0
     path = place / "shop" / "defs.yaml"
     latest = segmentations()["shop"].spec.partitions.start
     path.write_text(path.read_text().replace(f'start: "{latest}"', 'start: "2024-01-01"'))
     monkeypatch.setattr("segmentation_pipeline.orchestration.runs.execute.run_partition", _refused)
 
-    said = {
+    shown = {
         month: CliRunner().invoke(main, ["run", "shop", "--partition", month]).stderr
         for month in ("2024-01-01", latest)
     }
-    assert "warning: the source query uses neither :as_of nor :window_start, so 2024-01-01 shows" in said["2024-01-01"]
-    assert f"or run {latest} only" in said["2024-01-01"]
-    assert "warning" not in said[latest]
+    assert "warning: the source query uses neither :as_of nor :window_start, so 2024-01-01 shows" in shown["2024-01-01"]
+    assert f"or run {latest} only" in shown["2024-01-01"]
+    assert "warning" not in shown[latest]
 
 
 def _refused(*_: object, **__: object) -> None:
@@ -117,7 +117,7 @@ def test_init_does_not_overwrite(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "shown"),
     [
         (("Shop", "--table", "customers", "--key", "id"), 2, "name 'Shop' must match [a-z][a-z0-9_]*"),
         (("shop", "--table", "customers", "--key", "segment_id"), 2, "the key is called 'segment_id'"),
@@ -127,12 +127,12 @@ def test_init_does_not_overwrite(place: Path) -> None:
         (("shop", "--table", "customers", "--key", "plan"), 1, "2 of its 2 values occur more than once (first: a in 60 rows, b in 60 rows)"),
     ],
 )  # fmt: skip
-def test_init_refuses_before_it_writes(place: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_init_refuses_before_it_writes(place: Path, arguments: tuple[str, ...], code: int, shown: str) -> None:
     """Wrong usage and tables that cannot be segmented leave no folder behind."""
     done = _init(*arguments)
 
     assert (done.exit_code, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert shown in done.stderr
     assert "Traceback" not in done.stderr
     assert not (place / "shop").exists()
 

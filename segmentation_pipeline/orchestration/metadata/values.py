@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 
-def embed_picture(png: bytes, alt: str) -> dg.MetadataValue[Any]:
+def embed_picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """Return a plot that the UI shows in the materialization."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 

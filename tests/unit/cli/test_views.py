@@ -36,22 +36,22 @@ def a_terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
 def test_status_is_plain_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
     """No escape codes; a segment's name is shown as it was given, even if it looks like markup."""
     views.show_status(STATUS, NOTHING)
-    said = capsys.readouterr().out
+    shown = capsys.readouterr().out
 
-    assert "\x1b" not in said
-    assert NAME in said
-    assert "│ current │" in said
+    assert "\x1b" not in shown
+    assert NAME in shown
+    assert "│ current │" in shown
 
 
 def test_status_fits_a_terminal_and_has_colours(a_terminal: Console) -> None:
     """On 80 columns nothing is cut off, and what is published is green."""
     views.show_status(STATUS, NOTHING)
-    said = a_terminal.export_text(styles=True)
+    shown = a_terminal.export_text(styles=True)
 
-    assert "\x1b[1;32mcurrent" in said
-    assert "1,200,000" in said
-    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in said.splitlines()) <= 80
-    assert "0.510" in said
+    assert "\x1b[1;32mcurrent" in shown
+    assert "1,200,000" in shown
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= 80
+    assert "0.510" in shown
 
 
 def test_checks_end_with_their_sum_and_fixes_stay_on_one_line(a_terminal: Console) -> None:
@@ -63,9 +63,9 @@ def test_checks_end_with_their_sum_and_fixes_stay_on_one_line(a_terminal: Consol
             ("shop", Check("target", ok=True, found="well")),
         ]
     )
-    said = a_terminal.export_text().splitlines()
+    shown = a_terminal.export_text().splitlines()
 
-    assert f"        fix: {fix}" in said
-    assert said[0].startswith("problem shop: source")
-    assert said[-1] == "1 of 2 checks found a problem"
+    assert f"        fix: {fix}" in shown
+    assert shown[0].startswith("problem shop: source")
+    assert shown[-1] == "1 of 2 checks found a problem"
     assert views.show_checks([("shop", Check("target", ok=True, found="well"))])

@@ -11,7 +11,7 @@ import pytest
 
 from segmentation_pipeline.orchestration.runs import preload as loading
 
-# a module of the standard library that nobody else uses
+# a module of the standard library that nothing else uses
 MODULE = "colorsys"
 PIPELINE: Any = SimpleNamespace(key=lambda stage: dg.AssetKey(["shop", stage.name]))
 
@@ -31,7 +31,7 @@ def _context(steps: list[str] | None, nodes: list[str]) -> Any:
 
 @pytest.mark.parametrize("steps", [["shop__validated_rows", "shop__k_sweep"], None])
 def test_a_run_that_comes_to_the_sweep_loads_for_it(steps: list[str] | None) -> None:
-    """A module that is not there is left to whoever needs it."""
+    """A module that is missing is left to the stage that needs it."""
     loading.begin_loading(_context(steps, ["shop__k_sweep"]), PIPELINE)
     loading.begin_loading(_context(steps, ["shop__k_sweep"]), PIPELINE)
     loading.finish_loading()
@@ -41,7 +41,7 @@ def test_a_run_that_comes_to_the_sweep_loads_for_it(steps: list[str] | None) -> 
 
 @pytest.mark.parametrize("steps", [["shop__raw_extract"], None, ["other__k_sweep"]])
 def test_a_run_of_other_stages_loads_nothing(steps: list[str] | None) -> None:
-    """Seconds and memory for nothing."""
+    """A run that does not come to the fit does not spend seconds and memory on it."""
     loading.begin_loading(_context(steps, ["shop__raw_extract"]), PIPELINE)
     loading.finish_loading()
 
@@ -49,7 +49,7 @@ def test_a_run_of_other_stages_loads_nothing(steps: list[str] | None) -> None:
 
 
 def test_loading_has_the_priority_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A lower one starves on a busy machine, and whoever waits for it, or for the interpreter it holds, with it."""
+    """With a lower priority it would starve on a busy machine, and with it all that waits for it or its interpreter lock."""
     (tmp_path / "its_priority.py").write_text(
         "import os, threading\nfound = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())\n"
     )

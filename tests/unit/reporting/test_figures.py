@@ -165,7 +165,7 @@ def _outline(path: Path) -> NDArray[np.float64]:
 
 
 def test_the_profile_shows_every_score(drawn: list[Figure]) -> None:
-    """The strongest feature comes first, each cell has its number in a readable colour, no value is no number."""
+    """The strongest feature comes first, each cell has its number in a readable colour, and a missing value has none."""
     draw_profiles({1: {"age": 0.26, "spend": -3.0}, 3: {"age": float("nan"), "spend": 0.02}}, names={1: "a", 3: "b"})
 
     (axes,) = drawn[0].axes

@@ -40,7 +40,7 @@ def _rows(page: ET.Element, name: str) -> list[list[str]]:
 @pytest.mark.parametrize("months", [1, 2, 11])
 @pytest.mark.parametrize("name", ["segment {}", "high spend, " * 40 + "{}", "x" * 300 + "{}"])
 def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
-    """Few and many segments and periods, short and endless names: each segment has its card, row and line."""
+    """Few and many segments and periods, short and endless names: every segment has its card, row and line."""
     page = _page(make_report(k, months=months, name=name))
 
     assert [section.get("id") for section in page.findall(".//section")] == [
@@ -60,7 +60,7 @@ def test_every_size_has_every_section(k: int, months: int, name: str) -> None:
 
 
 def test_headings_and_pictures_are_accessible() -> None:
-    """One h1, no level is skipped, a language, captions and headers, and words for each picture that is not hidden."""
+    """One h1, no level is skipped, a language, captions and headers, and words for every picture that is not hidden."""
     page = _page(make_report(months=4))
 
     assert page.get("lang") == "en"
@@ -211,7 +211,7 @@ def test_the_timeline_tells_lives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "badge", "told"),
+    ("status", "badge", "title"),
     [
         ("published", "published, current", ""),
         (
@@ -226,7 +226,7 @@ def test_the_timeline_tells_lives() -> None:
         ("rolled_back", "taken back", "These segments were published and have been taken back."),
     ],
 )
-def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
+def test_the_status_comes_first(status: str, badge: str, title: str) -> None:
     """What is not plainly published says so before anything else, with reasons and commands."""
     declined = (
         (Decision(3, "decline", "ana", datetime(2024, 5, 1, tzinfo=UTC), "wrong import"),)
@@ -236,14 +236,14 @@ def test_the_status_comes_first(status: str, badge: str, told: str) -> None:
     page = _page(make_report(status=status, reasons=("K is 4",) if status == "waiting" else (), decisions=declined))
 
     assert _text(page, ".//span[@class]").startswith(badge)
-    assert re.sub(r"[:] (?=segmentation)", ": ", _of(page, "notice")).replace("To publish them: ", "").find(told) >= 0
-    assert bool(page.findall(".//*[@id='notice']")) == bool(told)
+    assert re.sub(r"[:] (?=segmentation)", ": ", _of(page, "notice")).replace("To publish them: ", "").find(title) >= 0
+    assert bool(page.findall(".//*[@id='notice']")) == bool(title)
     if status == "waiting":
         assert "K is 4" in _of(page, "notice")
 
 
 def test_approved_and_not_published_is_not_waiting_for_anybody() -> None:
-    """Where the publication of an approved snapshot did not happen, the report gives the command that does it."""
+    """Where the publication of an approved snapshot did not happen, the report shows the command that does it."""
     approved = (Decision(3, "approve", "ana", datetime(2024, 5, 1, tzinfo=UTC), None),)
     page = _page(make_report(status="waiting", decisions=approved))
 
@@ -252,7 +252,7 @@ def test_approved_and_not_published_is_not_waiting_for_anybody() -> None:
 
 
 def test_gates_have_value_threshold_and_meaning() -> None:
-    """What failed stands first; each gate has a plain name, its value and limit in its unit, and its message."""
+    """What failed stands first; every gate has a plain name, its value and limit in its unit, and its message."""
     rows = _rows(_page(make_report(2)), "gates")
 
     assert rows[0] == ["Nobody is missing", "80.0%", "at most 50.0%", "failed"]
@@ -293,7 +293,7 @@ def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
     ) in _of(page, "diagnosis")
     assert "fit: {algorithm: hdbscan}" in [code.text for code in page.findall(".//section[@id='diagnosis']//code")]
     assert _of(page, "counts") == "Read 367 = in a segment 360 + in none 4 + rejected 3"
-    for told in (
+    for expected in (
         "3, version 1 of 2024-03-01",
         "snapshot 2 (2024-02-01",
         "4294967295",
@@ -302,7 +302,7 @@ def test_the_diagnosis_has_actions_and_the_making_its_versions() -> None:
         "c0de",
         "a1b2",
     ):
-        assert told in _of(page, "making")
+        assert expected in _of(page, "making")
     assert "Nothing to report: the data suits the method." in _of(
         _page(make_report(), replace(make_run_details(), findings=())), "diagnosis"
     )

@@ -22,6 +22,6 @@ print("held" if held() is not None else "free")
 
 def test_the_first_figure_holds_back_nothing_of_who_draws_it() -> None:
     """Exceptions of matplotlib's first import would hold its frames, and all they hold, until garbage is collected."""
-    told = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True)
 
-    assert told.stdout.split() == ["free"]
+    assert done.stdout.split() == ["free"]

@@ -101,7 +101,7 @@ def test_a_gate_is_a_number_or_a_mapping(given: object, threshold: float | None,
 
 @pytest.mark.parametrize("given", [True, "0.2", "high", [0.2], {"limit": 0.2}, {"severity": "stop"}, float("nan")])
 def test_a_gate_that_is_neither_is_refused(given: object) -> None:
-    """A gate that is no number and no mapping of known fields is refused."""
+    """A gate that is neither a number nor a mapping of known fields is refused."""
     with pytest.raises(ValidationError, match="min_silhouette"):
         GatesSpec(min_silhouette=given)
 
@@ -142,7 +142,7 @@ def test_gates_survive_the_way_through_plain_values() -> None:
     ],
 )
 def test_an_unknown_field_is_refused_everywhere(changes: dict[str, Any]) -> None:
-    """A field nobody reads is refused in every part, so that a typing error is not silence."""
+    """An unknown field is refused in every part, so that a typing error does not pass unnoticed."""
     with pytest.raises(ValidationError, match="there is no such field"):
         SegmentationSpec(**_attributes(**changes))
 
@@ -213,7 +213,7 @@ def test_a_source_is_a_query_or_a_table(given: dict[str, str]) -> None:
     ],
 )
 def test_periods_off_their_boundaries_are_refused(given: dict[str, str], message: str) -> None:
-    """A start or an end that starts no period, or is no date at all, is refused with what to write instead."""
+    """A start or an end that does not start a period, or is not a date, is refused with what to write instead."""
     with pytest.raises(ValidationError) as refused:
         PartitionsSpec(**given)
 
@@ -386,7 +386,7 @@ def test_the_json_schema_knows_every_form_of_features() -> None:
     ],
 )
 def test_a_mapping_of_features_that_says_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
-    """Unknown fields, a share that is none and a PCA given twice are refused."""
+    """Unknown fields, a share that is not one and a PCA that is given twice are refused."""
     with pytest.raises(ValidationError) as refused:
         SegmentationSpec(**_attributes(**changes))
 
