@@ -27,7 +27,7 @@ _POWERS: Final = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """The names that a version of cgroups gives its files."""
+    """The names of the files of one version of cgroups."""
 
     folder: str
     limit: str
@@ -65,7 +65,7 @@ def _read_own_limit(proc: Path) -> Iterator[Memory]:
         return
     match = _SIZE.fullmatch(text)
     if match is None or not float(match[1]):
-        message = f"{MEMORY_VARIABLE} is {text!r}; give a size such as 1.5GiB or 800M, or unset it"
+        message = f"{MEMORY_VARIABLE} is {text!r}; write a size such as 1.5GiB or 800M, or unset it"
         raise ConfigurationError(message)
     limit = int(float(match[1]) * 1024 ** _POWERS.get((match[2] or "").upper(), 0))
     own = _read_numbers(proc / "self" / "status").get("RssAnon", 0) * 1024

@@ -1,4 +1,4 @@
-"""What the doctor says of a database: each lack with the statement that mends it."""
+"""What the doctor reports about a database: every problem with the statement that solves it."""
 
 from __future__ import annotations
 
@@ -57,30 +57,30 @@ def _source() -> Check:
     return check_source(SOURCE, SOURCE.query or "", ["spend"], period=PERIOD).check
 
 
-def _mended(owner: psycopg.Connection, check: Check) -> None:
-    """Run what the check says, as it says it."""
+def _repair(owner: psycopg.Connection, check: Check) -> None:
+    """Run the statement of the check."""
     _, _, statement = check.fix.partition("run:  ")
     owner.execute((statement or check.fix).partition(";")[0])
 
 
-def test_a_source_is_mended_by_what_is_said_of_it(owner: psycopg.Connection) -> None:
-    """The schema first, then the table: each statement takes away its own problem, until the source can be read."""
+def test_a_source_is_repaired_by_the_statements(owner: psycopg.Connection) -> None:
+    """The schema first, then the table: every statement solves its own problem, until the source can be read."""
     fixes = []
     while not (check := _source()).ok and len(fixes) < 5:
         fixes.append(check.fix)
-        _mended(owner, check)
+        _repair(owner, check)
 
     assert fixes == [f'GRANT USAGE ON SCHEMA "crm" TO "{ROLE}";', f'GRANT SELECT ON "crm"."customers" TO "{ROLE}";']
     assert check.found == "readable, 2 columns, key id (integer)"
 
 
 @pytest.mark.parametrize("publish", [PUBLISH, CREATED], ids=["update", "create"])
-def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, publish: PublishSpec) -> None:
+def test_a_target_is_repaired_by_the_statements(owner: psycopg.Connection, publish: PublishSpec) -> None:
     """Column by column and grant by grant, until the chain's own check of the target passes too."""
     fixes: list[str] = []
-    while (wrong := [each for each in check_target(publish, key_type="integer") if not each.ok]) and len(fixes) < 12:
+    while (wrong := [check for check in check_target(publish, key_type="integer") if not check.ok]) and len(fixes) < 12:
         fixes.append(wrong[0].fix)
-        _mended(owner, wrong[0])
+        _repair(owner, wrong[0])
 
     assert wrong == []
     assert fixes[0] == f'as its owner, run:  GRANT USAGE ON SCHEMA "crm" TO "{ROLE}";'
@@ -105,7 +105,7 @@ def test_a_target_is_mended_by_what_is_said_of_it(owner: psycopg.Connection, pub
         ({"query": "SELEC 1 AS id", "key": "id"}, [], "syntax error", "42601"),
     ],
 )
-def test_a_source_that_gives_something_else_is_told(
+def test_a_source_with_other_columns_is_reported(
     engine: sa.Engine, source: dict[str, str], columns: list[str], found: str, code: str
 ) -> None:
     """Missing columns are reported with the nearest name, a key of a wrong type as it is, a failed query with its code."""
@@ -144,21 +144,21 @@ def test_a_failed_query_is_known_in_any_language(owner: psycopg.Connection) -> N
     assert check("closed").fix == "ask the owner of the source's tables for SELECT on them"
 
 
-def test_the_books_of_a_newer_package_are_told(engine: sa.Engine) -> None:
+def test_a_schema_of_a_newer_package_is_reported(engine: sa.Engine) -> None:
     """A schema that this package does not know yet is a problem; the one it knows is well."""
     publish = PublishSpec(table="public.made", key="id", mode="create")
 
-    def books() -> Check:
-        return next(each for each in check_target(publish, key_type="integer") if each.what == "segmentation schema")
+    def check_schema() -> Check:
+        return next(check for check in check_target(publish, key_type="integer") if check.what == "segmentation schema")
 
-    assert (books().ok, books().found) == (True, "version 0001")
+    assert (check_schema().ok, check_schema().found) == (True, "version 0001")
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE segmentation.alembic_version SET version_num = '9999'")
-    assert (books().ok, books().found) == (False, "is of version 9999, and this package knows 0001")
+    assert (check_schema().ok, check_schema().found) == (False, "is of version 9999, and this package knows 0001")
 
 
-def test_a_target_of_another_shape_is_told(engine: sa.Engine) -> None:
-    """A table that is not there, another key, a segment column that holds text."""
+def test_a_target_of_another_shape_is_reported(engine: sa.Engine) -> None:
+    """A table that does not exist, another key and a segment column that holds text are reported."""
 
     def found(**changes: str) -> str:
         publish = PublishSpec(**{"table": "public.users", "key": "user_id"} | changes)
@@ -179,8 +179,8 @@ def test_a_target_of_another_shape_is_told(engine: sa.Engine) -> None:
     assert 'run:  CREATE SCHEMA "crm";' in found(table="crm.users")
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong and what to write, but no password."""
+def test_a_database_that_does_not_answer_is_reported_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The problem and its fix are reported, and the password is not."""
     monkeypatch.setenv("ROLE_URL", "postgresql://me:s3cret@127.0.0.1:1/nowhere")
     checks = [check_server("ROLE_URL"), _source(), *check_target(PUBLISH, key_type=None)]
 

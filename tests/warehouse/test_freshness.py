@@ -61,9 +61,9 @@ def test_an_older_row_is_refused_with_both_dates(value: Any, found: str, tmp_pat
 
 
 def test_a_column_that_cannot_say_it_is_named(tmp_path: Path) -> None:
-    """A column that is not there, or holds no dates, is told with what there is."""
+    """A column that does not exist, or does not hold dates, is named with the columns that there are."""
     with pytest.raises(SourceError, match=r"source\.fresh names at, which is of type int64"):
         _newest([1, 2], tmp_path)
     fresh = FreshSpec(column="updated_at", within="1d")
-    with pytest.raises(SourceError, match="updated_at, which the query does not give; it gives id, at"):
+    with pytest.raises(SourceError, match="updated_at, which the query does not return; it returns id, at"):
         require_fresh(tmp_path / "rows.parquet", fresh, MARCH, timezone="UTC")

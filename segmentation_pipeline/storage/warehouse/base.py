@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from segmentation_pipeline.model import KeyType, Period
 
-# each column's name with the database's own name of its type
+# the columns' names with the database's own names of their types
 Columns: TypeAlias = dict[str, str]
 
 

@@ -1,4 +1,4 @@
-"""Whether a period's data has arrived: the newest row that was extracted, held against the period's end."""
+"""Whether a period's data has arrived: the newest row that was extracted, compared with the period's end."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def require_fresh(rows: Path, fresh: FreshSpec, period: Period, *, timezone: str) -> datetime:
-    """The newest value of the column in the Parquet file `rows`; a date counts from its midnight in `timezone`.
+    """Return the newest value of the column in the Parquet file `rows`; a date counts from its midnight in `timezone`.
 
     Raises:
-        StaleSourceError: it is older than as_of minus `within`, or there is none.
-        SourceError: there is no such column, or it holds no dates.
+        StaleSourceError: it is older than as_of minus `within`, or every value is null.
+        SourceError: the column does not exist, or does not hold dates.
     """
-    newest = _newest(rows, fresh.column, ZoneInfo(timezone))
+    newest = _find_newest(rows, fresh.column, ZoneInfo(timezone))
     oldest_allowed = period.as_of - fresh.limit
     if newest is not None and newest >= oldest_allowed:
         return newest
@@ -39,18 +39,19 @@ def require_fresh(rows: Path, fresh: FreshSpec, period: Period, *, timezone: str
     raise StaleSourceError(message)
 
 
-def _newest(rows: Path, column: str, zone: ZoneInfo) -> datetime | None:
+def _find_newest(rows: Path, column: str, zone: ZoneInfo) -> datetime | None:
+    """Return the newest value of a date or timestamp column, in `zone`; None where every value is null."""
     file = pq.ParquetFile(rows)
     schema = file.schema_arrow
     if column not in schema.names:
-        message = f"source.fresh names {column}, which the query does not give; it gives {', '.join(schema.names)}"
+        message = f"source.fresh names {column}, which the query does not return; it returns {', '.join(schema.names)}"
         raise SourceError(message)
     kind = schema.field(column).type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         message = f"source.fresh names {column}, which is of type {kind}; it needs a date or timestamp column"
         raise SourceError(message)
-    largest = [pc.max(batch.column(0)) for batch in file.iter_batches(columns=[column])]
-    newest = pc.max(pa.array([each.as_py() for each in largest], kind)).as_py()
+    largest = [pc.max(batch.column(0)).as_py() for batch in file.iter_batches(columns=[column])]
+    newest = pc.max(pa.array(largest, kind)).as_py()
     if newest is None:
         return None
     if not isinstance(newest, datetime):

@@ -1,4 +1,4 @@
-"""What the doctor says of a machine: Python, packages, memory, disk, home."""
+"""What the doctor reports about a machine: Python, packages, memory, disk, home."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_old_python_is_a_problem(version: tuple[int, ...], ok: bool) -> None:
 
 
 def test_packages_within_their_ranges_are_well() -> None:
-    """Requirements of extras and of other systems do not count; versions that were not tested are told."""
+    """Requirements of extras and of other systems do not count; versions that were not tested are reported."""
     wanted = ["numpy>=2.0", "pandas>=3", "gone>=1; extra == 'ui'", "gone; sys_platform == 'nowhere'"]
 
     assert machine.check_packages(wanted, version_of=_version).found == "2 of 2 there"
@@ -46,7 +46,7 @@ def test_packages_within_their_ranges_are_well() -> None:
 
 
 def test_a_missing_or_wrong_package_is_a_problem_with_the_command() -> None:
-    """What is missing and what is outside its range come with one command that mends both."""
+    """What is missing and what is outside its range come with one command that repairs both."""
     check = machine.check_packages(["numpy>=2.2", "pandas>=3", "kmedoids>=0.5"], version_of=_version)
 
     assert not check.ok
@@ -63,14 +63,14 @@ def test_a_missing_or_wrong_package_is_a_problem_with_the_command() -> None:
     ],
 )
 def test_too_little_memory_is_a_problem(memory: Memory | None, ok: bool, found: str) -> None:
-    """Below half a gigabyte even a small fit may be killed; whose limit it is, is told."""
+    """Below half a gigabyte even a small fit may be killed; the message names the limit."""
     check = machine.check_memory(memory)
 
     assert (check.ok, check.found) == (ok, found)
 
 
-def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the chain would refuse, the doctor tells."""
+def test_a_memory_limit_that_is_not_a_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor reports the limit that a run would refuse."""
     monkeypatch.setenv("SEGMENTATION_MEMORY_LIMIT", "lots")
     check = machine.check_own_memory()
 
@@ -79,16 +79,16 @@ def test_a_memory_limit_that_is_no_size_is_a_problem(monkeypatch: pytest.MonkeyP
 
 
 def test_a_home_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
-    """It is made by the first run, and looking at it does not make it."""
+    """It is created by the first run, and the check does not create it."""
     folder, disk = machine.check_home(tmp_path / "new" / "home", free=lambda _: 2_000_000_000)
 
-    assert (folder.ok, folder.found) == (True, f"{tmp_path / 'new' / 'home'} is made by the first run")
+    assert (folder.ok, folder.found) == (True, f"{tmp_path / 'new' / 'home'} is created by the first run")
     assert (disk.ok, disk.found) == (True, "2.0 GB free for artifacts")
     assert not (tmp_path / "new").exists()
 
 
 def test_an_open_home_and_a_full_disk_are_problems(tmp_path: Path) -> None:
-    """The mode is told with the command that closes the folder; a nearly full disk with what makes room."""
+    """The mode is reported with the command that closes the folder, a nearly full disk with the way to make room."""
     tmp_path.chmod(0o755)
     folder, disk = machine.check_home(tmp_path, free=lambda _: 3_000_000)
 
@@ -102,15 +102,15 @@ def test_an_open_home_and_a_full_disk_are_problems(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_way_of_a_folder_is_a_problem(tmp_path: Path) -> None:
-    """Nothing can be written below a file."""
+    """A folder below a file cannot be written."""
     (tmp_path / "home").write_text("")
     check = machine.check_artifacts(tmp_path / "home" / "artifacts")
 
     assert (check.ok, check.found) == (False, f"{tmp_path / 'home'} cannot be written")
 
 
-def test_a_dagster_home_of_somebody_s_own_needs_its_settings(tmp_path: Path) -> None:
-    """Ours gets its dagster.yaml by itself; one that DAGSTER_HOME names does not."""
+def test_a_dagster_home_of_the_user_needs_its_settings(tmp_path: Path) -> None:
+    """The package's own home gets its dagster.yaml by itself; one that DAGSTER_HOME names does not."""
     dagster = tmp_path / "dagster"
     assert [check.ok for check in machine.check_dagster_home(dagster, ours=True)] == [True]
     dagster.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""What the database says when it does not do what it was asked, and whether the same may work a moment later."""
+"""The errors of a database, and whether the same may work a moment later."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _refusing_server(code: str, words: str) -> Iterator[str]:
 def test_a_server_that_starts_is_known_in_any_language(
     monkeypatch: pytest.MonkeyPatch, code: str, words: str, kind: type[ConfigurationError]
 ) -> None:
-    """A server that takes no connections yet is tried again later, whatever language it says so in."""
+    """A server that takes no connections yet is tried again later, in any language."""
     with _refusing_server(code, words) as url:
         monkeypatch.setenv("FOREIGN_URL", url)
         with pytest.raises(ConfigurationError, match=words) as caught:
@@ -128,7 +128,7 @@ def test_a_lost_connection_is_known_in_any_language() -> None:
     assert not isinstance(build_refusal(errors.UndefinedTable("does not exist")), TransientDatabaseError)
 
 
-def test_a_database_that_does_not_answer_is_told_from_one_that_refuses(
+def test_a_database_that_does_not_answer_differs_from_one_that_refuses(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No server at the URL may be a restart; a database that does not exist is a wrong URL."""

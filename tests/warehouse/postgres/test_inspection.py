@@ -1,4 +1,4 @@
-"""A first look at somebody's table: what is refused with which message, what is found, where segments could go."""
+"""A first look at a table: what is refused with which message, what is found, where segments could go."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shop(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         )
         connection.exec_driver_sql('CREATE TABLE crm."My Customers" AS SELECT id AS "ID" FROM crm.customers')
         connection.exec_driver_sql("CREATE VIEW crm.active AS SELECT id, spend FROM crm.customers WHERE id > 10")
-        connection.exec_driver_sql("CREATE TABLE crm.nobody (id int)")
+        connection.exec_driver_sql("CREATE TABLE crm.empty (id int)")
     return engine
 
 
@@ -46,13 +46,13 @@ def _source(table: str, key: str = "id") -> PostgresSource:
     return PostgresSource(SourceSpec(table=table, key=key), "UTC")
 
 
-def _look(table: str, key: str = "id") -> InspectedTable:
+def _inspect(table: str, key: str = "id") -> InspectedTable:
     return _source(table, key).inspect(table, PERIOD)
 
 
 def test_a_table_is_read_as_every_stage_reads_it(shop: sa.Engine) -> None:
     """The rows in the types of the chain, the types that the server has, the count."""
-    found = _look("crm.customers")
+    found = _inspect("crm.customers")
 
     assert (found.table, found.key, found.n_rows, len(found.sample)) == ("crm.customers", "id", 50, 50)
     assert found.sample["spend"].sum() == 1.5 * 50 * 51 / 2
@@ -60,9 +60,9 @@ def test_a_table_is_read_as_every_stage_reads_it(shop: sa.Engine) -> None:
 
 
 def test_a_view_and_a_name_that_needs_quotes_are_tables_too(shop: sa.Engine) -> None:
-    """What can be selected from can be looked at; the name is given as a defs.yaml takes it."""
-    assert _look("crm.active").n_rows == 40
-    assert _look('crm."My Customers"', "ID").table == 'crm."My Customers"'
+    """A view is inspected like a table, and the name is returned as a defs.yaml takes it."""
+    assert _inspect("crm.active").n_rows == 40
+    assert _inspect('crm."My Customers"', "ID").table == 'crm."My Customers"'
 
 
 def test_of_a_large_table_a_sample_is_read_that_stays_the_same(
@@ -74,7 +74,7 @@ def test_of_a_large_table_a_sample_is_read_that_stays_the_same(
             "CREATE TABLE crm.large AS SELECT g AS id, mod(g, 400) AS city FROM generate_series(1, 5000) g; ANALYZE crm.large"
         )
     monkeypatch.setattr(inspection, "SAMPLE_ROWS", 500)
-    first, second = _look("crm.large"), _look("crm.large")
+    first, second = _inspect("crm.large"), _inspect("crm.large")
 
     assert first.n_rows == 5000
     assert 350 < len(first.sample) < 650
@@ -91,7 +91,7 @@ def test_of_a_large_table_a_sample_is_read_that_stays_the_same(
         ("zzz.qqqqqqq", "id", "there is no table zzz.qqqqqqq; there is crm.My Customers, crm.active, crm.customers"),
         ("crm.customers", "ID", "crm.customers has no column ID; did you mean id?"),
         ("crm.customers", "zzzzzz", "crm.customers has no column zzzzzz; it has id, spend, joined."),
-        ("crm.nobody", "id", "crm.nobody has no rows; there is nothing to look at yet"),
+        ("crm.empty", "id", "crm.empty has no rows; there is nothing to look at yet"),
         ("crm.customers", "joined", "the key joined is of type date; use an integer, uuid or text column"),
         (
             "crm.orders", "customer_id",
@@ -100,24 +100,24 @@ def test_of_a_large_table_a_sample_is_read_that_stays_the_same(
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_what_is_there(shop: sa.Engine, table: str, key: str, said: str) -> None:
-    """Unknown tables and columns with the nearest ones, keys that are none with counts and examples."""
+    """Unknown tables and columns are refused with the nearest ones, impossible keys with counts and examples."""
     with pytest.raises(SourceError) as refused:
-        _look(table, key)
+        _inspect(table, key)
 
     assert said in str(refused.value)
 
 
 def test_looking_changes_nothing(shop: sa.Engine) -> None:
-    """Neither the look nor the choice of a target writes anything: the server would refuse it."""
+    """Neither the inspection nor the proposal of a target writes anything: the server would refuse it."""
     with shop.begin() as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar()
-    _source("crm.customers").propose_target(_look("crm.customers"), "shop")
+    _source("crm.customers").propose_target(_inspect("crm.customers"), "shop")
     with shop.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM pg_class").scalar() == before
 
 
 def _target(table: str = "crm.customers", wanted: str | None = None) -> ProposedTarget:
-    return _source(table).propose_target(_look(table), "shop", wanted=wanted)
+    return _source(table).propose_target(_inspect(table), "shop", wanted=wanted)
 
 
 def test_segments_go_where_it_works_at_once(shop: sa.Engine) -> None:

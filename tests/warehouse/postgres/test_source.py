@@ -1,17 +1,16 @@
-"""Out of PostgreSQL: what becomes of each type, of the dates, and of queries that cannot be run."""
+"""PostgreSQL as a source: rows, dates, keys, and queries that cannot be run."""
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 import psycopg
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.extraction import MARCH, execute, extract, extract_value
 
 from segmentation_pipeline.errors import (
     ConfigurationError,
@@ -26,159 +25,36 @@ from segmentation_pipeline.storage.warehouse.postgres.query import insert_dates,
 from segmentation_pipeline.storage.warehouse.postgres.source import PostgresSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from segmentation_pipeline.storage.warehouse.base import Extracted
 
-MARCH = Period("2011-03-01", datetime(2011, 3, 1, tzinfo=UTC), datetime(2011, 4, 1, tzinfo=UTC))
-TYPES = """
-CREATE TYPE mood AS ENUM ('sad', 'happy');
-CREATE TYPE pair AS (a int, b text);
-CREATE DOMAIN euros AS numeric(12, 2) CHECK (value >= 0);
-CREATE DOMAIN budget AS euros;
-CREATE DOMAIN big_id AS bigint;
-"""
-# an expression, the Arrow type it arrives as, and the value
-FATES: list[tuple[str, pa.DataType, Any]] = [
-    ("7::int2", pa.int16(), 7),
-    ("7::int4", pa.int32(), 7),
-    ("9007199254740993::int8", pa.int64(), 2**53 + 1),
-    ("9007199254740993::big_id", pa.int64(), 2**53 + 1),
-    ("4000000000::oid", pa.int64(), 4_000_000_000),
-    ("true", pa.bool_(), True),
-    ("NULL::bool", pa.bool_(), None),
-    ("1.5::float4", pa.float64(), 1.5),
-    ("0.1::float8", pa.float64(), 0.1),
-    ("12345.6789::numeric", pa.float64(), 12345.6789),
-    ("NULL::numeric(10, 2)", pa.float64(), None),
-    ("'Infinity'::numeric", pa.float64(), math.inf),
-    ("'-0.005'::numeric(9, 3)", pa.float64(), -0.005),
-    ("99.95::euros", pa.float64(), 99.95),
-    ("99.95::budget", pa.float64(), 99.95),
-    ("'$1,234.56'::money", pa.float64(), 1234.56),
-    ("interval '1 day 2 hours 0.5 seconds'", pa.float64(), 93600.5),
-    ("interval '-1 hour'", pa.float64(), -3600.0),
-    ("date '2011-03-31'", pa.date32(), date(2011, 3, 31)),
-    ("timestamp '2011-03-31 23:59:59.25'", pa.timestamp("us"), datetime(2011, 3, 31, 23, 59, 59, 250_000)),  # noqa: DTZ001  a timestamp without a zone
-    ("timestamptz '2011-03-31 23:00+02'", pa.timestamp("us", "UTC"), datetime(2011, 3, 31, 21, tzinfo=UTC)),
-    ("'infinity'::date", pa.date32(), None),
-    ("'-infinity'::timestamp", pa.timestamp("us"), None),
-    ("'infinity'::timestamptz", pa.timestamp("us", "UTC"), None),
-    ("date '5874897-12-31'", pa.date32(), None),
-    ("date '0001-01-01 BC'", pa.date32(), None),
-    ("date '9999-12-31'", pa.date32(), date(9999, 12, 31)),
-    ("date '0001-01-01'", pa.date32(), date(1, 1, 1)),
-    ("timestamp '294276-12-31'", pa.timestamp("us"), None),
-    ("timestamptz '4713-02-01 BC'", pa.timestamp("us", "UTC"), None),
-    ("timestamptz '9999-12-31 00:00+00'", pa.timestamp("us", "UTC"), datetime(9999, 12, 31, tzinfo=UTC)),
-    ("'Grüße, 山 🛒'::text", pa.string(), "Grüße, 山 🛒"),
-    ("E'two\\nlines, \"quoted\"'::varchar(40)", pa.string(), 'two\nlines, "quoted"'),
-    ("''::text", pa.string(), ""),
-    ("'ab'::char(4)", pa.string(), "ab"),
-    ("'6F9619FF-8B86-D011-B42D-00CF4FC964FF'::uuid", pa.string(), "6f9619ff-8b86-d011-b42d-00cf4fc964ff"),
-    ("'happy'::mood", pa.string(), "happy"),
-    ("""'{"a":  1}'::json""", pa.string(), '{"a":  1}'),
-    ("""'{"b": 2, "a": [1, null]}'::jsonb""", pa.string(), '{"a": [1, null], "b": 2}'),
-    ("ARRAY[1, 2, NULL]", pa.string(), "{1,2,NULL}"),
-    ("ARRAY['a', 'b c']", pa.string(), '{a,"b c"}'),
-    ("ARRAY[1.5]::numeric[]", pa.string(), "{1.5}"),
-    ("ROW(1, 'x')::pair", pa.string(), "(1,x)"),
-    ("time '10:30'", pa.string(), "10:30:00"),
-    ("'\\x00ff'::bytea", pa.string(), "\\x00ff"),
-    ("'10.0.0.1'::inet", pa.string(), "10.0.0.1/32"),
-    ("'[1,5)'::int4range", pa.string(), "[1,5)"),
-    ("NULL", pa.string(), None),
-]
-
-
-@pytest.fixture(scope="module")
-def source(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """The URL of one database for all tests of this module, which read from it."""
-    with new_database() as url:
-        yield url
-
-
-@pytest.fixture
-def destination(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the rows go; the environment names the source."""
-    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", source)
-    return tmp_path / "rows.parquet"
-
-
-def _extract(query: str, destination: Path, *, period: Period = MARCH, timezone: str = "UTC", **spec: Any) -> Extracted:
-    source = PostgresSource(SourceSpec(**{"query": query, "key": "id", **spec}), timezone)
-    return source.extract(query, period, destination)
-
-
-def _value(expression: str, destination: Path, **settings: Any) -> Any:
-    _extract(f"SELECT 1 AS id, {expression} AS value", destination, **settings)
-    return pq.read_table(destination).column("value").to_pylist()[0]
-
-
-def _execute(url: str, statement: str) -> None:
-    with psycopg.connect(url) as connection:
-        connection.execute(statement)
-
-
-def test_every_type_arrives_as_it_is_documented(source: str, destination: Path) -> None:
-    """Each PostgreSQL type becomes the Arrow type and the value that the module says."""
-    _execute(source, TYPES)
-    columns = ", ".join(f"{expression} AS c{number}" for number, (expression, _, _) in enumerate(FATES))
-    _extract(f"SELECT 1 AS id, {columns}", destination)
-    rows = pq.read_table(destination)
-    found = [(rows.schema.field(f"c{number}").type, rows[f"c{number}"][0].as_py()) for number in range(len(FATES))]
-    assert found == [(kind, value) for _, kind, value in FATES]
-
-
-def test_numeric_nan_is_not_null(destination: Path) -> None:
-    """NUMERIC 'NaN' stays not-a-number; it does not become a missing value."""
-    assert math.isnan(_value("'NaN'::numeric", destination))
-
-
-def test_a_numeric_becomes_the_double_that_postgres_makes_of_it(destination: Path) -> None:
-    """To the last bit, with any number of digits, and the server's own cast beside it."""
-    digits = "(random() * 1e9)::int8::text || '.' || (random() * 1e18)::int8::text || (random() * 1e18)::int8::text"
-    numeric = f"left({digits}, 2 + n % 40)::numeric * power(10::numeric, n % 60 - 30)"
-    _extract(
-        f"SELECT n AS id, value, value::float8 AS cast FROM (SELECT n, CASE WHEN n % 7 > 0 THEN {numeric} END AS value "
-        "FROM generate_series(1, 20000) n) drawn",
-        destination,
-    )
-    rows = pq.read_table(destination)
-    assert rows["value"].null_count == 20_000 // 7
-    assert rows["value"].equals(rows["cast"])
-    assert len(rows["value"].unique()) > 15_000
-
-
-def test_columns_keep_their_names_whatever_they_are(destination: Path) -> None:
+def test_columns_keep_unusual_names(destination: Path) -> None:
     """Capitals, spaces, quotes, percent signs and braces in column names survive."""
-    extracted = _extract("""SELECT 1 AS id, 2.5 AS "Total % {of} ""all"" Größe" """, destination)
+    extracted = extract("""SELECT 1 AS id, 2.5 AS "Total % {of} ""all"" Größe" """, destination)
     assert extracted.column_types == {"id": "int4", 'Total % {of} "all" Größe': "numeric"}
     assert pq.read_schema(destination).names == ["id", 'Total % {of} "all" Größe']
 
 
-def test_many_rows_come_in_full(destination: Path) -> None:
+def test_many_rows_arrive_in_full(destination: Path) -> None:
     """More rows than one Arrow batch holds arrive, all of them, and are counted."""
-    extracted = _extract("SELECT g AS id, repeat('x', 100) AS pad FROM generate_series(1, 300000) g", destination)
+    extracted = extract("SELECT g AS id, repeat('x', 100) AS pad FROM generate_series(1, 300000) g", destination)
     assert extracted.n_rows == 300_000
     ids = pq.read_table(destination, columns=["id"])["id"]
     assert sum(ids.to_pylist()) == 300_000 * 300_001 // 2
 
 
 def test_data_version_ignores_order_and_sees_values(destination: Path) -> None:
-    """The same rows in another order have the same data version; another value, type or duplicate has not."""
+    """The same rows in another order have the same data version; another value, type or duplicate changes it."""
     rows = "SELECT * FROM (VALUES (1, 'a'), (2, 'b'), (3, 'c')) v (id, name)"
-    version = _extract(rows, destination).data_version
-    assert _extract(f"{rows} ORDER BY id DESC", destination).data_version == version
+    version = extract(rows, destination).data_version
+    assert extract(f"{rows} ORDER BY id DESC", destination).data_version == version
     others = [
         rows.replace("'b'", "'B'"),
         f"{rows} UNION ALL SELECT 3, 'c'",
         f"{rows} LIMIT 2",
         rows.replace("SELECT *", "SELECT id::int8, name"),
     ]
-    assert version not in {_extract(each, destination).data_version for each in others}
+    assert version not in {extract(other, destination).data_version for other in others}
 
 
 @pytest.mark.parametrize(
@@ -202,7 +78,7 @@ def test_dates_of_the_period_stand_where_they_are_asked_for(
     destination: Path, expression: str, expected: object
 ) -> None:
     """:as_of and :window_start become timestamptz literals, except in quotes and comments; casts stay casts."""
-    assert _value(expression, destination) == expected
+    assert extract_value(expression, destination) == expected
 
 
 def test_longer_names_are_not_dates() -> None:
@@ -223,42 +99,42 @@ def test_days_begin_in_the_segmentation_s_time_zone(destination: Path) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     period = Period("2011-03-01", datetime(2011, 3, 1, tzinfo=berlin), datetime(2011, 4, 1, tzinfo=berlin))
     settings = {"period": period, "timezone": "Europe/Berlin"}
-    assert _value(":as_of::date", destination, **settings) == date(2011, 4, 1)
-    assert _value("timestamp '2011-03-31 23:30' < :as_of", destination, **settings) is True
-    assert _value(":as_of", destination, **settings) == datetime(2011, 3, 31, 22, tzinfo=UTC)
+    assert extract_value(":as_of::date", destination, **settings) == date(2011, 4, 1)
+    assert extract_value("timestamp '2011-03-31 23:30' < :as_of", destination, **settings) is True
+    assert extract_value(":as_of", destination, **settings) == datetime(2011, 3, 31, 22, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("end", [";", " ;\n", "; -- the end", " -- the end", "\n/* the end */;\n"])
 def test_a_query_may_end_as_files_do(destination: Path, end: str) -> None:
     """A semicolon, a comment or both at the end of the query do no harm."""
-    assert _extract(f"SELECT 1 AS id{end}", destination).n_rows == 1
+    assert extract(f"SELECT 1 AS id{end}", destination).n_rows == 1
 
 
 def test_a_query_may_use_common_table_expressions_and_percent_signs(destination: Path) -> None:
     """WITH, LIKE '%' and the modulo operator are plain SQL, not placeholders."""
     query = "WITH a AS (SELECT 7 % 4 AS id, 'x%s' AS name) SELECT * FROM a WHERE name LIKE 'x%' ORDER BY id"
-    _extract(query, destination)
+    extract(query, destination)
     assert pq.read_table(destination).to_pylist() == [{"id": 3, "name": "x%s"}]
 
 
 def test_a_query_cannot_write(source: str, destination: Path) -> None:
     """The source is read in a read-only transaction: a function that writes fails and nothing is written."""
-    _execute(source, "CREATE TABLE log (n int)")
-    _execute(source, "CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO log VALUES (1) RETURNING n'")
+    execute(source, "CREATE TABLE log (n int)")
+    execute(source, "CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO log VALUES (1) RETURNING n'")
     with pytest.raises(SourceError, match="read-only transaction"):
-        _extract("SELECT note() AS id", destination)
+        extract("SELECT note() AS id", destination)
     with pytest.raises(SourceError, match="2011-03-01"):
-        _extract("DELETE FROM log RETURNING n AS id", destination)
+        extract("DELETE FROM log RETURNING n AS id", destination)
     with psycopg.connect(source) as connection:
         assert connection.execute("SELECT count(*) FROM log").fetchone() == (0,)
 
 
 def test_a_query_cannot_bring_a_second_statement(source: str, destination: Path) -> None:
     """A statement hidden behind a semicolon is refused, also when it first leaves the read-only transaction."""
-    _execute(source, "CREATE TABLE kept (id int)")
+    execute(source, "CREATE TABLE kept (id int)")
     second = "COMMIT; SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE; DROP TABLE kept"
     with pytest.raises(SourceError, match="multiple commands"):
-        _extract(f"SELECT 1 AS id) AS source; {second}; SELECT * FROM (SELECT 1 AS id", destination)
+        extract(f"SELECT 1 AS id) AS source; {second}; SELECT * FROM (SELECT 1 AS id", destination)
     with psycopg.connect(source) as connection:
         assert connection.execute("SELECT to_regclass('kept')::text").fetchone() == ("kept",)
 
@@ -269,22 +145,22 @@ def test_a_query_that_fails_on_the_way_is_known_by_its_code(source: str, destina
         ("busy", "serialization_failure", "die Zugriffe konnten nicht serialisiert werden"),
         ("odd", "division_by_zero", "Division durch Null"),
     ):
-        _execute(
+        execute(
             source,
             f"CREATE FUNCTION {name}(n int) RETURNS int LANGUAGE plpgsql AS "
             f"$$ BEGIN IF n > 9000 THEN RAISE EXCEPTION '{words}' USING ERRCODE = '{code}'; END IF; RETURN n; END $$",
         )
     rows = "AS id FROM generate_series(1, 10000) g"
     with pytest.raises(TransientDatabaseError, match=r"2011-03-01: die Zugriffe konnten nicht serialisiert werden$"):
-        _extract(f"SELECT busy(g) {rows}", destination)
+        extract(f"SELECT busy(g) {rows}", destination)
     with pytest.raises(SourceError, match=r"2011-03-01: Division durch Null$"):
-        _extract(f"SELECT odd(g) {rows}", destination)
+        extract(f"SELECT odd(g) {rows}", destination)
 
 
 def test_a_slow_query_is_cancelled(destination: Path) -> None:
     """statement_timeout_s ends the query, and the message says so."""
     with pytest.raises(SourceError, match="statement timeout"):
-        _extract("SELECT 1 AS id, pg_sleep(20)::text AS nap", destination, statement_timeout_s=1)
+        extract("SELECT 1 AS id, pg_sleep(20)::text AS nap", destination, statement_timeout_s=1)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +179,9 @@ def test_a_slow_query_is_cancelled(destination: Path) -> None:
     ],
 )
 def test_an_impossible_query_is_explained(destination: Path, query: str, said: str) -> None:
-    """What is wrong with the query, its columns or its key is said in one line with the partition or the names."""
+    """What is wrong with the query, its columns or its key is reported in one line with the partition or the names."""
     with pytest.raises(SourceError) as caught:
-        _extract(query, destination)
+        extract(query, destination)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -314,13 +190,13 @@ def test_an_impossible_query_is_explained(destination: Path, query: str, said: s
 def test_keys_are_integers_uuids_or_text(destination: Path, expression: str) -> None:
     """The six types a key may have, and the type the history stores it as."""
     expected = {"1::int2": "smallint", "1": "integer", "1::int8": "bigint", "gen_random_uuid()": "uuid"}
-    assert _extract(f"SELECT {expression} AS id", destination).key_type == expected.get(expression, "text")
+    assert extract(f"SELECT {expression} AS id", destination).key_type == expected.get(expression, "text")
 
 
 def test_no_rows_is_an_error_with_the_date(destination: Path) -> None:
     """A query without rows stops the run, and the message names the partition and its as_of."""
     with pytest.raises(UnusableDataError, match=r"0 rows for 2011-03-01 \(as of 2011-04-01 00:00\)"):
-        _extract("SELECT 1 AS id WHERE false", destination)
+        extract("SELECT 1 AS id WHERE false", destination)
 
 
 @pytest.mark.parametrize(
@@ -339,10 +215,10 @@ def test_no_rows_is_an_error_with_the_date(destination: Path) -> None:
     ],
 )
 def test_no_message_shows_the_url_or_the_password(destination: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Whatever is wrong with the connection, neither the URL nor the password is in the message or its causes."""
+    """Neither the URL nor the password of a connection that fails is in the message."""
     monkeypatch.setenv("OTHER_URL", url)
     with pytest.raises(SegmentationError) as caught:
-        _extract("SELECT 1 AS id", destination, url_env="OTHER_URL")
+        extract("SELECT 1 AS id", destination, url_env="OTHER_URL")
     assert "s3cret" not in str(caught.value)
     assert "://ann" not in str(caught.value)
 
@@ -351,13 +227,13 @@ def test_an_unset_variable_is_named(destination: Path, monkeypatch: pytest.Monke
     """A source whose environment variable is not set says which one."""
     monkeypatch.delenv("WAREHOUSE_URL", raising=False)
     with pytest.raises(ConfigurationError, match="WAREHOUSE_URL is not set"):
-        _extract("SELECT 1 AS id", destination, url_env="WAREHOUSE_URL")
+        extract("SELECT 1 AS id", destination, url_env="WAREHOUSE_URL")
 
 
 def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, destination: Path) -> None:
-    """The .sql file beside the defs.yaml, inline SQL and a table in quotes give the same rows; a missing file is named."""
-    _execute(source, 'CREATE SCHEMA "My Shop"')
-    _execute(source, 'CREATE TABLE "My Shop"."Customers.All" AS SELECT 5 AS id')
+    """The .sql file beside the defs.yaml, inline SQL and a table in quotes return the same rows; a missing file is named."""
+    execute(source, 'CREATE SCHEMA "My Shop"')
+    execute(source, 'CREATE TABLE "My Shop"."Customers.All" AS SELECT 5 AS id')
     (tmp_path / "customers.sql").write_text('SELECT * FROM "My Shop"."Customers.All"\n')
     specs = [
         SourceSpec(query="customers.sql", key="id"),
@@ -379,10 +255,10 @@ def test_a_source_is_a_file_a_query_or_a_table(source: str, tmp_path: Path, dest
         ("SQL_ASCII", "E'\\xe4'", None),
     ],
 )
-def test_a_database_of_another_encoding_gives_the_same_text(
+def test_a_database_of_another_encoding_returns_the_same_text(
     source: str, destination: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, expression: str, read: str | None
 ) -> None:
-    """Text arrives as UTF-8 whatever the database keeps it in; bytes that are no text are refused with their value."""
+    """Text arrives as UTF-8 from a database of another encoding; bytes that are not text are refused with their value."""
     name = f"other_{encoding.lower()}"
     with psycopg.connect(source, autocommit=True) as owner:
         owner.execute(f"DROP DATABASE IF EXISTS {name}")
@@ -391,8 +267,8 @@ def test_a_database_of_another_encoding_gives_the_same_text(
             monkeypatch.setenv("OTHER_URL", urlunsplit(urlsplit(source)._replace(path=f"/{name}")))
             if read is None:
                 with pytest.raises(SourceError, match='invalid byte sequence for encoding "UTF8": 0xe4'):
-                    _value(expression, destination, url_env="OTHER_URL")
+                    extract_value(expression, destination, url_env="OTHER_URL")
             else:
-                assert _value(expression, destination, url_env="OTHER_URL") == read
+                assert extract_value(expression, destination, url_env="OTHER_URL") == read
         finally:
             owner.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,4 +1,4 @@
-"""What a publication writes and counts, whatever the target holds: against the same worked out row by row."""
+"""What a publication writes and counts, for any target: compared with the same worked out row by row."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ TARGETS = st.lists(st.tuples(st.none() | KEYS, SEGMENTS), max_size=20)
 SNAPSHOTS = st.dictionaries(KEYS, SEGMENTS, max_size=13)
 
 
-def _written(
+def _write(
     engine: sa.Engine, held: Rows, wanted: dict[int, int | None], mode: str
 ) -> tuple[WrittenSegments, Rows, int, list[Any]]:
-    """Write `wanted` to a target that holds these rows: what was said, the rows, how many were touched, the settings."""
+    """Write `wanted` to a target that holds these rows: its answer, the rows, the number of rows touched, the settings."""
     spec = PublishSpec(table="held", key="user", column="segment", updated_column="touched", mode=mode)
     with engine.connect() as connection:
         cursor = get_driver_connection(connection).cursor()
@@ -39,13 +39,13 @@ def _written(
         cursor.executemany("INSERT INTO held VALUES (%s, %s, NULL)", held)
         cursor.execute("CREATE TABLE wanted (customer integer PRIMARY KEY, segment_id integer)")
         cursor.executemany("INSERT INTO wanted VALUES (%s, %s)", list(wanted.items()))
-        told = [PostgresTarget(spec, connection).write("wanted", key="customer") for _ in range(2)]
+        written = [PostgresTarget(spec, connection).write("wanted", key="customer") for _ in range(2)]
         rows = cursor.execute('SELECT "user", segment FROM held').fetchall()
         ((touched,),) = cursor.execute("SELECT count(touched) FROM held").fetchall()
         settings_after = _settings(get_driver_connection(connection))
         connection.rollback()
-    assert told[1].changed == 0  # a second time there is nothing to write
-    return told[0], rows, touched, settings_after
+    assert written[1].changed == 0  # a second time there is nothing to write
+    return written[0], rows, touched, settings_after
 
 
 @pytest.mark.parametrize("mode", ["update", "create"])
@@ -55,7 +55,7 @@ def test_rows_and_counts_are_those_of_a_loop(
     engine: sa.Engine, mode: str, held: Rows, wanted: dict[int, int | None]
 ) -> None:
     """Each target row of a customer gets the segment, and changed, unchanged, missing and absent are counted."""
-    told, rows, touched, _ = _written(engine, held, wanted, mode)
+    written, rows, touched, _ = _write(engine, held, wanted, mode)
     after = [(key, wanted.get(key, segment)) for key, segment in held]
     missing = sorted(set(wanted) - {key for key, _ in held})
     created = [(key, wanted[key]) for key in missing] if mode == "create" else []
@@ -63,25 +63,25 @@ def test_rows_and_counts_are_those_of_a_loop(
     known = [(key, segment) for key, segment in held if key in wanted]
     changed = sum(segment != wanted[key] for key, segment in known)
     examples = sorted(map(str, missing))[:3]
-    assert told == WrittenSegments(
+    assert written == WrittenSegments(
         changed=changed + len(created),
         unchanged=len(known) - changed,
         not_in_target=0 if created else len(missing),
         absent=sum(key not in wanted and segment is not None for key, segment in held),
         examples_not_in_target=() if created else tuple(examples),
     )
-    assert touched == told.changed
+    assert touched == written.changed
 
 
 @pytest.mark.parametrize("many", [write._MANY_ROWS, -2], ids=["few rows", "many rows"])
 def test_the_settings_of_the_join_are_those_of_before(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
-    """What the server is told for the join does not stay for what the transaction does next."""
+    """The server's settings for the join do not stay for the rest of the transaction."""
     monkeypatch.setattr(write, "_MANY_ROWS", many)
     with engine.connect() as connection:
         before = _settings(get_driver_connection(connection))
-    *_, after = _written(engine, [(1, None)], {1: 1}, "update")
+    *_, after = _write(engine, [(1, None)], {1: 1}, "update")
     assert after == before
 
 

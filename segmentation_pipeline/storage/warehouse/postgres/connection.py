@@ -64,7 +64,7 @@ def _is_readable(url: str) -> bool:
 
 
 def get_engine(variable: str = DATABASE_VARIABLE) -> sa.Engine:
-    """Return the engine of the database that `variable` names; one for each URL.
+    """Return the engine of the database that `variable` names; there is one per URL.
 
     Raises:
         ConfigurationError: the variable is not set, or does not hold a PostgreSQL URL.

@@ -1,6 +1,6 @@
-"""PostgreSQL's binary COPY format, a block of rows at a time: no number becomes text and is parsed again.
+"""PostgreSQL's binary COPY format, written in blocks of rows: numbers need not become text and be parsed again.
 
-The format is that of the manual's page on COPY: a header, for each row the number of its fields and for each field its
+The format is that of the manual's page on COPY: a header, for every row the number of its fields, for every field its
 length (-1: null) and its bytes, big-endian, and a trailer. Rows whose fields have fixed lengths are one numpy array.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
-# the type of each PostgreSQL type's bytes
+# the numpy type of the bytes of PostgreSQL's types
 FIXED: Final = {"smallint": ">i2", "integer": ">i4", "bigint": ">i8", "double precision": ">f8", "uuid": "V16"}
 BLOCK_ROWS: Final = 131_072
 _DIGITS: Final = np.zeros(256, dtype=np.uint8)
@@ -28,17 +28,17 @@ _DIGITS[np.frombuffer(b"ABCDEF", dtype=np.uint8)] = np.arange(10, 16, dtype=np.u
 
 
 def encode(batches: Iterable[pa.RecordBatch], types: Sequence[str]) -> Iterator[bytes]:
-    """The rows as COPY takes them, columns of the PostgreSQL `types` (all of FIXED); nulls change the order of rows."""
+    """Yield the rows as COPY reads them, with columns of PostgreSQL `types` (all in FIXED); nulls change the order."""
     yield HEADER
     for batch in batches:
         nulls = [np.asarray(column.is_null()) for column in batch.columns]
-        values = [_bytes_of(column, kind) for column, kind in zip(batch.columns, types, strict=True)]
-        # rows with nulls in the same fields are of one length
+        values = [_to_bytes(column, kind) for column, kind in zip(batch.columns, types, strict=True)]
+        # rows with nulls in the same fields have the same length
         pattern = sum(null.astype(np.int64) << place for place, null in enumerate(nulls))
         for code in np.unique(pattern).tolist():
             here = np.flatnonzero(pattern == code)
             null = [bool(code >> place & 1) for place in range(len(types))]
-            block = np.zeros(len(here), dtype=_row_type(types, null))
+            block = np.zeros(len(here), dtype=_build_row_type(types, null))
             block["n"] = len(types)
             for place, kind in enumerate(types):
                 block[f"size{place}"] = -1 if null[place] else np.dtype(FIXED[kind]).itemsize
@@ -48,7 +48,7 @@ def encode(batches: Iterable[pa.RecordBatch], types: Sequence[str]) -> Iterator[
     yield TRAILER
 
 
-def _row_type(types: Sequence[str], null: Sequence[bool]) -> np.dtype[np.void]:
+def _build_row_type(types: Sequence[str], null: Sequence[bool]) -> np.dtype[np.void]:
     fields: list[tuple[str, str]] = [("n", ">i2")]
     for place, kind in enumerate(types):
         fields.append((f"size{place}", ">i4"))
@@ -57,8 +57,8 @@ def _row_type(types: Sequence[str], null: Sequence[bool]) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def _bytes_of(column: pa.Array, kind: str) -> NDArray[np.generic]:
-    """The values in PostgreSQL's bytes, anything where there is a null."""
+def _to_bytes(column: pa.Array, kind: str) -> NDArray[np.generic]:
+    """Return the values in PostgreSQL's bytes; where there is a null the bytes mean nothing."""
     if kind != "uuid":
         return np.asarray(pc.fill_null(column, 0)).astype(FIXED[kind])
     text = pc.replace_substring(pc.fill_null(column, "0" * 32), "-", "")

@@ -100,7 +100,7 @@ def describe_query(connection: psycopg.Connection[Any], query: sql.Composable) -
     names = [column.name for column in columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        message = f"the source query has the column {', '.join(repeated)} more than once; give each its own name"
+        message = f"the source query has the column {', '.join(repeated)} more than once; name them differently"
         raise SourceError(message)
     types: dict[object, object] = dict(
         connection.execute(

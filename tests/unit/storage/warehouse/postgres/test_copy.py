@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format, by itself; tests/storage loads it into a real table."""
+"""PostgreSQL's binary COPY format, by itself; tests/registry loads it into a real table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segmentation_pipeline.storage.warehouse.postgres.copy import HEADER, TRAILE
 
 
 def test_a_row_is_its_fields_with_their_lengths() -> None:
-    """The bytes are those of the manual: the number of fields, and before each value its length, big-endian."""
+    """The bytes are those of the manual: the number of fields, and before every value its length, big-endian."""
     rows = pa.table({"a": pa.array([7], pa.int32()), "b": pa.array([1.5])})
 
     data = b"".join(encode(rows.to_batches(), ["integer", "double precision"]))
@@ -27,9 +27,9 @@ def test_a_null_has_no_bytes() -> None:
 
 
 def test_a_uuid_is_sixteen_bytes() -> None:
-    """In whatever case its digits are written."""
+    """A uuid becomes its bytes, in capitals or not."""
     keys = [uuid.UUID(int=5), uuid.UUID("DEADBEEF-0123-4567-89ab-cdefABCDEF01")]
 
     data = b"".join(encode(pa.table({"key": [str(keys[0]), str(keys[1]).upper()]}).to_batches(), ["uuid"]))
 
-    assert data == HEADER + b"".join(b"\0\1\0\0\0\x10" + each.bytes for each in keys) + TRAILER
+    assert data == HEADER + b"".join(b"\0\1\0\0\0\x10" + key.bytes for key in keys) + TRAILER

@@ -86,7 +86,7 @@ def test_a_comment_ends_with_its_line() -> None:
     assert _dated("-- don't\n:as_of -- :as_of\n") == f"-- don't\n{AS_OF} -- :as_of\n"
 
 
-def test_a_quoted_comment_is_no_comment() -> None:
+def test_a_comment_mark_inside_text_is_not_a_comment() -> None:
     """Comment marks inside text do not hide the parameter that follows."""
     assert _dated("'--' || '/*' || :as_of") == f"'--' || '/*' || {AS_OF}"
 
@@ -98,8 +98,8 @@ SKIPPED = st.sampled_from(
 
 @given(parts=st.lists(st.one_of(SKIPPED, st.just(":as_of")), max_size=12))
 @settings(deadline=None, max_examples=50)
-def test_any_mixture_is_told_apart(parts: list[str]) -> None:
-    """However text, comments, casts and parameters follow each other, exactly the parameters are replaced."""
+def test_parameters_are_found_in_any_mixture(parts: list[str]) -> None:
+    """In any order of text, comments, casts and parameters, exactly the parameters are replaced."""
     found = _dated(" ".join(parts))
 
     assert found == " ".join(AS_OF if part == ":as_of" else part for part in parts)
