@@ -35,7 +35,7 @@ def check_target(publish: PublishSpec, *, key_type: KeyType | None) -> Iterator[
     yield from checks
 
 
-def _check_table(driver: Driver, publish: PublishSpec, key_type: KeyType | None) -> Check:  # noqa: PLR0911  one for each lack
+def _check_table(driver: Driver, publish: PublishSpec, key_type: KeyType | None) -> Check:  # noqa: PLR0911  one per problem
     schema_name, name = split_table_name(publish.table)
     table, role = sql.Identifier(schema_name, name), read_role(driver)
     may_use = read_value(
@@ -108,7 +108,7 @@ def _check_missing_table(driver: Driver, publish: PublishSpec, key_type: KeyType
     return Check("target", ok=True, found=f"{publish.table} is created by the first run")
 
 
-def _check_registry(driver: Driver) -> Check:  # noqa: PLR0911  one for each lack
+def _check_registry(driver: Driver) -> Check:  # noqa: PLR0911  one per problem
     """Check the `segmentation` schema and its version."""
     what, name, role = "segmentation schema", sql.Identifier(schema.SCHEMA), read_role(driver)
     may_use = read_value(
