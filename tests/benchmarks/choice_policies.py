@@ -64,7 +64,7 @@ def choose_with_veto(found: list[SweepCandidate]) -> int:
     return max(eligible or found, key=lambda candidate: candidate.simplified_silhouette).k
 
 
-def place(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], float]) -> Points:
+def place_centers(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], float]) -> Points:
     """Put k centres at random into a box that grows until all of them are far enough from each other."""
     centers: list[Points] = []
     box = 0.6 * apart(0, 0)
@@ -79,12 +79,12 @@ def place(rng: np.random.Generator, k: int, d: int, apart: Callable[[int, int], 
     return np.array(centers)
 
 
-def mixture(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
-    """K 2..12 groups in 2 to 20 dimensions, 3 to 7 deviations apart, of like or unlike size, width and tails."""
+def draw_mixture(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
+    """Draw K 2..12 groups in 2 to 20 dimensions, 3 to 7 deviations apart, of like or unlike size, width and tails."""
     k, d = int(rng.integers(2, 13)), int(rng.choice([2, 2, 3, 4, 6, 8, 12, 16, 20]))
     separation = rng.uniform(3.0, 7.0)
     width = np.exp(rng.uniform(-0.4, 0.4, k)) if rng.random() < 0.5 else np.ones(k)
-    centers = place(rng, k, d, lambda i, j: separation * (width[i % k] + width[j % k]) / 2)
+    centers = place_centers(rng, k, d, lambda i, j: separation * (width[i % k] + width[j % k]) / 2)
     shares = rng.dirichlet(np.full(k, 3.0)) if rng.random() < 0.5 else np.full(k, 1 / k)
     sizes = np.maximum((shares * rng.integers(60, 160) * k).astype(int), 15)
     heavy = rng.random() < 0.2
@@ -96,11 +96,11 @@ def mixture(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
     return np.vstack(parts), np.repeat(np.arange(k), sizes)
 
 
-def unbalanced(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
-    """Two or three dense groups and far from them up to six small, wide ones."""
+def draw_unbalanced(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
+    """Draw two or three dense groups and far from them up to six small, wide ones."""
     big, small, d = int(rng.integers(2, 4)), int(rng.integers(2, 7)), int(rng.choice([2, 3, 5]))
     separation = rng.uniform(5.0, 8.0)
-    near, far = place(rng, big, d, lambda *_: separation), place(rng, small, d, lambda *_: separation)
+    near, far = place_centers(rng, big, d, lambda *_: separation), place_centers(rng, small, d, lambda *_: separation)
     offset = 1.2 * separation + np.abs(near).max() + np.abs(far).max()
     sizes = np.concatenate([rng.integers(400, 1000, big), rng.integers(30, 80, small)])
     width = np.repeat([0.6, 1.0], [big, small])
@@ -109,10 +109,10 @@ def unbalanced(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
     return centers[labels] + width[labels, None] * rng.normal(size=(len(labels), d)), labels
 
 
-def touching(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
-    """Balls of uniform density that touch or nearly do."""
+def draw_touching(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
+    """Draw balls of uniform density that touch or nearly do."""
     k, d = int(rng.integers(2, 8)), int(rng.integers(2, 5))
-    centers = place(rng, k, d, lambda *_: float(rng.uniform(2.0, 3.0)))
+    centers = place_centers(rng, k, d, lambda *_: float(rng.uniform(2.0, 3.0)))
     sizes = rng.integers(60, 200, k)
     labels = np.repeat(np.arange(k), sizes)
     ball = rng.normal(size=(len(labels), d))
@@ -120,8 +120,8 @@ def touching(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
     return centers[labels] + ball, labels
 
 
-def pair(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
-    """Two overlapping groups in 1 to 64 dimensions."""
+def draw_pair(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
+    """Draw two overlapping groups in 1 to 64 dimensions."""
     d = int(rng.choice([1, 2, 4, 8, 16, 32, 64]))
     direction = rng.normal(size=d)
     labels = (rng.random(1024) < rng.choice([0.5, 0.35, 0.25])).astype(np.int64)
@@ -129,17 +129,17 @@ def pair(rng: np.random.Generator) -> tuple[Points, NDArray[np.int64]]:
     return rng.normal(size=(1024, d)) + np.outer(labels, apart), labels
 
 
-def generated(n: int, seed: int) -> Iterator[Labelled]:
-    """Four mixtures, then one of each of the harder kinds, and again."""
-    kinds = [mixture, mixture, mixture, mixture, unbalanced, touching, pair]
+def generate_sets(n: int, seed: int) -> Iterator[Labelled]:
+    """Yield four mixtures, then one of each of the harder kinds, and again."""
+    kinds = [*4 * [draw_mixture], draw_unbalanced, draw_touching, draw_pair]
     for number in range(n):
         kind = kinds[number % len(kinds)]
         points, labels = kind(np.random.default_rng([seed, number]))
-        yield Labelled(f"{kind.__name__} {number}", points, labels + 1)
+        yield Labelled(f"{kind.__name__.removeprefix('draw_')} {number}", points, labels + 1)
 
 
-def stored(folder: Path, names: list[str]) -> Iterator[Labelled]:
-    """Read NAME.data.gz with NAME.labels0.gz."""
+def read_sets(folder: Path, names: list[str]) -> Iterator[Labelled]:
+    """Yield each NAME.data.gz with its NAME.labels0.gz."""
     for path in sorted(folder.glob("*.data.gz")):
         name = path.name.removesuffix(".data.gz")
         if names and name not in names:
@@ -149,7 +149,7 @@ def stored(folder: Path, names: list[str]) -> Iterator[Labelled]:
             yield Labelled(name, points, np.loadtxt(labels).astype(np.int64))
 
 
-def look(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[SweepCandidate], float, float]:
+def evaluate_set(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[SweepCandidate], float, float]:
     """Return the candidates, K = 1's inertia and the adjusted Rand index at the true K."""
     deviation = data.points.std(axis=0)
     matrix = (data.points - data.points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
@@ -183,8 +183,8 @@ def look(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple[list[Sw
     return found, inertias[1], float(at_true)
 
 
-def table(rows: list[tuple[int, dict[str, int]]], policies: list[str]) -> Iterator[str]:
-    """One line a policy: how often it is right, K > 2 apart, how often it is far off."""
+def format_table(rows: list[tuple[int, dict[str, int]]], policies: list[str]) -> Iterator[str]:
+    """Yield one line a policy: how often it is right, K > 2 apart, how often it is far off."""
     yield f"{'policy':24s} {'right':>9s} {'K > 2':>9s} {'off by > 2':>11s} {'mean |error|':>13s}"
     many = sum(true > 2 for true, _ in rows)
     for policy in policies:
@@ -209,13 +209,13 @@ def main() -> None:
     if options.gap:
         policies["gap"] = lambda found, _: choose_k(found, policy="gap").k
     names = [name for name in options.names.split(",") if name]
-    sources = {"generated": generated(options.n, options.seed)}
+    sources = {"generated": generate_sets(options.n, options.seed)}
     if options.labelled:
-        sources["labelled"] = stored(options.labelled, names)
+        sources["labelled"] = read_sets(options.labelled, names)
     for title, source in sources.items():
         started, rows, left_out = time.perf_counter(), [], []
         for data in source:
-            found, one, recovered = look(data, k_max=options.k_max, n_init=options.n_init, gap=options.gap)
+            found, one, recovered = evaluate_set(data, k_max=options.k_max, n_init=options.n_init, gap=options.gap)
             if recovered < RECOVERED and not (title == "labelled" and names):
                 left_out.append(data.name)
                 continue
@@ -225,7 +225,7 @@ def main() -> None:
                 print(f"{data.name:14s} K = {data.k:2d}  {choose_k(found, inertia_of_one=one).reason}")
         if rows:
             print(f"\n{title}: {len(rows)} sets, {len(left_out)} left out, {time.perf_counter() - started:.0f} s")
-            print(*table(rows, list(policies)), sep="\n")
+            print(*format_table(rows, list(policies)), sep="\n")
 
 
 if __name__ == "__main__":

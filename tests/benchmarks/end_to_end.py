@@ -5,7 +5,7 @@
 
 The first month writes a segment for every customer; in the second 5 % of the rows have changed. `--by-hand` runs the
 hand-written script on both months as well (up to 1,000,000 rows), `--quality` checks inertia and K against fits on all
-rows (up to 1,000,000 rows; minutes). With `--json` the results go to a file as they come, beside those that it has.
+rows (up to 1,000,000 rows; minutes). With `--json` the results go to a file as they come, beside those that it already has.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from floors import extraction_floor, make_floor_target, publication_floor
-from measuring import environment_for, measure, segmentation
-from quality import quality
+from floors import make_floor_target, measure_extraction, measure_publication
+from measuring import find_command, make_environment, measure
+from quality import measure_quality
 from report import Month, Result, print_ratios, print_stages
-from server import served, settle
+from server import serve, settle
 from shop import MONTHS, TABLES, make_tables, make_target, write_defs
 
 from segmentation_pipeline.model import Period
@@ -41,18 +41,18 @@ STAGES: Final = """
 import dagster as dg, json, sys
 from segmentation_pipeline.orchestration.stages import CHAIN
 with dg.DagsterInstance.get() as instance:
-    found = {}
+    seconds = {}
     for stage in (member.name for member in CHAIN):
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["bench", stage]), asset_partitions=[sys.argv[1]])
         [record] = instance.fetch_materializations(wanted, limit=1).records
-        found[stage] = record.asset_materialization.metadata["seconds"].value
-print(json.dumps(found))
+        seconds[stage] = record.asset_materialization.metadata["seconds"].value
+print(json.dumps(seconds))
 """
 
 
 def main() -> None:
-    """Measure each size and print what was found; ends with 1 where a target at its own size was missed."""
-    options = _options()
+    """Measure each size and print the results; end with 1 where a target at its own size was missed."""
+    options = _parse_options()
     results = {}
     for n_rows in options.rows:
         results[n_rows] = run_size(n_rows, options)
@@ -64,7 +64,7 @@ def main() -> None:
 
 def run_size(n_rows: int, options: argparse.Namespace) -> Result:
     """Make the tables, run both months, the script and the floors, and print the stages."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, served(Path(folder)) as url:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, serve(Path(folder)) as url:
         base = Path(folder)
         began = time.monotonic()
         make_tables(url, n_rows, seed=options.seed)
@@ -79,7 +79,7 @@ def run_size(n_rows: int, options: argparse.Namespace) -> Result:
         judged = None
         if options.quality and n_rows <= BY_HAND_ROWS:
             print("inertia and K against fits on all rows ...", flush=True)
-            judged = quality(base / "home", MONTHS[0])
+            judged = measure_quality(base / "home", MONTHS[0])
         result = Result(n_rows, options.memory_limit, months, judged)
         print_stages(result)
         return result
@@ -87,12 +87,12 @@ def run_size(n_rows: int, options: argparse.Namespace) -> Result:
 
 def run_month(url: str, base: Path, month: str, *, by_hand: bool, memory_limit: str | None) -> Month:
     """Run a month through the pipeline, then the floors with the same data, then the script."""
-    environment = environment_for(url, base, write_defs(base / "defs"), memory_limit=memory_limit)
+    environment = make_environment(url, base, write_defs(base / "defs"), memory_limit=memory_limit)
     settle(url)
-    ours = measure([segmentation(), "run", "bench", "--partition", month], environment)
+    ours = measure([find_command(), "run", "bench", "--partition", month], environment)
     home = environment | {"DAGSTER_HOME": str(base / "home" / "dagster")}
     stages = json.loads(subprocess.check_output([sys.executable, "-c", STAGES, month], env=home))
-    extraction, publication = extraction_floor(url, PERIODS[month]), publication_floor(url, base)
+    extraction, publication = measure_extraction(url, PERIODS[month]), measure_publication(url, base)
     script = None
     if by_hand:
         settle(url)
@@ -108,7 +108,7 @@ def _keep(path: Path, result: Result) -> None:
     path.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--by-hand", action="store_true", help="the hand-written script too")

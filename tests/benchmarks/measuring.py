@@ -1,8 +1,8 @@
-"""What a command took: its wall time, and the most memory that its whole process tree held.
+"""The cost of a command: its wall time, and the most memory that its whole process tree held.
 
-Memory is read from /proc ten times a second, summed over the command's process and everything that it started. It
-counts as resident what is mapped from files too. PostgreSQL's server was started by somebody else, so neither its
-processes nor its shared buffers are in the sum.
+Memory is read from /proc ten times a second, summed over the command's process and everything that it started. What
+is mapped from files counts as resident too. PostgreSQL's server is not a child of the command, so neither its processes
+nor its shared buffers are in the sum.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Measured:
 
 
 class _Watch(Thread):
-    """Follows a process tree until it is told to stop."""
+    """A thread that follows a process tree until `stopped` is set."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -43,14 +43,16 @@ class _Watch(Thread):
         """Keep the highest of what was seen; the kernel's own high-water mark misses nothing between two looks."""
         while not self.stopped.wait(INTERVAL):
             # a process on its way to start another shows all of its parent's memory as its own
-            seen = {process.get("VmSize", 0): process for process in map(_kilobytes, _tree(self._pid))}.values()
+            seen = {
+                process.get("VmSize", 0): process for process in map(_read_kilobytes, _walk_tree(self._pid))
+            }.values()
             resident = sum(process.get("VmRSS", 0) for process in seen)
             self.peak = max(self.peak, resident, *(process.get("VmHWM", 0) for process in seen), 0)
             self.anonymous = max(self.anonymous, sum(process.get("RssAnon", 0) for process in seen))
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
-    """Run a command to its end, or end with it where it fails."""
+    """Run a command to its end and return its cost; exit where it fails."""
     began = time.monotonic()
     with subprocess.Popen(command, env=dict(environment)) as process:
         watch = _Watch(process.pid)
@@ -64,10 +66,10 @@ def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     return Measured(seconds, watch.peak / 1024, watch.anonymous / 1024)
 
 
-def environment_for(url: str, base: Path, defs: Path, *, memory_limit: str | None = None) -> dict[str, str]:
-    """The environment of a `segmentation` command with its home below `base`, untouched by this process's own.
+def make_environment(url: str, base: Path, defs: Path, *, memory_limit: str | None = None) -> dict[str, str]:
+    """Return the environment of a `segmentation` command with its home below `base`, without this process's settings.
 
-    It is that of an installation for use: pandera would load hypothesis, which only the tests bring, in a third of a
+    It is that of an installation for use: pandera would load hypothesis, which only the tests install, in a third of a
     second.
     """
     hidden = base / "hidden"
@@ -83,23 +85,23 @@ def environment_for(url: str, base: Path, defs: Path, *, memory_limit: str | Non
     }
 
 
-def segmentation() -> str:
-    """The command of this environment."""
+def find_command() -> str:
+    """Return the path of the `segmentation` command of this environment."""
     return str(Path(sys.executable).with_name("segmentation"))
 
 
-def _tree(pid: int) -> Iterator[int]:
+def _walk_tree(pid: int) -> Iterator[int]:
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found = [int(pid) for pid in children.read_text().split()]
+            pids = [int(pid) for pid in children.read_text().split()]
         except OSError:  # the thread has ended
             continue
-        for child in found:
-            yield from _tree(child)
+        for child in pids:
+            yield from _walk_tree(child)
 
 
-def _kilobytes(pid: int) -> dict[str, int]:
+def _read_kilobytes(pid: int) -> dict[str, int]:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:  # the process has ended

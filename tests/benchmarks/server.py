@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A server below `folder`, whose autovacuum does not start in the middle of what is measured; gives its URL."""
+def serve(folder: Path) -> Iterator[str]:
+    """Yield the URL of a server below `folder`, whose autovacuum does not start in the middle of a measurement."""
     server = get_server(folder / "postgres", cleanup_mode="delete")
     try:
         url = str(server.get_uri())
@@ -28,7 +28,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def settle(url: str) -> None:
-    """Do what the server does by itself between two months, so that nobody pays for what was measured before."""
+    """Do what the server does by itself between two months, so that a measurement does not pay for the one before."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")

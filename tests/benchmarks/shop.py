@@ -1,6 +1,6 @@
 """A table of customers to measure with: 8 numeric and 3 categorical columns (29 values), five groups, two months.
 
-In the second month 5 % of the rows were drawn anew, each from the next group. The rows come from a seeded generator, a
+In the second month 5 % of the rows are drawn again, from the next group. The rows come from a seeded generator, a
 block at a time, and go in by COPY, so that ten million are there within two minutes.
 """
 
@@ -59,7 +59,7 @@ def make_tables(url: str, n_rows: int, *, seed: int = 42) -> None:
 
 
 def make_target(url: str, name: str) -> None:
-    """Create a table of all customers that have no segment yet."""
+    """Create a table of all customers, without segments."""
     with psycopg.connect(url) as connection:
         connection.execute(f"DROP TABLE IF EXISTS {name}")
         connection.execute(f"CREATE TABLE {name} (user_id integer, segment_id integer, last_updated timestamptz)")
@@ -70,7 +70,7 @@ def make_target(url: str, name: str) -> None:
 
 
 def write_defs(folder: Path) -> Path:
-    """Write the segmentation `bench`; gives the defs folder."""
+    """Write the segmentation `bench` and return the defs folder."""
     features = [f"    - {{column: {name}, kind: numeric, transform: log1p, min: 0}}" for name in NUMERIC]
     features += [f"    - {{column: {name}, kind: categorical}}" for name in CATEGORICAL]
     (folder / "bench").mkdir(parents=True, exist_ok=True)
@@ -88,18 +88,18 @@ def _make_month(url: str, month: str, n_rows: int, *, seed: int) -> None:
             for first in range(1, n_rows + 1, BLOCK_ROWS):
                 ids = np.arange(first, min(first + BLOCK_ROWS, n_rows + 1))
                 sink = io.BytesIO()
-                block = _customers(ids, month, seed=seed)
+                block = _make_customers(ids, month, seed=seed)
                 pacsv.write_csv(block, sink, pacsv.WriteOptions(include_header=False))
                 copy.write(sink.getbuffer())
 
 
-def _customers(ids: NDArray[np.int64], month: str, *, seed: int) -> pa.Table:
-    """The customers of a block in a month; those who stay have the same values in both."""
+def _make_customers(ids: NDArray[np.int64], month: str, *, seed: int) -> pa.Table:
+    """Return the customers of a block in a month; those who stay have the same values in both."""
     groups = ids % GROUPS
-    columns = _drawn(groups, np.random.default_rng([seed, int(ids[0])]))
+    columns = _draw_values(groups, np.random.default_rng([seed, int(ids[0])]))
     if month != MONTHS[0]:
         moved = (ids // GROUPS) % round(1 / CHANGED) == 0  # as many out of each group
-        others = _drawn((groups + 1) % GROUPS, np.random.default_rng([seed + 1, int(ids[0])]))
+        others = _draw_values((groups + 1) % GROUPS, np.random.default_rng([seed + 1, int(ids[0])]))
         columns = {name: np.where(moved, others[name], values) for name, values in columns.items()}
     arrays = {name: pa.array(columns[name]) for name in NUMERIC}
     for name, n_values in CATEGORICAL.items():
@@ -108,8 +108,13 @@ def _customers(ids: NDArray[np.int64], month: str, *, seed: int) -> pa.Table:
     return pa.table({"customer_id": ids, **arrays})
 
 
-def _drawn(groups: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """A group's place in a numeric column is one of -2 to 2, in an order of the column's own; so is its category."""
+def _draw_values(
+    groups: NDArray[np.int64], rng: np.random.Generator
+) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+    """Draw a row for each of `groups`: its numeric columns lie around a place of the group, its categories prefer one.
+
+    A place is one of -2 to 2, in an order of the column's own.
+    """
     drawn: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
     for index, name in enumerate(NUMERIC):
         place = (groups * (2 * index + 1)) % GROUPS - 2

@@ -19,8 +19,8 @@ from sklearn.metrics import silhouette_samples as reference
 from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 
 
-def customers(n_rows: int, n_features: int, seed: int) -> NDArray[np.float32]:
-    """Eight overlapping groups, standardised."""
+def draw_customers(n_rows: int, n_features: int, seed: int) -> NDArray[np.float32]:
+    """Draw eight overlapping groups, standardised."""
     rng = np.random.default_rng(seed)
     centers = rng.normal(scale=2.0, size=(8, n_features))
     points = centers[rng.integers(8, size=n_rows)] + rng.normal(size=(n_rows, n_features))
@@ -28,19 +28,19 @@ def customers(n_rows: int, n_features: int, seed: int) -> NDArray[np.float32]:
     return standardised.astype(np.float32)
 
 
-def labelings(matrix: NDArray[np.float32], k_max: int) -> list[NDArray[np.int32]]:
-    """A quick clustering for each K."""
+def make_labelings(matrix: NDArray[np.float32], k_max: int) -> list[NDArray[np.int32]]:
+    """Return the labels of a quick clustering for each K."""
     return [MiniBatchKMeans(k, n_init=1, random_state=k).fit(matrix).labels_ for k in range(2, k_max + 1)]
 
 
-def megabytes() -> float:
-    """The most memory this process ever held; getrusage would hand on what its parent held."""
+def read_peak_megabytes() -> float:
+    """Return the most memory that this process ever held; getrusage would include what its parent held."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def compare(matrix: NDArray[np.float32], labels: list[NDArray[np.int32]], repeats: int) -> bool:
-    """Time both, print the difference and say whether the promise holds: a tenth of the time, means to 1e-6."""
+    """Time both, print the difference and return whether the promise holds: a tenth of the time, means to 1e-6."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -63,19 +63,19 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=20)
     parser.add_argument("--k-max", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--memory", type=int, metavar="ROWS", help="only the peak memory at so many rows")
+    parser.add_argument("--memory", type=int, metavar="ROWS", help="only the peak memory with this many rows")
     options = parser.parse_args()
     if options.memory:
-        matrix = customers(options.memory, options.features, seed=0)
-        labels = labelings(matrix, options.k_max)
-        before, started = megabytes(), time.perf_counter()
+        matrix = draw_customers(options.memory, options.features, seed=0)
+        labels = make_labelings(matrix, options.k_max)
+        before, started = read_peak_megabytes(), time.perf_counter()
         silhouette_samples(matrix, labels)
         took = time.perf_counter() - started
-        print(f"{options.memory:,} rows: peak {megabytes():.0f} MB ({before:.0f} MB before), {took:.0f} s")
+        print(f"{options.memory:,} rows: peak {read_peak_megabytes():.0f} MB ({before:.0f} MB before), {took:.0f} s")
         return
-    matrix = customers(options.rows, options.features, seed=0)
-    kept = compare(matrix, labelings(matrix, options.k_max), options.repeats)
-    print(f"{options.rows:,} rows: peak {megabytes():.0f} MB with scikit-learn's", flush=True)
+    matrix = draw_customers(options.rows, options.features, seed=0)
+    kept = compare(matrix, make_labelings(matrix, options.k_max), options.repeats)
+    print(f"{options.rows:,} rows: peak {read_peak_megabytes():.0f} MB with scikit-learn's", flush=True)
     again = [sys.executable, __file__, "--memory", "100000", "--features", str(options.features)]
     subprocess.run(again, check=True)
     sys.exit(0 if kept else 1)
