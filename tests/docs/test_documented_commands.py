@@ -127,9 +127,9 @@ def test_the_table_of_memory_has_the_figures_of_the_preflight() -> None:
     (rows,) = [
         rows for rows in split_tables((DOCS / "operations.md").read_text()) if re.match(r"[\d,]+ × \d+", rows[0][0])
     ]
-    for size, *told in rows:
+    for size, *documented in rows:
         n_rows, n_columns = (int(part.replace(",", "")) for part in size.split(" × "))
         needed = [
             estimate_bytes(name, n_rows=n_rows, n_columns=n_columns) / 2**30 for name in ("kmeans", "minibatch_kmeans")
         ]
-        assert told == [f"{size:.1f} GiB" for size in needed]
+        assert documented == [f"{memory:.1f} GiB" for memory in needed]

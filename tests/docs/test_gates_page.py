@@ -77,12 +77,12 @@ def test_the_table_of_gates_has_the_defaults_of_the_spec() -> None:
     """The table shows threshold and severity of each gate as the spec has them."""
     gates = GatesSpec()
     (rows,) = [rows for rows in split_tables(PAGE) if rows[0][0].startswith("[`counts_add_up`]")]
-    told = {re.sub(r"\[`(\w+)`\].*", r"\1", row[0]): row[1] for row in rows}
-    assert list(told) == list(GATE_NAMES)
+    documented = {re.sub(r"\[`(\w+)`\].*", r"\1", row[0]): row[1] for row in rows}
+    assert list(documented) == list(GATE_NAMES)
     for name in GatesSpec.model_fields:
         gate = getattr(gates, name)
         expected = f"{gate.threshold:g}, {gate.severity}" if gate.threshold is not None else gate.severity
-        assert told[name] == expected, name
+        assert documented[name] == expected, name
 
 
 def test_the_checks_beside_the_gates_are_named() -> None:

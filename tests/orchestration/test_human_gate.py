@@ -67,8 +67,8 @@ def test_a_birth_waits_blocks_later_months_and_is_published_when_approved(asked:
     assert _read_reasons(asked) == REASONS
     check = _read_check(asked)
     assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
-    for told in (*REASONS, "segmentation approve shop 2", "segmentation decline shop 2"):
-        assert told in (check.description or "")
+    for words in (*REASONS, "segmentation approve shop 2", "segmentation decline shop 2"):
+        assert words in (check.description or "")
     before = _read_target(asked)
     blocked = asked.run(MONTHS[2])
     assert not blocked.success

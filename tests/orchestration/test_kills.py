@@ -60,7 +60,7 @@ def _check_whole(chain: Chain, *, before: int) -> bool:
     assert set(statuses.values()) <= {"published", "superseded", "candidate"}
     history = dict(chain.rows(HISTORY, pointer))
     assert len(history) == N_CUSTOMERS
-    # emptied before the run, so that what is written and what is not can be told apart
+    # emptied before the run, so that what is written and what is not can be distinguished
     target = dict(chain.rows("SELECT user_id, segment_id FROM target"))
     assert target == (dict.fromkeys(history) if pointer == before else history)
     tables = dict(chain.rows(TABLES))

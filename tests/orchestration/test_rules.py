@@ -295,9 +295,9 @@ def test_rule_9_a_late_month_marks_the_later_ones_until_they_are_rebuilt(chain: 
 
     check = _check_parentage(chain)
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    told = check.description or ""
-    assert told.startswith(f"{MARCH} built on an older parent. Rebuild:  segmentation backfill shop")
-    command = told.partition("Rebuild:  ")[2]
+    description = check.description or ""
+    assert description.startswith(f"{MARCH} built on an older parent. Rebuild:  segmentation backfill shop")
+    command = description.partition("Rebuild:  ")[2]
     shown = _run_command("status", "shop")
     assert f"{MARCH} built on an older parent" in shown
     assert command in shown

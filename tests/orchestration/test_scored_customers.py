@@ -226,11 +226,11 @@ def test_features_that_no_longer_match_are_refused_by_name(chain: Chain) -> None
     _publish(chain)
     before, defs = _read_versions(chain), chain.defs / "shop" / "defs.yaml"
     text = defs.read_text()
-    for old, new, told in REFUSED:
+    for old, new, message in REFUSED:
         _replace_in_query(chain, old, new)
         outcome = _score(chain)
         assert not outcome.success
-        assert told in outcome.problems[0]
+        assert message in outcome.problems[0]
         assert (outcome.receipt, outcome.rows) == (None, None)
         assert _read_versions(chain) == before
         defs.write_text(text)

@@ -142,7 +142,7 @@ def test_unknown_categories_are_counted() -> None:
 
 
 def test_categories_that_are_all_unknown_no_longer_match() -> None:
-    """A column whose values were all renamed is told by name; a handful of strangers is not."""
+    """A column whose values were all renamed is named; a few unknown values are not."""
     frame = _frame()
     snapshot = _snapshot(frame)
     frame["plan"] = "tier " + frame["plan"]
@@ -153,7 +153,7 @@ def test_categories_that_are_all_unknown_no_longer_match() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"spend": None}, "spend is not in the source"),
         ({"spend": pd.to_datetime("2024-01-01")}, "spend was numeric, and 60 of 60 values are not, such as 2024-01-01"),
@@ -164,13 +164,13 @@ def test_categories_that_are_all_unknown_no_longer_match() -> None:
         ({"spend": np.nan}, "spend is null in all 60 rows"),
     ],
 )
-def test_a_column_that_no_longer_matches_is_told_by_name(change: dict[str, Any], told: str) -> None:
+def test_a_column_that_no_longer_matches_is_named(change: dict[str, Any], message: str) -> None:
     """Columns that are gone, empty or of another kind are each named, with a value."""
     frame = _frame()
     ((column, value),) = change.items()
     frame = frame.drop(columns=column) if value is None else frame.assign(**{column: value})
     (found,) = find_unreadable(frame, FEATURES, as_of=AS_OF)
-    assert found.startswith(told)
+    assert found.startswith(message)
 
 
 @pytest.mark.parametrize(
