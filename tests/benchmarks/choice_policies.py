@@ -174,8 +174,8 @@ def evaluate_set(data: Labelled, *, k_max: int, n_init: int, gap: bool) -> tuple
                 smallest_share=float(shares.min()),
                 largest_share=float(shares.max()),
                 dip_p_value=measure_neighbour_dips(matrix, centers, labels, rng=rng).p_value,
-                gap=gaps[k][0] if gap else None,
-                gap_error=gaps[k][1] if gap else None,
+                gap=gaps[k].gap if gap else None,
+                gap_error=gaps[k].error if gap else None,
             )
         )
     known = data.labels > 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.floating[Any]]
     Labels = NDArray[np.integer[Any]]
-    Steps = dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    Steps = dict[int, "ColumnSteps"]
 
 # The p-value's null is flat, the unimodal shape that is hardest to distinguish from two humps: one bell cut in two has
 # a p near 1, small or touching groups often stay between 0.5 and 0.9. Only a high value is evidence of one group.
@@ -37,6 +37,14 @@ _STEP_ROWS: Final = 20_000
 _MIN_ROWS: Final = 8
 # The p-value of fewer rows than that: evidence neither of one group nor of two.
 _NO_EVIDENCE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSteps:
+    """The distinct `values` of a column, ascending, and the local `widths` of the steps between them, both (v,)."""
+
+    values: NDArray[np.float64]
+    widths: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ def dip_p_value(values: NDArray[np.float64]) -> float:
 
 
 def find_steps(matrix: Matrix) -> Steps:
-    """Return the distinct values of each measured column and the local step at each value, by the column's position.
+    """Return the steps between the values of each column that was measured, by the column's position.
 
     `matrix` is (n, D); a column with fewer than ten distinct values is not a measurement and is left out.
     """
@@ -121,7 +129,8 @@ def find_steps(matrix: Matrix) -> Steps:
         if len(values) >= _MEASURED:
             # The smallest of two gaps on either side: a value beside an empty stretch is not smeared over it.
             gaps = np.pad(np.diff(values), 2, constant_values=np.inf)
-            steps[position] = values, np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)
+            widths = np.min([gaps[shift : shift + len(values)] for shift in range(4)], axis=0)
+            steps[position] = ColumnSteps(values, widths)
     return steps
 
 
@@ -141,7 +150,7 @@ def _select_facing(
 def _jitter(rows: NDArray[np.float64], steps: Steps, rng: np.random.Generator) -> NDArray[np.float64]:
     """Spread values evenly within the step to which they were rounded: ties break the dip test."""
     spread = rows.copy()
-    for position, (values, step) in steps.items():
-        here = step[np.searchsorted(values, rows[:, position]).clip(max=len(values) - 1)]
+    for position, column in steps.items():
+        here = column.widths[np.searchsorted(column.values, rows[:, position]).clip(max=len(column.values) - 1)]
         spread[:, position] += rng.uniform(-0.5, 0.5, size=len(rows)) * here
     return spread

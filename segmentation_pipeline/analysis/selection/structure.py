@@ -69,6 +69,14 @@ class NullReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """The gap of one K, the log inertia expected on structureless data less the measured one, and its error."""
+
+    gap: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class StructureEvidence:
     """The numbers behind a verdict: the best `score` and its `k`, the nulls, and the held-out dip test.
 
@@ -166,8 +174,8 @@ def gap_statistics(
     rng: np.random.Generator,
     draws: int = 10,
     max_rows: int = 2_000,
-) -> dict[int, tuple[float, float]]:
-    """Return K -> (gap, its error): the log inertia expected on structureless data less the measured one.
+) -> dict[int, Gap]:
+    """Return the gap statistic of every K of `inertias`.
 
     `inertias` maps K to the inertia on all rows of `matrix`, shape (n, D). The reference is uniform in the
     principal-axes box, on at most `max_rows` rows, scaled to all; the error holds the factor sqrt(1 + 1/draws)
@@ -186,7 +194,7 @@ def gap_statistics(
         logs[draw] = [np.log(float(fit.inertia_) / len(points)) for fit in fits]
     errors = logs.std(axis=0) * np.sqrt(1 + 1 / draws)
     return {
-        k: (float(expected - np.log(inertia / len(matrix))), float(error))
+        k: Gap(float(expected - np.log(inertia / len(matrix))), float(error))
         for (k, inertia), expected, error in zip(inertias.items(), logs.mean(axis=0), errors, strict=True)
     }
 

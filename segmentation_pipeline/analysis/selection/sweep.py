@@ -22,7 +22,7 @@ from segmentation_pipeline.analysis.selection.dip import find_steps, measure_nei
 from segmentation_pipeline.analysis.selection.evaluation import Evaluation, evaluate_fits
 from segmentation_pipeline.analysis.selection.refine import refine_fits
 from segmentation_pipeline.analysis.selection.stability import Stability, measure_stability
-from segmentation_pipeline.analysis.selection.structure import gap_statistics, judge_structure
+from segmentation_pipeline.analysis.selection.structure import Gap, gap_statistics, judge_structure
 from segmentation_pipeline.errors import UnusableDataError
 from segmentation_pipeline.model import SilhouetteSample, StructureVerdict, SweepCandidate, SweepResult
 
@@ -199,7 +199,7 @@ def _make_candidate(
     *,
     dip_p_value: float,
     stability: Stability | None,
-    gap: tuple[float, float] | None,
+    gap: Gap | None,
 ) -> SweepCandidate:
     return SweepCandidate(
         k=fit.k,
@@ -217,6 +217,6 @@ def _make_candidate(
         dip_p_value=dip_p_value,
         stability=stability.jaccard if stability is not None else None,
         agreement=stability.agreement if stability is not None else None,
-        gap=gap[0] if gap is not None else None,
-        gap_error=gap[1] if gap is not None else None,
+        gap=gap.gap if gap is not None else None,
+        gap_error=gap.error if gap is not None else None,
     )

@@ -159,11 +159,11 @@ def _fill_steps(points: Points, steps: Steps, rng: np.random.Generator) -> Point
     At most twice the smallest step around a value, so that a really empty stretch stays empty.
     """
     filled = points.copy()
-    for place, (values, step) in steps.items():
-        gaps, column = np.diff(values), points[:, place]
-        below = np.minimum(np.concatenate([[np.inf], gaps]), 2 * step) / 2
-        above = np.minimum(np.concatenate([gaps, [np.inf]]), 2 * step) / 2
-        position = np.searchsorted(values, column)
+    for place, column in steps.items():
+        gaps = np.diff(column.values)
+        below = np.minimum(np.concatenate([[np.inf], gaps]), 2 * column.widths) / 2
+        above = np.minimum(np.concatenate([gaps, [np.inf]]), 2 * column.widths) / 2
+        position = np.searchsorted(column.values, points[:, place])
         filled[:, place] += rng.uniform(-below[position], above[position])
     return filled
 

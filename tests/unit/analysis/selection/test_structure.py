@@ -116,7 +116,7 @@ def test_the_gap_is_largest_at_the_true_k() -> None:
     points = _groups(4, 4, apart=9.0)
     inertias = {k: float(KMeans(k, n_init=3, random_state=0).fit(points).inertia_) for k in range(2, 8)}
     gaps = gap_statistics(points, inertias, rng=np.random.default_rng(0), draws=5, max_rows=300)
-    assert max(gaps, key=lambda k: gaps[k][0]) == 4
-    assert all(error > 0 for _, error in gaps.values())
+    assert max(gaps, key=lambda k: gaps[k].gap) == 4
+    assert all(gap.error > 0 for gap in gaps.values())
     with pytest.raises(ValueError, match="K = 3 has inertia"):
         gap_statistics(points, {3: 0.0}, rng=np.random.default_rng(0))
