@@ -10,9 +10,9 @@ from segmentation_pipeline.errors import ErasureRefusedError
 from segmentation_pipeline.model.key import is_integer_key
 from segmentation_pipeline.storage.artifacts.erase import erase_from_artifacts
 from segmentation_pipeline.storage.registry import schema, snapshots
+from segmentation_pipeline.storage.registry.connection import transaction
 from segmentation_pipeline.storage.registry.erase import erase_rows
 from segmentation_pipeline.storage.warehouse.open import target_for
-from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.storage.registry import assignments, snapshots
+from segmentation_pipeline.storage.registry.connection import transaction
 from segmentation_pipeline.storage.registry.rejected import delete_rejected
-from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

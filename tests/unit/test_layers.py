@@ -95,7 +95,10 @@ TABLE = {
         {"engines", "analysis/arrays", "storage/artifacts", *DESCRIBED}, {*ARRAYS, "pyarrow"}, OUTSIDE_WORLD
     ),
     "steps": _layer(ANALYSIS | DESCRIBED | {"storage/artifacts", "engines"}, {*ARRAYS, "pyarrow"}, OUTSIDE_WORLD),
-    "lifecycle": _layer(ANALYSIS | STORAGE | DESCRIBED | {"steps"}, {*ARRAYS, "pyarrow"}),
+    "lifecycle": _layer(
+        {"analysis/identity", "analysis/quality", "steps", "storage/artifacts", "storage/registry", "storage/warehouse",
+         "storage/warehouse/open", *DESCRIBED}, {*ARRAYS, "pyarrow"}
+    ),
     "reporting": _layer({"model"}, {"matplotlib", "jinja2", *ARRAYS}),
     "drafting": _layer({"analysis/features", *DESCRIBED}, ARRAYS, OUTSIDE_WORLD),
     "doctor": _layer(STORAGE | DESCRIBED | {"runtime"}, {"sqlalchemy", "packaging", "psycopg"}),

@@ -7,7 +7,7 @@ import dagster as dg
 from segmentation_pipeline.analysis.profiles.projection import project
 from segmentation_pipeline.engines.local.blocks import BatchBlocks
 from segmentation_pipeline.engines.local.engine import LocalEngine
-from segmentation_pipeline.lifecycle.record import AlignmentInputs, RecordedSnapshot, align_and_record, read_inputs
+from segmentation_pipeline.lifecycle.record import RecordedSnapshot, align_and_record
 from segmentation_pipeline.model import UNASSIGNED, Snapshot
 from segmentation_pipeline.orchestration.checks.approval import define_approval_check, report_approval
 from segmentation_pipeline.orchestration.checks.gates import define_gate_checks, report_gate
@@ -21,6 +21,7 @@ from segmentation_pipeline.orchestration.stages import ALIGNED_SEGMENTS
 from segmentation_pipeline.reporting.figures import draw_scatter
 from segmentation_pipeline.runtime.memory import release_memory
 from segmentation_pipeline.steps.align import name_segments
+from segmentation_pipeline.steps.snapshot import AlignmentInputs, read_inputs
 from segmentation_pipeline.storage.artifacts.datasets import (
     AlignedSegments,
     EncodedFeatures,

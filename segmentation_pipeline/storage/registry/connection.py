@@ -1,5 +1,7 @@
-"""The type of an open transaction's connection, for rooms that pass one on and never write SQL themselves."""
+"""The connection of an open transaction, for rooms that open and pass one on and never write SQL themselves."""
 
 from sqlalchemy import Connection
 
-__all__ = ["Connection"]
+from segmentation_pipeline.storage.warehouse.postgres.connection import transaction
+
+__all__ = ["Connection", "transaction"]
