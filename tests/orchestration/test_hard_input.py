@@ -102,7 +102,7 @@ CHANGES = {
     "SELECT id, 'n' || x AS x, c FROM (%s) s": "all 300 rows were rejected",
     "SELECT id, now() AS x, c FROM (%s) s": "x is a date, and a date is not a number",
     "SELECT id::text AS id, x, c FROM (%s) s": "users.user is integer, and the source's key is text",
-    "SELECT id::int8 AS id, x, c FROM (%s) s": "shop has the key id (integer), and now the source gives id (bigint)",
+    "SELECT id::int8 AS id, x, c FROM (%s) s": "shop has the key id (integer), and the source now returns id (bigint)",
     "SELECT id::float8 AS id, x, c FROM (%s) s": "the key id is of type float8; use an integer, uuid or text",
     "SELECT id AS nr, x, c FROM (%s) s": "no key column 'id'; it has nr, x, c",
 }
