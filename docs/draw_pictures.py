@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.analysis.identity.evidence import count_overlap
-from segmentation_pipeline.analysis.identity.matching import Reference, align, apply_alignment
+from segmentation_pipeline.analysis.identity.evidence import Reference
+from segmentation_pipeline.analysis.identity.matching import align, apply_alignment
+from segmentation_pipeline.analysis.identity.overlap import count_clusters, count_overlap
 from segmentation_pipeline.analysis.selection.dip import dip_p_value
 from segmentation_pipeline.reporting.style import segment_colour
 
@@ -59,9 +60,15 @@ def same_customers() -> str:
     fit = _two_months()
     clusters = fit.clusters
     alignment = align(
-        clusters,
-        k=3,
-        references=[Reference("parent", None, (1, 2, 3), dict(enumerate(SIZES, 1)), history=fit.segments)],
+        count_clusters(clusters, k=3),
+        references=[
+            Reference(
+                "parent",
+                (1, 2, 3),
+                dict(enumerate(SIZES, 1)),
+                by_history=count_overlap(clusters, fit.segments, (1, 2, 3), k=3),
+            )
+        ],
         next_segment_id=4,
         evidence="the customers' own segments",
     )

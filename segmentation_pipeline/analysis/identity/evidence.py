@@ -16,18 +16,19 @@ nearest prototype says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from segmentation_pipeline.model import UNASSIGNED
+from segmentation_pipeline.analysis.identity.overlap import Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from segmentation_pipeline.analysis.identity.transitions import Moves
     from segmentation_pipeline.model import Through
 
 # A segment split into four equal parts has no heir; of one split into three, the largest part is the heir.
@@ -46,43 +47,36 @@ ELSEWHERE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An earlier snapshot's opinion on today's n rows and k clusters.
+    """An earlier snapshot's opinion on today's k clusters.
 
-    `labels` and `history`, shape (n,), are segment ids by its model and by the customers' own past, -1 where it has no
-    opinion; None where it has no such witness. `likeness`, shape (k, S), is the overlap by place with each segment of
-    `all_segment_ids`. A reference passes on `segment_ids` only: a parent all of its segments, the snapshot of a retired
-    segment only that one. `sizes` are the customers that each of its segments had then.
+    `by_model` counts today's customers by cluster and by their segment by the snapshot's model, `by_history` by the
+    segment that they were in; None where it has no such witness. `likeness`, shape (k, S), is the overlap by place with
+    each segment of `all_segment_ids`, None where these have no place. A reference passes on `segment_ids` only: a
+    parent all of its segments, the snapshot of a retired segment only that one. `sizes` are the customers that each of
+    its segments had then. `moves`, of the parent alone, say who changed segment.
     """
 
     through: Through
-    labels: NDArray[np.int32] | None
     segment_ids: tuple[int, ...]
     sizes: Mapping[int, int] = field(default_factory=dict)
-    history: NDArray[np.int32] | None = None
+    by_model: Overlap | None = None
+    by_history: Overlap | None = None
     likeness: NDArray[np.float64] | None = None
+    moves: Moves | None = None
 
     @property
     def all_segment_ids(self) -> tuple[int, ...]:
         """All segments of the snapshot: how well a witness separates them shows its weight."""
         return tuple(sorted({*self.segment_ids, *self.sizes}))
 
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Counts of customers, shape (clusters, segments), and the totals of both on the rows that the witness knows."""
-
-    clusters: tuple[int, ...]
-    segment_ids: tuple[int, ...]
-    counts: NDArray[np.int64]
-    cluster_sizes: NDArray[np.int64]
-    segment_sizes: NDArray[np.int64]
-
-    @property
-    def jaccard(self) -> NDArray[np.float64]:
-        """Shared customers over customers of either, shape (clusters, segments)."""
-        union = self.cluster_sizes[:, None] + self.segment_sizes[None, :] - self.counts
-        score: NDArray[np.float64] = np.divide(self.counts, union, out=np.zeros(self.counts.shape), where=union > 0)
-        return score
+    def reorder(self, order: NDArray[np.int64]) -> Reference:
+        """Return the clusters in another `order`, shape (k,)."""
+        return replace(
+            self,
+            by_model=self.by_model.reorder(order) if self.by_model is not None else None,
+            by_history=self.by_history.reorder(order) if self.by_history is not None else None,
+            likeness=self.likeness[order] if self.likeness is not None else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +88,19 @@ class MatchScores:
     witness: Overlap
 
 
-def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> MatchScores:
-    """Combine what a reference says about `clusters`, shape (n,): labels 0..k-1, and -1 for the unassigned."""
-    sizes = np.bincount(clusters[clusters >= 0], minlength=k)
-    ids = reference.all_segment_ids
+def weigh(reference: Reference, sizes: NDArray[np.int64]) -> MatchScores:
+    """Combine what a reference says about today's clusters, which have `sizes`, shape (k,)."""
+    k, ids = len(sizes), reference.all_segment_ids
     total, weight = np.zeros((k, len(ids))), np.zeros((k, 1))
     confirmed = np.zeros(total.shape, dtype=np.bool_)
     witnesses: list[tuple[float, Overlap]] = []
-    if reference.labels is not None:
-        overlap = count_overlap(clusters, reference.labels, ids, k=k)
+    if reference.by_model is not None:
+        overlap = reference.by_model
         vote = score_pairing(overlap.jaccard, sizes)
         total, weight = total + vote * overlap.jaccard, weight + vote
         witnesses.append((vote, overlap))
-    if reference.history is not None:
-        overlap = count_overlap(clusters, reference.history, ids, k=k)
+    if reference.by_history is not None:
+        overlap = reference.by_history
         known = (overlap.cluster_sizes / np.maximum(sizes, 1))[:, None]
         vote = score_pairing(overlap.jaccard, sizes)
         total, weight = total + vote * known * overlap.jaccard, weight + vote * known
@@ -120,8 +113,7 @@ def weigh(clusters: NDArray[np.int32], reference: Reference, *, k: int) -> Match
     if reference.likeness is not None:
         score[(reference.likeness < ELSEWHERE) & ~confirmed] = 0.0
     if not witnesses:
-        nobody = np.full(len(clusters), UNASSIGNED, dtype=np.int32)
-        witnesses = [(0.0, count_overlap(clusters, nobody, ids, k=k))]
+        witnesses = [(0.0, Overlap.empty(ids, k=k))]
     return MatchScores(ids, score, max(witnesses, key=lambda witness: witness[0])[1])
 
 
@@ -133,25 +125,6 @@ def _find_same_customers(overlap: Overlap) -> NDArray[np.bool_]:
         & (overlap.counts >= LEAST_CUSTOMERS)
     )
     return same
-
-
-def count_overlap(
-    clusters: NDArray[np.int32], labels: NDArray[np.int32], segment_ids: tuple[int, ...], *, k: int
-) -> Overlap:
-    """Count today's customers by (cluster, segment), on the rows whose cluster and label, both (n,), are known."""
-    known = (clusters >= 0) & (labels != UNASSIGNED)
-    rows, named = (clusters, labels) if known.all() else (clusters[known], labels[known])
-    ids = np.asarray(sorted(segment_ids), dtype=np.int64)
-    # one number for each pair
-    width = max(int(ids.max(initial=0)), int(named.max(initial=0))) + 1
-    counts = np.bincount(rows.astype(np.intp) * width + named, minlength=k * width).reshape(k, width)[:, ids]
-    return Overlap(
-        clusters=tuple(range(k)),
-        segment_ids=tuple(int(segment) for segment in ids),
-        counts=counts,
-        cluster_sizes=np.bincount(rows, minlength=k),
-        segment_sizes=counts.sum(axis=0),
-    )
 
 
 def score_pairing(score: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:

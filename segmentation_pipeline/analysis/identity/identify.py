@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.analysis.identity.matching import align, apply_alignment
-from segmentation_pipeline.analysis.identity.transitions import count_transitions
+from segmentation_pipeline.analysis.identity.overlap import ClusterSizes, count_clusters
+from segmentation_pipeline.analysis.identity.transitions import list_transitions
 from segmentation_pipeline.analysis.identity.witnesses import consult, find_missing_columns
 from segmentation_pipeline.analysis.profiles.profile import SegmentProfile, profile_segments
 from segmentation_pipeline.analysis.quality.drift import measure_drift
@@ -78,8 +81,7 @@ def identify(
     """
     of_parent: list[Reference] = []
     alignment = align(
-        fitted.clusters,
-        k=fitted.model.k,
+        _count_clusters(fitted.clusters, k=fitted.model.k),
         references=_consult_all(fitted, earlier, of_parent),
         next_segment_id=next_segment_id,
         evidence=describe_evidence(parent, fitted.rows),
@@ -96,9 +98,18 @@ def identify(
         segments=segments,
         model=replace(fitted.model, labels=tuple(segment_of[cluster] for cluster in fitted.model.labels)),
         profiles=profiles,
-        transitions=_count_transitions(reference, segments),
+        transitions=list_transitions(reference.moves, segment_of) if reference and reference.moves else (),
         drift=_measure_drift(fitted, profiles, parent, reference, parent_profiles),
     )
+
+
+def _count_clusters(clusters: NDArray[np.int32], *, k: int) -> ClusterSizes:
+    """Count the customers of k clusters, shape (n,), block by block."""
+    blocks = (
+        count_clusters(clusters[start : start + BLOCK_ROWS], k=k, start=start)
+        for start in range(0, len(clusters), BLOCK_ROWS)
+    )
+    return functools.reduce(ClusterSizes.merge, blocks, ClusterSizes.empty(k))
 
 
 def describe_evidence(parent: Snapshot | None, rows: Rows) -> str:
@@ -119,18 +130,12 @@ def describe_evidence(parent: Snapshot | None, rows: Rows) -> str:
 def _consult_all(
     fitted: FittedCustomers, earlier: Iterable[EarlierCustomers], of_parent: list[Reference]
 ) -> Iterator[Reference]:
-    """Yield the reference of each earlier snapshot; only the parent's, put into `of_parent`, is kept in memory."""
+    """Yield the reference of each earlier snapshot; the parent's is put into `of_parent`."""
     for customers in earlier:
         reference = consult(customers, fitted.rows, fitted.clusters, k=fitted.model.k)
         if reference.through == "parent":
             of_parent.append(reference)
         yield reference
-
-
-def _count_transitions(parent: Reference | None, segments: NDArray[np.int32]) -> tuple[Transition, ...]:
-    if parent is None or parent.history is None:
-        return ()
-    return count_transitions(parent.history, segments, parent.labels)
 
 
 def _measure_drift(

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from segmentation_pipeline.analysis.identity.evidence import MatchScores, Overlap, Reference
+    from segmentation_pipeline.analysis.identity.evidence import MatchScores, Reference
+    from segmentation_pipeline.analysis.identity.overlap import Overlap
     from segmentation_pipeline.model import Match
 
 # From this share of a segment's customers on, those who left it together are a part of it, not single people who moved.

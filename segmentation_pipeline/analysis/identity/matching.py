@@ -22,52 +22,48 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FORBIDDEN", "Reference", "align", "apply_alignment"]
+    from segmentation_pipeline.analysis.identity.overlap import ClusterSizes
 
 # lower than any total of scores, so that a forbidden pair is taken only where no other is left
 FORBIDDEN: Final = -1e6
 
 
 def align(
-    clusters: NDArray[np.int32],
+    clusters: ClusterSizes,
     *,
-    k: int,
     references: Iterable[Reference],
     next_segment_id: int,
     evidence: str,
     seen_before: Collection[int] = (),
 ) -> Alignment:
-    """Give each of the `k` clusters (labels 0..k-1, shape (n,); -1 is unassigned) a segment id.
+    """Give each of the k `clusters` of today a segment id.
 
     `references` come in order of precedence, at most one of them before the parent, and are drawn one by one: behind
     the parent only while there are clusters without a segment. `next_segment_id` is the first id that was never used;
     `seen_before` are the segments of all published snapshots before this one. The lineage compares with the reference
     of `through="parent"`.
     """
-    order = _order_by_size(clusters, k)
-    place = np.empty(k, dtype=np.int64)
-    place[order] = np.arange(k)
-    # from here on cluster i is the i-th largest: scikit-learn's numbering must not even matter for rounding
-    ranked = np.where(clusters >= 0, place[clusters], UNASSIGNED)
+    order = clusters.order()  # new ids go out in this order
+    k, sizes = len(order), clusters.sizes[order]
     found: dict[int, Match] = {}
     parent: tuple[Reference, MatchScores] | None = None
     for given in references:
-        reference = given if given.likeness is None else replace(given, likeness=given.likeness[order])
+        # from here on cluster i is the i-th largest: scikit-learn's numbering must not even matter for rounding
+        reference = given.reorder(order)
         free = [cluster for cluster in range(k) if cluster not in found]
+        taken = {match.segment_id for match in found.values()}
         if reference.through == "parent":
-            parent = reference, weigh(ranked, reference, k=k)
-            found |= _match(parent[1], free, {match.segment_id for match in found.values()}, reference)
+            parent = reference, weigh(reference, sizes)
+            found |= _match(parent[1], free, taken, reference)
             continue
         if not free:
             break
-        taken = {match.segment_id for match in found.values()}
-        found |= _match(weigh(ranked, reference, k=k), free, taken, reference)
+        found |= _match(weigh(reference, sizes), free, taken, reference)
     for cluster in range(k):
         if cluster not in found:
             found[cluster] = Match(cluster, next_segment_id, 0.0, "new")
             next_segment_id += 1
     matches = tuple(found[cluster] for cluster in range(k))
-    sizes = np.bincount(ranked[ranked >= 0], minlength=k)
     events = trace_lineage(matches, parent, sizes=sizes, seen_before=seen_before)
     named = sorted((_renumber(match, order) for match in matches), key=lambda match: match.cluster)
     return Alignment(tuple(named), tuple(events), next_segment_id, evidence)
@@ -78,14 +74,6 @@ def apply_alignment(clusters: NDArray[np.int32], alignment: Alignment) -> NDArra
     segment_of = alignment.segment_of
     names = np.asarray([segment_of[cluster] for cluster in range(len(segment_of))], dtype=np.int32)
     return np.where(clusters >= 0, names[clusters], UNASSIGNED)
-
-
-def _order_by_size(clusters: NDArray[np.int32], k: int) -> NDArray[np.int64]:
-    """Return the clusters from the largest, equal ones by their first row; new ids go out in this order."""
-    sizes = np.bincount(clusters[clusters >= 0], minlength=k)
-    first = [int((clusters == cluster).argmax()) if sizes[cluster] else len(clusters) for cluster in range(k)]
-    ranked = sorted(range(k), key=lambda cluster: (-int(sizes[cluster]), first[cluster]))
-    return np.asarray(ranked, dtype=np.int64)
 
 
 def _renumber(match: Match, order: NDArray[np.int64]) -> Match:

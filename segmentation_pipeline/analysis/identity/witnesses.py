@@ -1,23 +1,35 @@
-"""What an earlier snapshot says about today's customers: by its model, by their own history, by place."""
+"""What an earlier snapshot says about today's customers: by its model, by their own history, by place.
+
+Everything is computed from blocks of rows, and the results are merged in the order of the rows. The counts are the same
+for any cut of the rows; the sums of `places` are the same to the bit for any grouping of the same blocks.
+"""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pandas.api.types import is_integer_dtype
 
-from segmentation_pipeline.analysis.arrays.distances import squared_lengths
-from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS, iter_placed_blocks
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import transform
 from segmentation_pipeline.analysis.features.kinds import kind_of
 from segmentation_pipeline.analysis.identity.evidence import Reference
-from segmentation_pipeline.model import UNASSIGNED, FittedModel
+from segmentation_pipeline.analysis.identity.overlap import Overlap, count_overlap
+from segmentation_pipeline.analysis.identity.places import (
+    SpreadParts,
+    begin_spreads,
+    compare_places,
+    find_middle,
+    has_places,
+    measure_spreads,
+)
+from segmentation_pipeline.analysis.identity.transitions import Moves, count_moves
+from segmentation_pipeline.model import UNASSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from segmentation_pipeline.analysis.arrays.rows import Rows
-    from segmentation_pipeline.model import EarlierSnapshot, Snapshot
-
-# A tenth of a standard deviation of all customers: a cluster of equal customers is not a point.
-LEAST_SPREAD: Final = 0.1
+    from segmentation_pipeline.model import EarlierSnapshot, Encoding, FittedModel, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +55,138 @@ class EarlierCustomers:
 
 def find_missing_columns(snapshot: Snapshot, rows: Rows) -> list[str]:
     """Return the columns that a snapshot's encoding reads and `rows` lack, or have in a form that it cannot read."""
-    features = snapshot.encoding.features
-    return [
-        feature.column
-        for feature in features
-        if feature.column not in rows.columns or not kind_of(feature).can_encode(rows[feature.column])
-    ]
+    missing = []
+    for feature in snapshot.encoding.features:
+        can_encode = kind_of(feature).can_encode
+        # a column is read only where its kind asks for it
+        if feature.column not in rows.columns or (can_encode is not None and not can_encode(rows[feature.column])):
+            missing.append(feature.column)
+    return missing
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBlock:
+    """The segment of each row of a block by a snapshot's model, shape (b,), -1 for none, and the clusters' spreads."""
+
+    labels: NDArray[np.int32]
+    spreads: SpreadParts | None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessCounts:
+    """What the model and the history of a snapshot say, counted; None where it has no such witness."""
+
+    by_model: Overlap | None
+    by_history: Overlap | None
+    moves: Moves | None
+
+    def merge(self, other: Self) -> Self:
+        """Add the counts of other rows, by the same witnesses."""
+        return type(self)(
+            self.by_model.merge(other.by_model) if self.by_model and other.by_model else None,
+            self.by_history.merge(other.by_history) if self.by_history and other.by_history else None,
+            self.moves.merge(other.moves) if self.moves and other.moves else None,
+        )
 
 
 def consult(earlier: EarlierCustomers, rows: Rows, clusters: NDArray[np.int32], *, k: int) -> Reference:
     """Return what a snapshot says about today's `rows`, shape (n, c), with `clusters` of shape (n,), block by block.
 
-    Where the rows lack a column of the snapshot's encoding, the history is the only witness. The model has no opinion
-    on rows that the encoding cannot take (a null that was rejected then and is filled today).
+    Where the rows lack a column of the snapshot's encoding, the history is the only witness.
     """
     snapshot = earlier.snapshot
+    segment_ids = tuple(sorted({*snapshot.segment_ids, *snapshot.sizes}))
     labels = likeness = None
     if not find_missing_columns(snapshot.snapshot, rows):
-        labels, likeness = _label_by_model(snapshot, rows, clusters, k=k)
-    return Reference(snapshot.through, labels, snapshot.segment_ids, snapshot.sizes, earlier.segments(), likeness)
+        labels, likeness = _label_rows(snapshot.snapshot, rows, clusters, segment_ids=segment_ids, k=k)
+    history = earlier.segments()
+    kernel = functools.partial(count_witnesses, segment_ids=segment_ids, k=k, moves=snapshot.through == "parent")
+    places = [slice(start, start + BLOCK_ROWS) for start in range(0, max(len(clusters), 1), BLOCK_ROWS)]
+    counts = functools.reduce(
+        WitnessCounts.merge,
+        (
+            kernel(
+                clusters[place],
+                labels=labels[place] if labels is not None else None,
+                history=history[place] if history is not None else None,
+            )
+            for place in places
+        ),
+    )
+    return Reference(
+        snapshot.through,
+        snapshot.segment_ids,
+        snapshot.sizes,
+        by_model=counts.by_model,
+        by_history=counts.by_history,
+        likeness=likeness,
+        moves=counts.moves,
+    )
+
+
+def label_block(
+    block: pd.DataFrame,
+    clusters: NDArray[np.int32],
+    *,
+    start: int,
+    encoding: Encoding,
+    model: FittedModel,
+    k: int,
+    with_places: bool,
+) -> LabelledBlock:
+    """Label a block of b rows that begins at row `start` of all, with `clusters` of shape (b,).
+
+    The model has no opinion on rows that the encoding cannot take (a null that was rejected then and is filled today).
+    The spreads of the k clusters are measured where the snapshot's segments have places to compare with.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
+        matrix = transform(block, encoding).matrix
+    labels = np.full(len(block), UNASSIGNED, dtype=np.int32)
+    if np.isfinite(matrix.sum(dtype=np.float64)):
+        labels[:] = assign(matrix, model).labels
+    else:
+        usable = np.isfinite(matrix).all(axis=1)
+        matrix, clusters = matrix[usable], clusters[usable]
+        labels[usable] = assign(matrix, model).labels
+    spreads = measure_spreads(matrix, clusters, k=k, middle=find_middle(model), start=start) if with_places else None
+    return LabelledBlock(labels, spreads)
+
+
+def count_witnesses(
+    clusters: NDArray[np.int32],
+    *,
+    labels: NDArray[np.int32] | None,
+    history: NDArray[np.int32] | None,
+    segment_ids: tuple[int, ...],
+    k: int,
+    moves: bool,
+) -> WitnessCounts:
+    """Count a block of customers by `clusters` and their segments by model (`labels`) and by `history`, all (b,)."""
+    return WitnessCounts(
+        count_overlap(clusters, labels, segment_ids, k=k) if labels is not None else None,
+        count_overlap(clusters, history, segment_ids, k=k) if history is not None else None,
+        count_moves(history, clusters, labels) if moves and history is not None else None,
+    )
+
+
+def _label_rows(
+    snapshot: Snapshot, rows: Rows, clusters: NDArray[np.int32], *, segment_ids: tuple[int, ...], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+    """Label today's rows by a snapshot's encoding and model; also compare clusters and segments in its frame."""
+    model, with_places = snapshot.model, has_places(snapshot.model, segment_ids)
+    kernel = functools.partial(label_block, encoding=snapshot.encoding, model=model, k=k, with_places=with_places)
+
+    def label(placed: tuple[slice, pd.DataFrame]) -> tuple[slice, LabelledBlock]:
+        place, block = placed
+        return place, kernel(block, clusters[place], start=place.start)
+
+    labels = np.full(len(rows), UNASSIGNED, dtype=np.int32)
+    spreads = begin_spreads(k=k, middle=find_middle(model))
+    for place, part in map_in_order(label, iter_placed_blocks(rows)):
+        labels[place] = part.labels
+        if part.spreads is not None:
+            spreads = spreads.merge(part.spreads)
+    return labels, compare_places(spreads.finish(), model, segment_ids) if with_places else None
 
 
 def look_up_segments(history: pd.Series, keys: pd.Series) -> NDArray[np.int32]:
@@ -81,98 +203,3 @@ def look_up_segments(history: pd.Series, keys: pd.Series) -> NDArray[np.int32]:
         place = np.searchsorted(then, today[here]).clip(max=len(then) - 1)
         found[here] = np.where(then[place] == today[here], segments[place], UNASSIGNED)
     return found
-
-
-def _label_by_model(
-    earlier: EarlierSnapshot, rows: Rows, clusters: NDArray[np.int32], *, k: int
-) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
-    """Label today's rows by a snapshot's encoding and model; also compare clusters and segments in its frame."""
-    model, encoding = earlier.snapshot.model, earlier.snapshot.encoding
-    labels = np.full(len(rows), UNASSIGNED, dtype=np.int32)
-    segment_ids = tuple(sorted({*earlier.segment_ids, *earlier.sizes}))
-    placed = sorted(model.labels) == sorted(segment_ids)
-    middle = model.centers.mean(axis=0)  # near the rows, which keeps the products small
-
-    nothing = np.empty((0, len(middle)), dtype=np.float32), np.empty(0, dtype=np.int32)
-    nobody = Spreads.of(*nothing, k=k if placed else 0, middle=middle)
-
-    def measure(matrix: NDArray[np.float32], own: NDArray[np.int32]) -> Spreads:
-        return Spreads.of(matrix, own, k=k, middle=middle) if placed else nobody
-
-    def label(placed_block: tuple[slice, pd.DataFrame]) -> Spreads:
-        here, block = placed_block
-        with np.errstate(invalid="ignore", divide="ignore"):  # log1p(-2): that row has no opinion
-            matrix = transform(block, encoding).matrix
-        own = clusters[here]
-        if np.isfinite(matrix.sum(dtype=np.float64)):
-            labels[here] = assign(matrix, model).labels
-            return measure(matrix, own)
-        usable = np.isfinite(matrix).all(axis=1)
-        labels[here][usable] = assign(matrix[usable], model).labels
-        return measure(matrix[usable], own[usable])
-
-    spreads = functools.reduce(Spreads.plus, map_in_order(label, iter_placed_blocks(rows)), nobody)
-    return labels, compare_places(spreads, model, segment_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Spreads:
-    """Where clusters lie and how they spread: counts (k,), sums (k, D) and products (k, D, D) less a middle (D,)."""
-
-    middle: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    sums: NDArray[np.float64]
-    products: NDArray[np.float64]
-
-    @classmethod
-    def of(
-        cls, matrix: NDArray[np.float32], clusters: NDArray[np.int32], *, k: int, middle: NDArray[np.float64]
-    ) -> Self:
-        """Measure k clusters, from rows of shape (b, D) and their `clusters`, shape (b,), -1 for none."""
-        groups = Groups.of(clusters, k)
-        rows = [own - middle for own in groups.split(matrix)]
-        width = len(middle)
-        return cls(
-            middle,
-            counts=groups.sizes.astype(np.int64),
-            sums=np.array([own.sum(axis=0) for own in rows]).reshape(k, width),
-            products=np.array([own.T @ own for own in rows]).reshape(k, width, width),
-        )
-
-    def plus(self, other: Spreads) -> Spreads:
-        """Add the spreads of other rows, around the same middle."""
-        return Spreads(self.middle, self.counts + other.counts, self.sums + other.sums, self.products + other.products)
-
-    def mean(self, cluster: int) -> NDArray[np.float64]:
-        """Return the mean of a cluster's rows, shape (D,)."""
-        mean: NDArray[np.float64] = self.middle + self.sums[cluster] / self.counts[cluster]
-        return mean
-
-    def along(self, cluster: int, directions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the standard deviation of a cluster's rows along `directions`, shape (S, D) of unit length."""
-        mean = self.sums[cluster] / self.counts[cluster]
-        covariance = self.products[cluster] / self.counts[cluster] - np.outer(mean, mean)
-        variance: NDArray[np.float64] = np.einsum("sd,de,se->s", directions, covariance, directions)
-        return np.sqrt(np.maximum(variance, 0.0))
-
-
-def compare_places(spreads: Spreads, model: FittedModel, segment_ids: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """Return how much a cluster and a segment would overlap as two normals, shape (k, S).
-
-    `spreads` are those of today's clusters in the snapshot's frame. The normals lie on the line between the cluster's
-    mean and the segment's center, with the cluster's spread along it: means that are d spreads apart overlap by
-    2 Phi(-d / 2). None where a segment has several prototypes, and so no center.
-    """
-    from scipy.stats import norm
-
-    if sorted(model.labels) != sorted(segment_ids):
-        return None
-    centers = np.stack([model.centers[model.labels.index(segment)] for segment in segment_ids])
-    likeness = np.zeros((len(spreads.counts), len(segment_ids)))
-    for cluster in np.flatnonzero(spreads.counts).tolist():
-        way = centers - spreads.mean(cluster)
-        length = np.sqrt(squared_lengths(way))
-        direction = np.divide(way, length[:, None], out=np.zeros_like(way), where=length[:, None] > 0)
-        spread = np.maximum(spreads.along(cluster, direction), LEAST_SPREAD)
-        likeness[cluster] = 2 * norm.cdf(-length / spread / 2)
-    return likeness

@@ -46,7 +46,8 @@ class Kind:
     `explain` says in a few phrases why a drafted feature is as it is.
 
     `can_encode` says whether a column that was not validated as this kind (a feature of an earlier snapshot that is not
-    a feature today) can be encoded all the same. `unit` is written after a number in rules and reports.
+    a feature today) can be encoded all the same; None: any column can, and it need not be read. `unit` is written after
+    a number in rules and reports.
     """
 
     name: ColumnKind
@@ -57,5 +58,5 @@ class Kind:
     infer: Callable[[UnknownColumn], FeatureSpec | str | None] = lambda _: None
     draft: Callable[[UnknownColumn], FeatureSpec | str | None] = lambda _: None
     explain: Callable[[FeatureSpec, UnknownColumn], list[str]] = lambda _, __: []
-    can_encode: Callable[[pd.Series], bool] = lambda _: True
+    can_encode: Callable[[pd.Series], bool] | None = None
     unit: str = ""

@@ -1,7 +1,7 @@
 """Clusters become segments: ids are kept, born, retired, returned, split and merged, and never reused."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.analysis.identity.evidence import OVERLAP_FLOOR, Reference
 from segmentation_pipeline.analysis.identity.matching import align, apply_alignment
+from segmentation_pipeline.analysis.identity.overlap import count_clusters, count_overlap
 from segmentation_pipeline.model import UNASSIGNED, Alignment
 
 Pairs = Mapping[tuple[int, int], int]
@@ -24,20 +25,43 @@ def _customers(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(clusters, dtype=np.int64), np.array(labels, dtype=np.int64)
 
 
-def _reference(labels: NDArray[np.int64], through: Any = "parent", ids: Sequence[int] = (), **sizes: Any) -> Reference:
+@dataclass(frozen=True)
+class Witness:
+    """A reference before its customers are counted: the segment of each of today's rows by its model."""
+
+    labels: NDArray[np.int64]
+    through: Any
+    ids: tuple[int, ...]
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    likeness: NDArray[np.float64] | None = None
+
+    def count(self, clusters: NDArray[np.int64], k: int) -> Reference:
+        """The reference, with the overlap of clusters and labels."""
+        everyone = tuple({*self.ids, *self.sizes})
+        overlap = count_overlap(clusters, self.labels, everyone, k=k)
+        return Reference(self.through, self.ids, self.sizes, by_model=overlap, likeness=self.likeness)
+
+
+def _reference(labels: NDArray[np.int64], through: Any = "parent", ids: Sequence[int] = (), **given: Any) -> Witness:
     known = ids or tuple(int(segment) for segment in np.unique(labels[labels != UNASSIGNED]))
-    return Reference(through, labels, tuple(known), **sizes)
+    return Witness(labels, through, tuple(known), **given)
 
 
 def _align(
-    clusters: NDArray[np.int64], references: Sequence[Reference], *, next_segment_id: int = 100, k: int | None = None
+    clusters: NDArray[np.int64],
+    witnesses: Iterable[Witness],
+    *,
+    next_segment_id: int = 100,
+    k: int | None = None,
+    seen_before: Sequence[int] = (),
 ) -> Alignment:
+    n_clusters = int(clusters.max()) + 1 if k is None else k
     return align(
-        clusters,
-        k=int(clusters.max()) + 1 if k is None else k,
-        references=references,
+        count_clusters(clusters, k=n_clusters),
+        references=(witness.count(clusters, n_clusters) for witness in witnesses),
         next_segment_id=next_segment_id,
         evidence="a test",
+        seen_before=seen_before,
     )
 
 
@@ -282,12 +306,11 @@ def test_what_the_parent_does_not_know_but_an_older_month_did_has_returned() -> 
     clusters, labels = _customers({(0, 1): 50, (1, UNASSIGNED): 40})
     replaced = np.where(clusters == 1, 6, 1)
 
-    alignment = align(
+    alignment = _align(
         clusters,
+        [_reference(labels), _reference(replaced, "earlier_version", ids=(1, 6))],
         k=2,
-        references=[_reference(labels), _reference(replaced, "earlier_version", ids=(1, 6))],
         next_segment_id=9,
-        evidence="a test",
         seen_before=(1, 6),
     )
 
@@ -323,12 +346,12 @@ def test_references_are_not_drawn_once_all_is_known() -> None:
     clusters, labels = _customers({(0, 1): 50, (1, 2): 50})
     asked = []
 
-    def references() -> Iterator[Reference]:
+    def references() -> Iterator[Witness]:
         for reference in (_reference(labels), _reference(labels, "later_snapshot"), _reference(labels, "retired")):
             asked.append(reference.through)
             yield reference
 
-    _align(clusters, references())  # type: ignore[arg-type]
+    _align(clusters, references())
 
     assert asked == ["parent", "later_snapshot"]
 

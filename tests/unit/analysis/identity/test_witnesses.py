@@ -10,15 +10,14 @@ import pytest
 from segmentation_pipeline.analysis.clustering.labelling import assign
 from segmentation_pipeline.analysis.features.encoding import fit_encoding, transform
 from segmentation_pipeline.analysis.identity.evidence import Reference
+from segmentation_pipeline.analysis.identity.overlap import Overlap
 from segmentation_pipeline.analysis.identity.witnesses import (
     EarlierCustomers,
-    Spreads,
-    compare_places,
     consult,
     find_missing_columns,
     look_up_segments,
 )
-from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot, SnapshotMetrics
+from segmentation_pipeline.model import UNASSIGNED, EarlierSnapshot, FittedModel, Snapshot, SnapshotMetrics, Through
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [
@@ -54,29 +53,34 @@ def _consult(
     ids: tuple[int, ...] = (4, 9),
     keys: Any = None,
     history: pd.Series | None = None,
+    through: Through = "parent",
 ) -> Reference:
-    """The snapshot's opinion, where all rows of today are one cluster."""
+    """The snapshot's opinion, where each row of today is a cluster of its own."""
     customers = pd.Series(range(len(frame)) if keys is None else keys)
     earlier = EarlierCustomers(
-        EarlierSnapshot("parent", snapshot, ids, {4: 2, 9: 2}),
+        EarlierSnapshot(through, snapshot, ids, {4: 2, 9: 2}),
         lambda: look_up_segments(history, customers) if history is not None else None,
     )
-    return consult(earlier, frame, np.zeros(len(frame), dtype=np.int64), k=1)
+    return consult(earlier, frame, np.arange(len(frame)), k=len(frame))
+
+
+def _read(overlap: Overlap | None) -> list[int]:
+    """The segment of each row, where each row is a cluster of its own."""
+    assert overlap is not None
+    assert overlap.counts.sum(axis=1).tolist() == overlap.cluster_sizes.tolist()
+    return [overlap.segment_ids[row.argmax()] if row.any() else UNASSIGNED for row in overlap.counts]
 
 
 def _labels(snapshot: Snapshot, frame: pd.DataFrame) -> list[int]:
-    labels = _consult(snapshot, frame).labels
-    assert labels is not None
-    return labels.tolist()
+    return _read(_consult(snapshot, frame).by_model)
 
 
 def test_todays_customers_are_labelled_by_the_saved_model() -> None:
     """Each row of today gets its segment by the snapshot's own encoding and prototypes."""
     reference = _consult(_snapshot(), _today())
 
-    assert reference.labels is not None
-    assert reference.labels.tolist() == [9, 4, 4]
-    assert reference.history is None
+    assert _read(reference.by_model) == [9, 4, 4]
+    assert reference.by_history is None
     assert (reference.through, reference.segment_ids, reference.sizes) == ("parent", (4, 9), {4: 2, 9: 2})
 
 
@@ -93,8 +97,7 @@ def test_a_retired_segments_snapshot_passes_on_that_segment_only() -> None:
     reference = _consult(_snapshot(), _today(), ids=(9,))
 
     assert (reference.segment_ids, reference.all_segment_ids) == ((9,), (4, 9))
-    assert reference.labels is not None
-    assert reference.labels.tolist() == [9, 4, 4]
+    assert _read(reference.by_model) == [9, 4, 4]
 
 
 def test_rows_the_old_encoding_cannot_take_have_no_opinion() -> None:
@@ -144,6 +147,18 @@ def test_a_date_where_the_old_encoding_reads_days_is_lacking() -> None:
     assert find_missing_columns(snapshot, _today(joined=pd.to_datetime(["2024-01-01"] * 3))) == ["joined"]
 
 
+def test_no_column_is_read_whole_to_know_whether_it_can_be_encoded() -> None:
+    """Numbers and categories can always be encoded: looking for lacking columns must not load a large table."""
+
+    class Table:
+        columns = ("spend", "country")
+
+        def __getitem__(self, column: str) -> pd.Series:
+            raise AssertionError(f"{column} was read")
+
+    assert find_missing_columns(_snapshot(), Table()) == []  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("known", "today"),
     [
@@ -159,9 +174,8 @@ def test_customers_keep_the_segment_they_had(known: list[Any], today: list[Any],
 
     reference = _consult(_snapshot(), _today(), keys=today, history=history)
 
-    assert reference.history is not None
-    assert reference.history.tolist() == [9, UNASSIGNED, 4]
-    assert reference.history.dtype == np.int32
+    assert _read(reference.by_history) == [9, UNASSIGNED, 4]
+    assert look_up_segments(history, pd.Series(today)).dtype == np.int32
 
 
 def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
@@ -170,74 +184,32 @@ def test_the_history_is_the_only_witness_where_a_feature_is_gone() -> None:
 
     reference = _consult(_snapshot(), _today().drop(columns=["country"]), history=history)
 
-    assert reference.labels is None
+    assert reference.by_model is None
     assert reference.likeness is None
-    assert reference.history is not None
-    assert reference.history.tolist() == [4, 9, UNASSIGNED]
+    assert _read(reference.by_history) == [4, 9, UNASSIGNED]
+
+
+def test_a_model_with_several_prototypes_of_a_segment_sees_no_places() -> None:
+    """Two prototypes of one segment label the rows, and there is no likeness by place."""
+    reference = _consult(_snapshot(labels=(4, 4)), _today(), ids=(4, 9))
+
+    assert _read(reference.by_model) == [4, 4, 4]
+    assert reference.likeness is None
+
+
+def test_only_the_parent_counts_who_moved() -> None:
+    """Moves by history and by the parent's model are counted for the parent, not for other snapshots."""
+    history = pd.Series([9, 9, 4], index=[0, 1, 2])
+    moves = _consult(_snapshot(), _today(), history=history).moves
+
+    assert moves is not None
+    assert dict(moves.customers) == {(9, 0): 1, (9, 1): 1, (4, 2): 1}
+    assert moves.moved == {(9, 1): 1}
+    assert _consult(_snapshot(), _today(), history=history, through="retired").moves is None
 
 
 def test_an_empty_history_says_nothing() -> None:
     """Without any earlier assignment no customer has a label."""
     reference = _consult(_snapshot(), _today(), history=pd.Series([], dtype="int64"))
 
-    assert reference.history is not None
-    assert reference.history.tolist() == [UNASSIGNED] * 3
-
-
-# two clusters of unit spread along both axes, around (0, 0) and (10, 0)
-PLACES = np.random.default_rng(0).normal(size=(4000, 2)).astype(np.float32)
-PLACES[2000:, 0] += 10
-TWO = np.repeat([0, 1], 2000)
-
-
-def _likeness(*centers: tuple[float, float], labels: tuple[int, ...] = (1, 2)) -> Any:
-    return compare_places(_spreads(PLACES, TWO), FittedModel("kmeans", np.array(centers), labels), (1, 2))
-
-
-def _spreads(matrix: Any, clusters: Any, *, middle: float = 3.0) -> Spreads:
-    """Of two clusters, counted in two parts."""
-    one, other = (
-        Spreads.of(matrix[part], clusters[part], k=2, middle=np.full(matrix.shape[1], middle))
-        for part in (slice(0, 3), slice(3, None))
-    )
-    return one.plus(other)
-
-
-def test_a_cluster_is_like_the_segment_that_lies_where_it_lies() -> None:
-    """Normals of one place overlap fully; those two spreads apart by 2 Phi(-1), those ten apart not at all."""
-    likeness = _likeness((0.0, 0.0), (12.0, 0.0))
-
-    np.testing.assert_allclose(likeness, [[1.0, 0.0], [0.0, 0.317]], atol=0.03)
-
-
-def test_the_place_is_measured_along_the_way_between_the_two() -> None:
-    """Three spreads away in any direction is three spreads away."""
-    np.testing.assert_allclose(np.diag(_likeness((0.0, 3.0), (10.0, -3.0))), [0.134, 0.134], atol=0.02)
-
-
-@pytest.mark.parametrize("middle", [0.0, 1e4])
-def test_the_spread_of_a_cluster_is_that_of_its_rows(middle: float) -> None:
-    """Added up in parts and around any middle, mean and deviation along a direction are those of the rows."""
-    direction = np.array([[0.6, 0.8]])
-    spreads = _spreads(PLACES, TWO, middle=middle)
-
-    for cluster in (0, 1):
-        rows = PLACES[cluster == TWO].astype(np.float64)
-        np.testing.assert_allclose(spreads.mean(cluster), rows.mean(axis=0), atol=1e-6)
-        np.testing.assert_allclose(spreads.along(cluster, direction), (rows @ direction.T).std(axis=0), rtol=1e-6)
-
-
-def test_a_segment_of_several_prototypes_has_no_place() -> None:
-    """A ring's prototypes have no common center that would say where it lies."""
-    assert _likeness((0.0, 0.0), (12.0, 0.0), (5.0, 5.0), labels=(1, 2, 2)) is None
-
-
-def test_a_cluster_of_equals_is_no_point() -> None:
-    """Equal customers still overlap with a segment a twentieth of a standard deviation away."""
-    model = FittedModel("kmeans", np.array([[0.05]]), (1,))
-
-    likeness = compare_places(_spreads(np.zeros((5, 1), dtype=np.float32), np.zeros(5, dtype=np.int64)), model, (1,))
-
-    assert likeness is not None
-    assert likeness[0, 0] > 0.8
-    assert likeness[1, 0] == 0.0
+    assert _read(reference.by_history) == [UNASSIGNED] * 3
