@@ -29,7 +29,8 @@ def describe_centroids(
     """Return a row for each prototype, at most MOST_SHOWN of a segment; `matrix` (n, D), `segments` (n,).
 
     Each customer of a segment belongs to its nearest prototype, so that the prototypes' customers add up to the
-    segment. The segment's profile stands at ordinal 0; the other ordinals have an empty one.
+    segment. The segment's profile stands at ordinal 0; the other ordinals have an empty one. The rows of a segment are
+    measured together: the last bits of a radius depend on all of them.
     """
     names = np.asarray(model.labels)
     centroids = []

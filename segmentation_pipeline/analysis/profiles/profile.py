@@ -11,8 +11,8 @@ import pandas as pd
 from segmentation_pipeline.analysis.arrays.grouping import Groups
 from segmentation_pipeline.analysis.arrays.rows import BLOCK_ROWS
 from segmentation_pipeline.analysis.arrays.threads import map_in_order
-from segmentation_pipeline.analysis.features.categorical import read_categories
 from segmentation_pipeline.analysis.features.numeric import drop_nan
+from segmentation_pipeline.analysis.profiles.categories import count_categories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,9 @@ def profile_segments(
     """Profile every segment; `rows` (n, c), `segments` and `distance` (n,) are row by row the same customers.
 
     A number has mean, median and z (mean minus everybody's mean, in standard deviations of everybody), a category the
-    share of each value in the segment and among everybody. One column is read after the other.
+    share of each value in the segment and among everybody. One column is read after the other. Only the counts of the
+    categories are added up from parts: a median needs the whole column, and the last bits of means, deviations and
+    radii depend on the order of all rows.
     """
     assigned = segments >= 0
     everyone = bool(assigned.all())
@@ -66,13 +68,15 @@ def profile_segments(
     figures: dict[int, Json] = {int(segment): {} for segment in ids}
     groups = Groups.of(own, len(sizes))
 
-    def figures_of(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
+    def describe(named: tuple[str, pd.Series]) -> tuple[str, dict[int, Json]]:
         column, values = named
         here = values if everyone else values.loc[assigned]
-        return column, _describe_categories(here, groups) if column in categorical else _describe_numbers(here, groups)
+        if column in categorical:
+            return column, count_categories(here, own, n_segments=len(sizes)).finish()
+        return column, _describe_numbers(here, groups)
 
     columns = [*numeric, *categorical]
-    for column, found in map_in_order(figures_of, ((column, rows[column]) for column in columns)):
+    for column, found in map_in_order(describe, ((column, rows[column]) for column in columns)):
         for segment, figure in found.items():
             figures[segment][column] = figure
     named = [column for column in columns if column not in outcomes]
@@ -109,24 +113,6 @@ def _deviation(numbers: NDArray[np.float64], mean: float) -> float:
     """Return the standard deviation of numbers, shape (m,), without a second array of that size."""
     squares = (np.square(numbers[start : start + BLOCK_ROWS] - mean) for start in range(0, len(numbers), BLOCK_ROWS))
     return float(np.sqrt(sum(float(block.sum()) for block in squares) / len(numbers)))
-
-
-def _describe_categories(values: pd.Series, groups: Groups) -> dict[int, Json]:
-    """Return the share of each value in each segment, the largest first, and among everybody."""
-    categories = read_categories(values)
-    codes, names = categories.codes, categories.names
-    counts = np.array([np.bincount(codes[rows], minlength=len(names)) for rows in groups.rows])
-    counts = counts.reshape(len(groups.sizes), len(names))
-    everybody = counts.sum(axis=0) / max(len(codes), 1)
-    found: dict[int, Json] = {}
-    for segment in np.flatnonzero(counts.sum(axis=1)):
-        shares = counts[segment] / counts[segment].sum()
-        present = [code for code in np.argsort(-shares, kind="stable") if shares[code]]
-        found[int(segment)] = {
-            "shares": {names[code]: float(shares[code]) for code in present},
-            "everybody": {names[code]: float(everybody[code]) for code in present},
-        }
-    return found
 
 
 def name_segment(figures: Mapping[str, Json]) -> str:

@@ -161,24 +161,33 @@ def _to_numbers(values: pd.Series) -> NDArray[np.float32]:
     return np.clip(numbers, -LARGEST, LARGEST, out=np.empty(len(numbers), dtype=np.float32), casting="same_kind")
 
 
+def count_leaves(
+    block: pd.DataFrame,
+    segments: NDArray[np.int32],
+    *,
+    tree: DecisionTreeClassifier,
+    questions: Sequence[Question],
+    n_segments: int,
+) -> NDArray[np.int64]:
+    """Count a block of customers by the leaf they reach and their segment, shape (nodes, `n_segments`).
+
+    `segments`, shape (b,), are below `n_segments`; a customer below 0 is left out. The counts add up over any parts.
+    """
+    asked = sorted({int(question) for question in tree.tree_.feature if question >= 0})
+    leaves = tree.apply(_answer(block, questions, n_rows=len(block), asked=asked))[segments >= 0]
+    pairs = leaves.astype(np.intp) * n_segments + segments[segments >= 0]
+    counts: NDArray[np.int64] = np.bincount(pairs, minlength=tree.tree_.node_count * n_segments)
+    return counts.reshape(tree.tree_.node_count, n_segments)
+
+
 def _count(
     tree: DecisionTreeClassifier, rows: Rows, segments: NDArray[np.int32], questions: Sequence[Question]
 ) -> NDArray[np.int64]:
-    """Count the assigned customers by the leaf they reach and their segment, shape (nodes, largest id + 1)."""
-    width = int(segments.max()) + 1
-    shape = tree.tree_.node_count, width
-    asked = sorted({int(question) for question in tree.tree_.feature if question >= 0})
-
-    def count(placed: tuple[slice, pd.DataFrame]) -> NDArray[np.int64]:
-        here, block = placed
-        own = segments[here]
-        leaves = tree.apply(_answer(block, questions, n_rows=len(block), asked=asked))[own >= 0]
-        found: NDArray[np.int64] = np.bincount(
-            leaves.astype(np.intp) * width + own[own >= 0], minlength=shape[0] * width
-        )
-        return found.reshape(shape)
-
-    return functools.reduce(np.add, map_in_order(count, iter_placed_blocks(rows)), np.zeros(shape, dtype=np.int64))
+    """Count all assigned customers by leaf and segment, shape (nodes, largest id + 1)."""
+    n_segments = int(segments.max()) + 1
+    kernel = functools.partial(count_leaves, tree=tree, questions=questions, n_segments=n_segments)
+    counts = map_in_order(lambda placed: kernel(placed[1], segments[placed[0]]), iter_placed_blocks(rows))
+    return functools.reduce(np.add, counts, np.zeros((tree.tree_.node_count, n_segments), dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -72,6 +72,35 @@ class DistanceDrift:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FarCounts:
+    """How many customers there are, in no segment, in each segment, and far from it: whole numbers that add up."""
+
+    n_customers: int
+    n_unassigned: int
+    sizes: Mapping[int, int]
+    far: Mapping[int, int]
+
+    def merge(self, other: Self) -> Self:
+        """Add the counts of other rows, by the same segments."""
+        return type(self)(
+            self.n_customers + other.n_customers,
+            self.n_unassigned + other.n_unassigned,
+            {segment: size + other.sizes[segment] for segment, size in self.sizes.items()},
+            {segment: far + other.far[segment] for segment, far in self.far.items()},
+        )
+
+
+def count_far(labels: NDArray[np.int64], distance: NDArray[np.float64], reaches: Mapping[int, Reach]) -> FarCounts:
+    """Count a block of customers by `labels` (segment ids, -1 for none) and by `distance`, both shape (b,)."""
+    sizes, far = {}, {}
+    for segment, reach in sorted(reaches.items()):
+        own = distance[labels == segment]
+        sizes[segment] = len(own)
+        far[segment] = int(np.count_nonzero(own > reach.limit))
+    return FarCounts(len(labels), int(np.count_nonzero(labels < 0)), sizes, far)
+
+
 def measure_distance_drift(
     labels: NDArray[np.int64],
     distance: NDArray[np.float64],
@@ -84,28 +113,31 @@ def measure_distance_drift(
     `reaches` holds, for each segment, the 99th percentile of the distances at the fit and the number of customers it
     was measured on. A segment without a reach has nothing to compare with, and its customers are not far.
     """
+    return judge_far(count_far(labels, distance, reaches), reaches, n_unassigned_at_fit=n_unassigned_at_fit)
+
+
+def judge_far(counts: FarCounts, reaches: Mapping[int, Reach], *, n_unassigned_at_fit: int) -> DistanceDrift:
+    """Compare the number of far customers with the number that is expected by the `reaches` of the fit."""
     n_far, expected, variance = 0, 0.0, 0.0
     by_segment = {}
     for segment, reach in sorted(reaches.items()):
-        here = distance[labels == segment]
-        far = int(np.count_nonzero(here > reach.limit))
+        size, far = counts.sizes[segment], counts.far[segment]
         beyond, uncertainty = _share_beyond(reach.n_customers)
         n_far += far
-        expected += len(here) * beyond
-        variance += _variance(len(here), beyond, uncertainty)
-        by_segment[segment] = far / max(len(here), 1)
-    unassigned = int(np.count_nonzero(labels < 0))
-    if unassigned or n_unassigned_at_fit:
+        expected += size * beyond
+        variance += _variance(size, beyond, uncertainty)
+        by_segment[segment] = far / max(size, 1)
+    if counts.n_unassigned or n_unassigned_at_fit:
         # Laplace's rule: a fit without unassigned customers does not prove that there cannot be any
         n_fit = sum(reach.n_customers for reach in reaches.values()) + n_unassigned_at_fit
         outside = (n_unassigned_at_fit + 1) / (n_fit + 2)
-        n_far += unassigned
-        expected += len(labels) * outside
-        variance += _variance(len(labels), outside, outside * (1 - outside) / (n_fit + 3))
+        n_far += counts.n_unassigned
+        expected += counts.n_customers * outside
+        variance += _variance(counts.n_customers, outside, outside * (1 - outside) / (n_fit + 3))
     return DistanceDrift(
-        n_customers=len(labels),
+        n_customers=counts.n_customers,
         n_far=n_far,
-        expected_share=expected / max(len(labels), 1),
+        expected_share=expected / max(counts.n_customers, 1),
         z=(n_far - expected) / sqrt(variance) if variance > 0 else 0.0,
         by_segment=by_segment,
     )

@@ -7,8 +7,9 @@ small below 0.1 and large above 0.25 (Siddiqi 2006, Credit Risk Scorecards).
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def measure_drift(
         for column, then in distributions.items()
         if column in is_number and is_number[column] == ("edges" in then)
     )
-    indices = dict(map_in_order(lambda column: (column[0], _compare_column(column[1], column[2])), comparable))
+    counts = map_in_order(lambda column: (column[0], count_bins(column[2], column[1])), comparable)
+    indices = {column: _compare_counts(distributions[column], now) for column, now in counts}
     ids = sorted({*sizes_before, *sizes_now})
     shares = stability_index(
         [sizes_before.get(segment, 0) for segment in ids], [sizes_now.get(segment, 0) for segment in ids]
@@ -91,11 +93,56 @@ def stability_index(before: Sequence[int], now: Sequence[int]) -> float:
     return float(((p - q) * np.log(p / q)).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class BinCounts:
+    """How many customers are in each bin of a column, and in none of them: whole numbers that add up over any parts."""
+
+    counts: tuple[int, ...]
+
+    def merge(self, other: Self) -> Self:
+        """Add the counts of other rows, in the same bins."""
+        return type(self)(tuple(one + two for one, two in zip(self.counts, other.counts, strict=True)))
+
+
+def count_bins(values: pd.Series, then: Mapping[str, Any]) -> BinCounts:
+    """Count a block of a column, shape (b,), in the bins, or by the values, of the distribution that it had `then`."""
+    if "edges" in then:
+        return BinCounts(tuple(_count_in_bins(_known_numbers(values), then["edges"], n_rows=len(values))))
+    counts = read_categories(values).count()
+    known = [counts.get(name, 0) for name in then["values"]]
+    return BinCounts((*known, len(values) - sum(known)))
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCounts:
+    """How many customers have each value of a column: whole numbers that add up over any parts."""
+
+    counts: Mapping[str, int]
+
+    def merge(self, other: Self) -> Self:
+        """Add the counts of other rows."""
+        return type(self)(Counter(self.counts) + Counter(other.counts))
+
+    def finish(self) -> Json:
+        """Return the most frequent values, ties by name, and the number of all others together."""
+        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        most = dict(ordered[:MOST_CATEGORIES])
+        return {"values": most, "rest": sum(self.counts.values()) - sum(most.values())}
+
+
+def count_values(values: pd.Series) -> ValueCounts:
+    """Count the values of a block of a column, shape (b,)."""
+    return ValueCounts(read_categories(values).count())
+
+
 def _describe_column(values: pd.Series, *, is_number: bool) -> Json:
+    """Describe a whole column, shape (n,).
+
+    The figures of a number cannot be added up from parts: quantiles need all values, and the last bits of mean and
+    standard deviation depend on all of them together.
+    """
     if not is_number:
-        counts = read_categories(values).count()
-        most = dict(itertools.islice(counts.items(), MOST_CATEGORIES))
-        return {"values": most, "rest": len(values) - sum(most.values())}
+        return count_values(values).finish()
     numbers = _known_numbers(values)
     inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
     edges = np.unique(np.quantile(numbers, inner)).tolist() if len(numbers) else []
@@ -118,15 +165,10 @@ def _count_in_bins(numbers: NDArray[np.float64], edges: Sequence[float], *, n_ro
     return [*np.diff([0, *below, len(numbers)]).tolist(), n_rows - len(numbers)]
 
 
-def _compare_column(then: Mapping[str, Any], values: pd.Series) -> float:
-    """Return the stability index of a column, by the bins or the categories of the parent."""
-    if "edges" in then:
-        return stability_index(
-            then["counts"], _count_in_bins(_known_numbers(values), then["edges"], n_rows=len(values))
-        )
-    counts = read_categories(values).count()
-    now = [counts.get(name, 0) for name in then["values"]]
-    return stability_index([*then["values"].values(), then["rest"]], [*now, len(values) - sum(now)])
+def _compare_counts(then: Mapping[str, Any], now: BinCounts) -> float:
+    """Return the stability index of a column, over the bins or the values of the parent."""
+    before = then["counts"] if "edges" in then else [*then["values"].values(), then["rest"]]
+    return stability_index(before, now.counts)
 
 
 def _measure_shifts(segment: int, before: Json, now: Json, distributions: Mapping[str, Any]) -> list[CentroidShift]:

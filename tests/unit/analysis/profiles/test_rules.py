@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_pipeline.analysis.profiles import rules
 from segmentation_pipeline.analysis.profiles.conditions import Cut, Question, describe_cuts, shorten_limit
 from segmentation_pipeline.analysis.profiles.rules import Imitation, imitate
 from segmentation_pipeline.spec import FeatureSpec
@@ -146,6 +147,21 @@ def test_the_same_seed_gives_the_same_rules_in_any_order_of_rows() -> None:
     assert found == imitate(frame, segments, features=[SPEND, CHANNEL], seed=9, fit_rows=400)
     whole = imitate(frame, segments, features=[SPEND, CHANNEL], seed=9)
     assert whole == imitate(frame.iloc[order], segments[order], features=[SPEND, CHANNEL], seed=9)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_rules_are_counted_the_same_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Counted in small blocks, every rule has the customers that it has on all rows at once."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame({"spend": rng.lognormal(4, 1, 300), "channel": rng.choice(["web", "shop", "app"], 300)})
+    segments = 1 + (frame["spend"] > 50).to_numpy() + (frame["channel"] == "web").to_numpy()
+    segments[::9] = -1
+    whole = imitate(frame, segments, features=[SPEND, CHANNEL], seed=9)
+    original = rules.iter_placed_blocks
+
+    monkeypatch.setattr(rules, "iter_placed_blocks", lambda rows: original(rows, size=size))
+
+    assert imitate(frame, segments, features=[SPEND, CHANNEL], seed=9) == whole
 
 
 def test_it_is_plain_json() -> None:

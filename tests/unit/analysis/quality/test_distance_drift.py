@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from segmentation_pipeline.analysis.quality.distance_drift import FAR_QUANTILE, measure_distance_drift
+from segmentation_pipeline.analysis.quality.distance_drift import (
+    FAR_QUANTILE,
+    FarCounts,
+    count_far,
+    judge_far,
+    measure_distance_drift,
+)
 from segmentation_pipeline.model import Reach
 
 
@@ -122,3 +134,20 @@ def test_the_share_beyond_an_order_statistic_is_beta_distributed() -> None:
     n = 101  # the 99th percentile is exactly the 100th of 101
     drift = measure_distance_drift(np.ones(1, dtype=int), np.zeros(1), {1: Reach(n, 1.0)})
     assert drift.expected_share == pytest.approx(1 - stats.beta(100, 2).mean())
+
+
+@given(cuts=st.sets(st.integers(1, 499), max_size=8))
+@settings(deadline=None, max_examples=50)
+def test_far_customers_are_the_same_for_any_cut(cuts: set[int]) -> None:
+    """Counts of parts, which went through another process, add up to the drift of all customers."""
+    labels, distance = _customers(500, np.random.default_rng(4))
+    reaches = _reaches(labels, distance)
+    labels = np.where(np.arange(500) % 9 == 0, -1, labels)
+    parts = [slice(start, stop) for start, stop in pairwise([0, *sorted(cuts), 500])]
+
+    counted = [pickle.loads(pickle.dumps(count_far(labels[part], distance[part], reaches))) for part in parts]
+
+    merged = functools.reduce(FarCounts.merge, counted)
+    assert judge_far(merged, reaches, n_unassigned_at_fit=2) == measure_distance_drift(
+        labels, distance, reaches, n_unassigned_at_fit=2
+    )

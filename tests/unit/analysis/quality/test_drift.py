@@ -1,14 +1,26 @@
 """Drift since the parent: stability indices, and the shift of the segments in original units."""
 
+import functools
 import json
+import pickle
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_pipeline.analysis.quality.drift import LARGE, describe_distributions, measure_drift, stability_index
+from segmentation_pipeline.analysis.quality.drift import (
+    LARGE,
+    BinCounts,
+    ValueCounts,
+    count_bins,
+    count_values,
+    describe_distributions,
+    measure_drift,
+    stability_index,
+)
 from segmentation_pipeline.spec import FeatureSpec
 
 FEATURES = [FeatureSpec(column="spend", kind="numeric"), FeatureSpec(column="channel", kind="categorical")]
@@ -103,3 +115,33 @@ def test_a_segments_shift_is_in_original_units() -> None:
     (shift,) = found.shifts
     assert (shift.segment_id, shift.column, shift.before, shift.now) == (1, "spend", 80.0, 120.0)
     assert shift.z == pytest.approx(2.0, rel=0.1)
+
+
+CUTS = st.sets(st.integers(1, 999), max_size=8).map(lambda cuts: [0, *sorted(cuts), 1000])
+
+
+@given(edges=CUTS)
+@settings(deadline=None, max_examples=50)
+def test_the_counts_of_a_column_are_the_same_for_any_cut(edges: list[int]) -> None:
+    """Counts of parts, which went through another process, add up to those of the whole column."""
+    frame = _frame(web=333)
+    frame.loc[::7, "spend"] = np.nan
+    frame.loc[::11, "channel"] = None
+    distributions = describe_distributions(_frame(seed=3), FEATURES)
+    for column in ("spend", "channel"):
+        parts = [frame[column].iloc[start:stop] for start, stop in pairwise(edges)]
+        bins = [pickle.loads(pickle.dumps(count_bins(part, distributions[column]))) for part in parts]
+        assert functools.reduce(BinCounts.merge, bins) == count_bins(frame[column], distributions[column])
+    values = [pickle.loads(pickle.dumps(count_values(part))) for part in parts]
+    merged = functools.reduce(ValueCounts.merge, values).finish()
+    assert json.dumps(merged) == json.dumps(count_values(frame["channel"]).finish())
+
+
+def test_values_beyond_the_fiftieth_are_counted_together() -> None:
+    """The most frequent values have their own count, ties by name; the others are the rest."""
+    texts = pd.Series([f"text {number:02d}" for number in range(60)] + ["text 59"], dtype="str")
+
+    described = count_values(texts).finish()
+
+    assert list(described["values"])[:2] == ["text 59", "text 00"]
+    assert (len(described["values"]), described["rest"]) == (50, 10)
