@@ -177,10 +177,10 @@ def test_a_version_that_was_never_published_gives_no_second_id(
     """A month is aligned first and refused; its rerun gives its personas the ids that later months gave them."""
     refused, *others = order
     ledger = Ledger(published, months)
-    snapshot_id, found = published.align(months.starts[refused], months.frames[refused], months.fits[refused])
+    aligned = published.align(months.starts[refused], months.frames[refused], months.fits[refused])
     with published.engine.begin() as connection:
-        snapshots.set_status(connection, snapshot_id, status)  # type: ignore[arg-type]  # of Status
-    ledger.next_id = found.alignment.next_segment_id
+        snapshots.set_status(connection, aligned.snapshot_id, status)  # type: ignore[arg-type]  # of Status
+    ledger.next_id = aligned.identity.alignment.next_segment_id
     for month in others:
         ledger.run(month, months.fits[month])
     ledger.run(refused, months.refits[refused])

@@ -44,7 +44,7 @@ def _homes(world: World, month: int, found: Identity) -> dict[str, int]:
     return {str(who): int(segment) for who, segment in pd.crosstab(personas, found.segments).idxmax(axis=1).items()}
 
 
-def _permuted(fit: MonthFit, order: NDArray[np.int64]) -> MonthFit:
+def _permute(fit: MonthFit, order: NDArray[np.int64]) -> MonthFit:
     """The same fit under other cluster numbers: cluster i is `order[i]` now."""
     place = np.argsort(order)
     model = replace(fit.model, centers=fit.model.centers[place], labels=tuple(range(fit.model.k)))
@@ -57,11 +57,11 @@ def test_permuted_cluster_numbers_change_no_segment(published: Published, pounds
     first = fit_month(pounds.frames[0], seed=1)
     published.month(pounds.starts[0], pounds.frames[0], first)
     fit = fit_month(pounds.frames[1], seed=1)
-    _, expected = published.align(pounds.starts[1], pounds.frames[1], fit)
+    expected = published.align(pounds.starts[1], pounds.frames[1], fit).identity
     rng = np.random.default_rng(3)
     for _ in range(10):
         order = rng.permutation(fit.model.k)
-        _, found = published.align(pounds.starts[1], pounds.frames[1], _permuted(fit, order))
+        found = published.align(pounds.starts[1], pounds.frames[1], _permute(fit, order)).identity
         assert np.array_equal(found.segments, expected.segments)
         assert found.alignment.next_segment_id == expected.alignment.next_segment_id
 

@@ -121,7 +121,7 @@ def name_segment(figures: Mapping[str, Json]) -> str:
     for column, figure in figures.items():
         plain = column.replace("_", " ")
         if "z" in figure:
-            if np.isnan(figure["z"]):  # nobody in the segment has a value
+            if np.isnan(figure["z"]):  # the segment has no value
                 continue
             words.append((abs(figure["z"]), f"{'high' if figure['z'] > 0 else 'low'} {plain}"))
         elif figure["shares"]:

@@ -11,7 +11,7 @@ warning needs two things:
   Statistics, section 2.5); in a segment of 20 it is about 5 %. Its variance adds to the binomial variance of today's
   count.
 
-Three standard errors and not two, because scoring runs daily, and a false warning every other month helps nobody.
+Three standard errors and not two, because scoring runs daily, and a false warning every other month would be of no use.
 """
 
 from __future__ import annotations

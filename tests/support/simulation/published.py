@@ -37,6 +37,14 @@ KEY: Final = "customer_id"
 
 
 @dataclass(frozen=True)
+class Aligned:
+    """A month that was aligned and recorded, and is not published."""
+
+    snapshot_id: int
+    identity: Identity
+
+
+@dataclass(frozen=True)
 class Published:
     """One segmentation in the database behind `engine`, with its own target."""
 
@@ -58,14 +66,14 @@ class Published:
         self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
     ) -> Identity:
         """Align one month with all published ones, record and publish it."""
-        snapshot_id, found = self.align(start, frame, fit, features=features)
-        self.publish(snapshot_id, frame, found)
-        return found
+        aligned = self.align(start, frame, fit, features=features)
+        self.publish(aligned.snapshot_id, frame, aligned.identity)
+        return aligned.identity
 
     def align(
         self, start: str, frame: pd.DataFrame, fit: MonthFit, *, features: Sequence[FeatureSpec] = FEATURES
-    ) -> tuple[int, Identity]:
-        """Align one month with all published ones and record it; return the snapshot's id and the identity."""
+    ) -> Aligned:
+        """Align one month with all published ones and record it."""
         period = period_of(start)
         with self.engine.begin() as connection:
             snapshots.register(connection, self.name, key_name=KEY, key_type="bigint")
@@ -106,7 +114,7 @@ class Published:
                 events=found.alignment.events,
                 gates=(),
             )  # fmt: skip
-        return snapshot_id, found
+        return Aligned(snapshot_id, found)
 
     def publish(self, snapshot_id: int, frame: pd.DataFrame, found: Identity) -> PublicationReceipt:
         """Publish an aligned month."""
