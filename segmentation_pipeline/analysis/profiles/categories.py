@@ -64,7 +64,7 @@ def count_categories(values: pd.Series, segments: NDArray[np.int32], *, n_segmen
     """
     categories = read_categories(values)
     in_place = values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}
-    pairs = categories.codes  # an array of our own: one number for each pair takes no other one
+    pairs = categories.codes  # a fresh array: the numbers of the pairs overwrite it, and no second one is needed
     pairs *= n_segments
     pairs += segments
     counts = np.bincount(pairs, minlength=len(categories.names) * n_segments)
