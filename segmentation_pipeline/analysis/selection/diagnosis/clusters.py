@@ -15,6 +15,7 @@ from segmentation_pipeline.analysis.arrays.distances import (
 from segmentation_pipeline.analysis.clustering.algorithms.kmedoids import KMEDOIDS
 from segmentation_pipeline.analysis.selection.silhouette import silhouette_samples
 from segmentation_pipeline.model import Finding
+from segmentation_pipeline.spec import GatesSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
     Labels = NDArray[np.integer[Any]]
 
-# A segment smaller than this is a handful of people: the default of gates.min_segment_share.
-SMALL: Final = 0.01
+# A segment smaller than the default of this gate is a handful of people.
+SMALL: Final = float(GatesSpec().min_segment_share.threshold or 0.0)
 LARGE: Final = 0.8
 # Nearest other centroid over the radius of its cluster: inside 3 a small cluster is the edge of a large one.
 FAR: Final = 3.0
