@@ -151,8 +151,12 @@ def test_the_added_algorithm_is_fitted_and_scores(extended: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_tests_over_all_algorithms_take_the_added_one(extended: Path) -> None:
+def test_the_tests_over_all_algorithms_take_the_added_one(
+    extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the three changes of the page alone, the added algorithm passes what every algorithm passes."""
+    # a session in the folder of this one would close it to the user that the test server runs as
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(tmp_path))
     ran = _run_python(
         extended, "-m", "pytest", "-q", "-p", "no:cacheprovider", ALGORITHM_TESTS, "-k", "bisecting or the_spec_and_the"
     )
