@@ -151,10 +151,10 @@ def test_the_life_of_every_segment_can_be_read(online_retail: Backfilled, capsys
                 "SELECT segment_id, event, other_segment_id FROM segmentation.lineage WHERE snapshot_id = %s ORDER BY 1",
                 snapshot_id,
             )
-            events = ", ".join(
+            happened = ", ".join(
                 f"{segment} {event} {other or ''}".strip() for segment, event, other in events if event != "kept"
             )
-            print(f"{partition[:7]} K {k} {sizes} moved {n_moved}/{n_shared} {events}")
+            print(f"{partition[:7]} K {k} {sizes} moved {n_moved}/{n_shared} {happened}")
             assert sum(sizes.values()) == n_assigned
             assert len(sizes) == k
             living = [segment for segment, event, _ in events if event in {"kept", "born", "returned"}]
