@@ -76,6 +76,7 @@ def summarize_fit(
     sweep: SweepResult,
     matrix: NDArray[np.float32],
     labels: NDArray[np.int64],
+    n_unassigned: int,
     n_init: int,
     notes: tuple[str, ...],
 ) -> FitSummary:
@@ -96,7 +97,7 @@ def summarize_fit(
         algorithm=resolved.algorithm,
         reason=resolved.reason,
         n_fitted=fit.n_fitted,
-        n_unassigned=int((labels < 0).sum()),
+        n_unassigned=n_unassigned,
         notes=notes,
     )
 

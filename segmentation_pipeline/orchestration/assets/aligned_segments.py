@@ -63,9 +63,10 @@ def aligned_segments(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         scatter = _draw_customers(inputs, recorded)
         identity = recorded.identity
         with segmentation.writing(context, ALIGNED_SEGMENTS, made_from=[inputs.valid, inputs.fitted]) as artifact:
-            columns = AlignedSegments.schema(key, inputs.fitted.labels.schema.field(key).type)
+            labels = inputs.fitted.labels
+            columns = AlignedSegments.schema(key, labels.schema.field(key).type)
             with AlignedSegments.writing_assignments(artifact, columns) as table:
-                blocks = BatchBlocks(inputs.fitted.labels)
+                blocks = BatchBlocks(labels)
                 name_segments(LocalEngine(), blocks, identity.alignment, schema=columns, assignments=table)
             pictures = show_segments(
                 artifact,

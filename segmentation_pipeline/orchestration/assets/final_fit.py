@@ -42,10 +42,17 @@ def final_fit(segmentation: SegmentationContext) -> dg.AssetsDefinition:
         with segmentation.writing(context, FINAL_FIT, made_from=[encoded, swept]) as artifact:
             with FinalFit.writing_labels(artifact, schema) as table:
                 blocks = MatrixBlocks(matrix, choose_block_rows(model))
-                label_matrix(LocalEngine(), blocks, model, keys=keys, schema=schema, labels=table)
+                n_unassigned = label_matrix(LocalEngine(), blocks, model, keys=keys, schema=schema, labels=table)
             labels = FinalFit.read_label_column(artifact, "cluster")
             summary = summarize_fit(
-                fit, resolved, sweep=sweep, matrix=matrix, labels=labels, n_init=spec.fit.n_init, notes=notes
+                fit,
+                resolved,
+                sweep=sweep,
+                matrix=matrix,
+                labels=labels,
+                n_unassigned=n_unassigned,
+                n_init=spec.fit.n_init,
+                notes=notes,
             )
             FinalFit.write(artifact, model=model, summary=summary, n_rows=len(matrix), made_from=encoded)
         distances = FinalFit.read_label_column(artifact, "distance")
